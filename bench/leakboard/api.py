@@ -1,0 +1,316 @@
+"""The contract between the harness and its plugins.
+
+A plugin is a frozen, keyword-only dataclass whose fields are its parameters, derived from one of the six base classes
+below. Fields may carry pydantic constraints (``Annotated[float, Field(gt=0)]``): the harness checks every value
+before anything runs. Importing a plugin must not import torch; import it inside the method that needs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from leakboard.errors import AccessDenied, LeakboardError, Unsupported
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "Access",
+    "AccessDenied",
+    "At",
+    "Attack",
+    "Classifier",
+    "Component",
+    "Dataset",
+    "Defense",
+    "Distance",
+    "Kind",
+    "LeakboardError",
+    "Model",
+    "Noise",
+    "Observer",
+    "Oracle",
+    "Pair",
+    "Reconstruction",
+    "Samples",
+    "Scorer",
+    "Space",
+    "Step",
+    "Unsupported",
+    "Victim",
+    "member_digest",
+]
+
+Kind = Literal["dataset", "victim", "defense", "observer", "distance", "classifier"]
+Access = Literal["black", "gray", "white"]
+Space = Literal["image", "latent", "state", "noise", "gradient"]
+At = Literal["query", "output", "both"]
+Array = npt.NDArray[np.float64]
+Scorer = Callable[[Array], Array]
+
+
+class Noise(Protocol):
+    """Standard normal noise that depends on (seed, query, draw, sample id) only, never on the batch."""
+
+    def __call__(self, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
+        """Noise of the shape, device and dtype of ``like`` (N, ...), one independent row a sample."""
+        ...
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The images of a dataset.
+
+    Attributes:
+        ids: N stable names, unique; the noise, the split and the choice of a subset derive from them.
+        images: float32 (N, C, H, W) in [0, 1].
+        member: bool (N,), true where the image was in the victim's training set.
+        prompts: N captions, or None.
+        notes: what a reader of the results must know (files skipped, licence).
+    """
+
+    ids: tuple[str, ...]
+    images: torch.Tensor
+    member: npt.NDArray[np.bool_]
+    prompts: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+    def take(self, rows: Sequence[int]) -> Samples:
+        """The samples at ``rows``, in that order."""
+        prompts = None if self.prompts is None else tuple(self.prompts[row] for row in rows)
+        ids = tuple(self.ids[row] for row in rows)
+        return Samples(ids, self.images[list(rows)], self.member[list(rows)], prompts, self.notes)
+
+
+def member_digest(ids: Sequence[str]) -> str:
+    """Digest of a set of member ids, whatever their order: what a victim's manifest and a dataset compare."""
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What an observer yields for all samples at once: (N, ...) references and observations in one space.
+
+    ``label`` names the column of features that a distance makes of the pair (``step 3``, ``t=100``).
+    """
+
+    reference: torch.Tensor
+    observation: torch.Tensor
+    label: str
+    space: Space = "image"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One denoising step in the victim's own space: the predicted clean sample and the noisy state after it."""
+
+    clean: torch.Tensor
+    state: torch.Tensor
+
+
+class Model:
+    """An opened victim. It answers what it can; the rest raises `Unsupported`.
+
+    The victim's own space is what its denoiser works in: images scaled to [-1, 1] for pixel models, scaled latents for
+    latent ones. ``encode`` and ``decode`` lead there and back, so gray-box observers need not know the difference.
+    """
+
+    alphas_cumprod: torch.Tensor
+    """Cumulative product of the noise schedule, float32 (T,), index 0 the least noisy step."""
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (N, C, H, W) in [0, 1] to the victim's own space, without randomness."""
+        raise Unsupported(f"{type(self).__name__} has no encode")
+
+    def decode(self, inner: torch.Tensor) -> torch.Tensor:
+        """The victim's own space to images (N, C, H, W) in [0, 1]."""
+        raise Unsupported(f"{type(self).__name__} has no decode")
+
+    def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """Predicted noise for states (N, ...) at one timestep; one denoiser evaluation a sample."""
+        raise Unsupported(f"{type(self).__name__} predicts no noise")
+
+    def reconstruct(
+        self, inner: torch.Tensor, noise: torch.Tensor, strength: float, steps: int, prompts: Sequence[str] | None
+    ) -> Iterator[Step]:
+        """Image-to-image: add ``noise`` up to ``strength`` in (0, 1], denoise in ``steps``; the last clean is the output."""
+        raise Unsupported(f"{type(self).__name__} reconstructs no image")
+
+    def generate(self, noise: torch.Tensor, steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """Samples in the victim's own space, denoised from pure noise."""
+        raise Unsupported(f"{type(self).__name__} generates no image")
+
+    def gradients(
+        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
+    ) -> torch.Tensor:
+        """(N, parameter tensors): L2 norm of each sample's denoising-loss gradient, per parameter tensor."""
+        raise Unsupported(f"{type(self).__name__} gives no gradients")
+
+
+class Reconstruction(Protocol):
+    """The answer to one image-to-image query; images are decoded only when they are asked for."""
+
+    def output(self) -> torch.Tensor:
+        """The returned images (N, C, H, W) in [0, 1]. Access: black."""
+        ...
+
+    def intermediates(self) -> Iterator[torch.Tensor]:
+        """Predicted clean images of every step, the last is the output. Access: gray."""
+        ...
+
+    def states(self) -> Iterator[torch.Tensor]:
+        """The noisy state after every step, decoded to images. Access: gray."""
+        ...
+
+
+class Oracle(Protocol):
+    """The one door to a victim, as an observer sees it. It holds one batch of N samples."""
+
+    originals: torch.Tensor
+    """The attacker's own images (N, C, H, W) in [0, 1]."""
+    images: torch.Tensor
+    """The same images after the provider's query defense: what the victim sees."""
+    prompts: tuple[str, ...] | None
+    alphas_cumprod: torch.Tensor
+
+    def noise(self, query: str, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
+        """Standard normal noise like ``like``, seeded by (seed, query, draw, sample id)."""
+        ...
+
+    def reconstruct(self, images: torch.Tensor, strength: float, steps: int, draw: int = 0) -> Reconstruction:
+        """Ask for image-to-image of ``images``: ``steps`` denoiser evaluations a sample. Access: black."""
+        ...
+
+    def generate(self, steps: int, draw: int = 0) -> torch.Tensor:
+        """Ask for new images, from the prompts if there are any. Access: black."""
+        ...
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """Images to the victim's own space. Access: gray."""
+        ...
+
+    def decode(self, inner: torch.Tensor) -> torch.Tensor:
+        """The victim's own space to images. Access: gray."""
+        ...
+
+    def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None) -> torch.Tensor:
+        """Predicted noise at one timestep; ``prompts`` defaults to the samples' own. Access: gray."""
+        ...
+
+    def gradients(self, inner: torch.Tensor, noise: torch.Tensor, timestep: int) -> torch.Tensor:
+        """Per-sample gradient norms of the denoising loss. Access: white."""
+        ...
+
+
+class Component:
+    """What all plugins share: a name to be called by, and a docstring whose first line ``leakboard list`` shows."""
+
+    kind: ClassVar[Kind]
+    name: ClassVar[str]
+
+
+class Dataset(Component):
+    """Members and non-members drawn from one distribution."""
+
+    kind = "dataset"
+
+    def load(self) -> Samples:
+        """Read the samples. Nothing is downloaded; a missing file raises `LeakboardError` and says what to place where."""
+        raise NotImplementedError
+
+    def files(self) -> Sequence[Path]:
+        """Files whose content the samples depend on; their digest is part of the dataset's identity."""
+        return ()
+
+
+class Victim(Component):
+    """The diffusion model under attack."""
+
+    kind = "victim"
+    evaluations_per_step: int = 1
+    """Denoiser evaluations that one step of one sample costs (2 under classifier-free guidance)."""
+
+    def open(self, device: str) -> Model:
+        """Load the model onto ``device``; called only when an answer is missing."""
+        raise NotImplementedError
+
+    def files(self) -> Sequence[Path]:
+        """Files whose content the answers depend on; their digest is part of the victim's identity."""
+        return ()
+
+    def trained_on(self) -> str | None:
+        """`member_digest` of the ids it was trained on, from its manifest; None when there is no manifest."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defense(Component):
+    """A transformation of images, placed ``at`` the query, the output, or both images right before the distance."""
+
+    kind = "defense"
+    at: At = "query"
+
+    def apply(self, images: torch.Tensor, noise: Noise) -> torch.Tensor:
+        """(N, C, H, W) in [0, 1] to the same; any randomness comes from ``noise``."""
+        raise NotImplementedError
+
+
+class Observer(Component):
+    """Asks the victim and yields pairs. It never sees who is a member."""
+
+    kind = "observer"
+    access: Access
+    """The highest access level it uses; asking for more fails the cell."""
+    space: Space = "image"
+    """The space of the pairs it yields."""
+
+    def observe(self, oracle: Oracle) -> Iterator[Pair]:
+        """Yield pairs, always in the same number and order, each for all samples of the oracle."""
+        raise NotImplementedError
+
+
+class Distance(Component):
+    """Turns a pair into one number a sample, whatever else is in the batch."""
+
+    kind = "distance"
+    spaces: ClassVar[frozenset[Space]] = frozenset({"image"})
+    larger_is_closer: ClassVar[bool] = False
+    """True for similarities (PSNR). The harness orients features so that classifiers see larger = closer."""
+
+    def measure(self, pair: Pair) -> torch.Tensor:
+        """Float (N,), finite."""
+        raise NotImplementedError
+
+
+class Classifier(Component):
+    """Turns a row of features into a score; higher means more likely a member."""
+
+    kind = "classifier"
+
+    def fit(self, features: Array, member: npt.NDArray[np.bool_]) -> Scorer:
+        """Fit scaler and model on calibration features (N, K), oriented so that larger = closer; return the scorer.
+
+        The scorer maps features (M, K) to scores (M,). It must flip its ranking when ``member`` is flipped,
+        unless the classifier trains nothing.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A published attack: one observer, one distance, one classifier, written as specs, and its source."""
+
+    name: str
+    observer: str
+    distance: str
+    classifier: str
+    title: str = ""
+    source: str = ""
+    notes: str = field(default="", compare=False)

@@ -1,0 +1,1 @@
+"""Built-in datasets, victims, observers, distances, classifiers and named attacks."""

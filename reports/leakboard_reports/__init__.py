@@ -1,0 +1,1 @@
+"""Static leaderboard pages made from a store."""
