@@ -1,1 +1,42 @@
-"""How much does an image diffusion model leak about its training set, under which attack, and which defense helps?"""
+"""How much does an image diffusion model leak about its training set, under which attack, and which defense helps?
+
+    import leakboard
+
+    grid = leakboard.Grid.load("grids/quick.toml")
+    leakboard.run(grid, store="quick.db")
+    leakboard.Store("quick.db").results()
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leakboard.errors import LeakboardError
+    from leakboard.grid import Grid
+    from leakboard.hookspecs import hookimpl
+    from leakboard.registry import Registry
+    from leakboard.runner import Report, plan, run
+    from leakboard.store import Store
+
+__all__ = ["Grid", "LeakboardError", "Registry", "Report", "Store", "hookimpl", "plan", "run"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Grid": "grid",
+    "LeakboardError": "errors",
+    "Registry": "registry",
+    "Report": "runner",
+    "Store": "store",
+    "hookimpl": "hookspecs",
+    "plan": "runner",
+    "run": "runner",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used, so that ``import leakboard`` stays light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'leakboard' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"leakboard.{_HOMES[name]}"), name)

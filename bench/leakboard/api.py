@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -215,6 +215,10 @@ class Component:
     kind: ClassVar[Kind]
     name: ClassVar[str]
 
+    def facts(self) -> dict[str, Any]:
+        """JSON facts that the report shows beside it (a victim's manifest, say)."""
+        return {}
+
 
 class Dataset(Component):
     """Members and non-members drawn from one distribution."""
@@ -234,8 +238,10 @@ class Victim(Component):
     """The diffusion model under attack."""
 
     kind = "victim"
-    evaluations_per_step: int = 1
+    evaluations_per_step: ClassVar[int] = 1
     """Denoiser evaluations that one step of one sample costs (2 under classifier-free guidance)."""
+    null: ClassVar[bool] = False
+    """True for a victim that cannot have learnt its members (untrained): every attack on it must be at chance."""
 
     def open(self, device: str) -> Model:
         """Load the model onto ``device``; called only when an answer is missing."""
@@ -267,9 +273,11 @@ class Observer(Component):
 
     kind = "observer"
     access: Access
-    """The highest access level it uses; asking for more fails the cell."""
-    space: Space = "image"
+    """The highest access level it uses, as a field or a class attribute; asking for more fails the cell."""
+    space: ClassVar[Space] = "image"
     """The space of the pairs it yields."""
+    null: ClassVar[bool] = False
+    """True for an observer that asks the victim nothing: every attack built on it must be at chance."""
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
         """Yield pairs, always in the same number and order, each for all samples of the oracle."""
@@ -281,6 +289,7 @@ class Distance(Component):
 
     kind = "distance"
     spaces: ClassVar[frozenset[Space]] = frozenset({"image"})
+    """The spaces of pairs it can measure."""
     larger_is_closer: ClassVar[bool] = False
     """True for similarities (PSNR). The harness orients features so that classifiers see larger = closer."""
 

@@ -1,1 +1,18 @@
 """Built-in defenses, one a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leakboard_defenses.box_blur import BoxBlur
+from leakboard_defenses.gaussian_blur import GaussianBlur
+from leakboard_defenses.gaussian_noise import GaussianNoise
+from leakboard_defenses.jpeg import Jpeg
+from leakboard_defenses.none import Nothing
+
+if TYPE_CHECKING:
+    from leakboard.api import Defense
+
+__all__ = ["DEFENSES", "BoxBlur", "GaussianBlur", "GaussianNoise", "Jpeg", "Nothing"]
+
+DEFENSES: list[type[Defense]] = [Nothing, BoxBlur, GaussianBlur, GaussianNoise, Jpeg]

@@ -1,0 +1,233 @@
+"""Content-addressed payload files: one safetensors file per key, checked when it is read, never a pickle.
+
+The file's single metadata entry is a JSON text of the caller's ``meta`` and the payload's digest: one entry,
+because safetensors writes several in random order, and equal payloads must give equal files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from leakboard.errors import LeakboardError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUFFIX = ".safetensors"
+ABANDONED_AFTER = 3600.0
+"""Seconds after which a temporary file belongs to no living writer."""
+
+_KEY = re.compile(r"[0-9A-Za-z_-]{3,128}")
+_ENTRY = "leakboard"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class Missing(LeakboardError):
+    """The artifact is not there: never made, or pruned.
+
+    Attributes:
+        key: the artifact's key.
+    """
+
+    def __init__(self, key: str, where: str = "") -> None:
+        self.key = key
+        super().__init__(f"artifact {key} is missing", where=where, next="run the same grid again to make it")
+
+
+class Damaged(LeakboardError):
+    """The artifact's file was cut short or altered since it was written.
+
+    Attributes:
+        key: the artifact's key.
+        path: its file.
+        why: what does not fit.
+    """
+
+    def __init__(self, key: str, path: Path, why: str) -> None:
+        self.key, self.path, self.why = key, path, why
+        super().__init__(
+            f"artifact {key} is damaged: {why}", where=str(path), next="run the same grid again to make it anew"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactRow:
+    """What the store keeps about one artifact file.
+
+    Attributes:
+        key: its content address.
+        kind: ``samples``, ``features``, ``scores`` or ``preview``.
+        digest: sha256 of the whole file.
+        bytes: size of the file.
+        created: when it was written.
+    """
+
+    key: str
+    kind: str
+    digest: str
+    bytes: int
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class Entry(NamedTuple):
+    """One file in the folder: its key, size in bytes and modification time (seconds since the epoch)."""
+
+    key: str
+    bytes: int
+    mtime: float
+
+
+class Pruned(NamedTuple):
+    """How many files went and how many bytes that freed."""
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """The folder of artifact files, ``<key[:2]>/<key>.safetensors``; made when first written to."""
+
+    root: Path
+
+    def path(self, key: str) -> Path:
+        """Where the file of a key is or would be."""
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"not an artifact key: {key!r}")
+        return self.root / key[:2] / f"{key}{SUFFIX}"
+
+    def has(self, key: str) -> bool:
+        """Whether the file is there; `get` tells whether it is whole."""
+        return self.path(key).is_file()
+
+    def put(self, key: str, tensors: dict[str, np.ndarray], meta: dict[str, str], kind: str) -> ArtifactRow:
+        """Write one artifact in one step: another process sees the old file, none, or the whole new one.
+
+        Raises:
+            LeakboardError: there is no room, or the folder cannot be written.
+        """
+        from safetensors.numpy import save
+
+        plain = {name: _plain(array) for name, array in tensors.items()}
+        entry = json.dumps({"meta": meta, "sha256": _digest(plain, meta)}, sort_keys=True)
+        payload = save(plain, metadata={_ENTRY: entry})
+        self.write(key, payload)
+        return ArtifactRow(key=key, kind=kind, digest=hashlib.sha256(payload).hexdigest(), bytes=len(payload))
+
+    def write(self, key: str, payload: bytes) -> None:
+        """Put the bytes of a whole artifact file in place.
+
+        Raises:
+            LeakboardError: there is no room, or the folder cannot be written.
+        """
+        target = self.path(key)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _replace(target, payload)
+        except OSError as error:
+            raise _cannot_write(error, target, len(payload)) from error
+
+    def get(self, key: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Tensors and meta of one artifact, verified against the digest inside the file.
+
+        Raises:
+            Missing: there is no such file.
+            Damaged: the file is not what was written.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        path = self.path(key)
+        try:
+            payload = path.read_bytes()
+        except FileNotFoundError:
+            raise Missing(key, str(path)) from None
+        try:
+            tensors: dict[str, np.ndarray] = load(payload)
+            entry = json.loads(_header(payload)["__metadata__"][_ENTRY])
+            meta, digest = dict(entry["meta"]), entry["sha256"]
+        except (SafetensorError, ValueError, LookupError, TypeError) as error:
+            raise Damaged(key, path, f"not a whole artifact file ({error})") from error
+        if _digest(tensors, meta) != digest:
+            raise Damaged(key, path, "its content does not match its digest")
+        return tensors, meta
+
+    def drop(self, key: str) -> None:
+        """Remove one artifact, if it is there."""
+        self.path(key).unlink(missing_ok=True)
+
+    def list(self) -> Iterator[Entry]:
+        """All artifacts, sorted by key."""
+        for path in sorted(self.root.glob(f"??/*{SUFFIX}")):
+            with contextlib.suppress(FileNotFoundError):
+                stat = path.stat()
+                yield Entry(path.name.removesuffix(SUFFIX), stat.st_size, stat.st_mtime)
+
+    def prune(self, keep: set[str]) -> Pruned:
+        """Remove every artifact whose key is not in ``keep``, and what killed writers left behind."""
+        gone = [entry for entry in self.list() if entry.key not in keep]
+        for entry in gone:
+            self.drop(entry.key)
+        for leftover in self.root.glob("??/.*.tmp"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - leftover.stat().st_mtime > ABANDONED_AFTER:
+                    leftover.unlink()
+        return Pruned(len(gone), sum(entry.bytes for entry in gone))
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """The array as one piece of memory in this machine's byte order, which safetensors takes for granted."""
+    return np.asarray(array, dtype=np.asarray(array).dtype.newbyteorder("="), order="C")
+
+
+def _replace(target: Path, payload: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:16]}-", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _cannot_write(error: OSError, target: Path, size: int) -> LeakboardError:
+    if error.errno in _FULL:
+        return LeakboardError(
+            f"no space left for an artifact of {size:,} bytes",
+            where=str(target.parent),
+            next="free some space (`leakboard cache prune`) or give another folder with --artifacts, then run again",
+        )
+    return LeakboardError(f"cannot write an artifact: {error.strerror or error}", where=str(target.parent))
+
+
+def _header(payload: bytes) -> dict[str, Any]:
+    """The JSON that a safetensors file begins with, after its length (8 bytes, little-endian)."""
+    length = int.from_bytes(payload[:8], "little")
+    header: dict[str, Any] = json.loads(payload[8 : 8 + length])
+    return header
+
+
+def _digest(tensors: dict[str, np.ndarray], meta: dict[str, str]) -> str:
+    """sha256 over meta and every tensor's name, type, shape and bytes."""
+    shapes = [(name, tensors[name].dtype.name, tensors[name].shape) for name in sorted(tensors)]
+    digest = hashlib.sha256(json.dumps([meta, shapes], sort_keys=True).encode())
+    for name, _, _ in shapes:
+        digest.update(tensors[name].tobytes())
+    return digest.hexdigest()

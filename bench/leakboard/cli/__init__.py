@@ -1,0 +1,51 @@
+"""The command line. Each command is a few lines around a function that a notebook could call too."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from leakboard import __version__
+from leakboard.cli import looking, running, storing, training
+from leakboard.errors import LeakboardError
+
+
+class _Program(click.Group):
+    """Shows a user's mistakes without a traceback: exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LeakboardError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(2)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="leakboard")
+def main() -> None:
+    """Measure how much an image diffusion model leaks about its training set."""
+    # Threads that spin while they wait slow torch down several times when another process runs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+
+for command in (
+    running.run,
+    running.plan,
+    looking.list_plugins,
+    looking.show,
+    storing.report,
+    storing.export,
+    looking.failures,
+    storing.merge,
+    looking.doctor,
+    training.train,
+    storing.cache,
+):
+    main.add_command(command)

@@ -1,0 +1,28 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+grid_argument = click.argument("grid", type=click.Path(dir_okay=False))
+store_argument = click.argument("store")
+store_option = click.option("--store", default="leakboard.db", show_default=True, help="File or SQLAlchemy URL.")
+artifacts_option = click.option(
+    "--artifacts", type=click.Path(file_okay=False), help="Folder of payload files  [default: beside the store]"
+)
+plugin_option = click.option(
+    "--plugin", "plugins", multiple=True, type=click.Path(dir_okay=False), help="Python file with plugins; repeatable."
+)
+only_option = click.option(
+    "--only", multiple=True, metavar="AXIS=PATTERN", help="Keep matching cells, like 'defense=gaussian_*'; repeatable."
+)
+skip_option = click.option("--skip", multiple=True, metavar="AXIS=PATTERN", help="Leave matching cells out; repeatable.")
+
+
+def open_store(url: str) -> Any:
+    """An existing store, for reading."""
+    from leakboard.store import Store
+
+    return Store(url, read_only=True)

@@ -1,0 +1,117 @@
+"""``run`` and ``plan``."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from leakboard.cli.options import (
+    artifacts_option,
+    grid_argument,
+    only_option,
+    plugin_option,
+    skip_option,
+    store_option,
+)
+
+
+@click.command()
+@grid_argument
+@store_option
+@artifacts_option
+@click.option("--executor", default="processes", show_default=True, metavar="SPEC", help="serial or processes.")
+@click.option("--workers", default=0, metavar="N", help="Worker processes  [default: one a core]")
+@click.option("--threads", default=0, metavar="N", help="Torch threads a worker  [default: an equal share of the cores]")
+@only_option
+@skip_option
+@plugin_option
+@click.option("--report", type=click.Path(file_okay=False), help="Also write the HTML report into this folder.")
+def run(
+    grid: str,
+    store: str,
+    artifacts: str | None,
+    executor: str,
+    workers: int,
+    threads: int,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    plugins: tuple[str, ...],
+    report: str | None,
+) -> None:
+    """Run whatever of GRID has no result yet. The same command again continues."""
+    from leakboard.grid import Grid
+    from leakboard.runner import run as run_grid
+    from leakboard.store import Store
+    from leakboard.summary import summary
+
+    selected = Grid.load(grid, plugins).select(only, skip)
+    try:
+        done = run_grid(
+            selected,
+            store,
+            artifacts=artifacts,
+            executor=executor,
+            workers=workers,
+            threads=threads,
+            command=shlex.join(["leakboard", *sys.argv[1:]]),
+        )
+    except KeyboardInterrupt:
+        click.echo("interrupted: nothing finished is lost, the same command continues", err=True)
+        sys.exit(130)
+    opened = Store(store, read_only=True)
+    page = _render(opened, Path(report), plugins) if report else None
+    click.echo(summary(done, opened, page))
+    sys.exit(0 if done.ok else 1)
+
+
+def _render(store: object, out: Path, plugins: tuple[str, ...]) -> Path:
+    from leakboard.cli.storing import render
+
+    return render(store, out, plugins)
+
+
+@click.command()
+@grid_argument
+@store_option
+@artifacts_option
+@only_option
+@skip_option
+@plugin_option
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+def plan(
+    grid: str,
+    store: str,
+    artifacts: str | None,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    plugins: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Tell what GRID still needs and what it will cost, without asking the victim."""
+    from leakboard.grid import Grid
+    from leakboard.runner import plan as plan_grid
+    from leakboard.store import Store
+    from leakboard.store.engines import locate
+
+    selected = Grid.load(grid, plugins).select(only, skip)
+    place = locate(store)
+    known = not isinstance(place, Path) or place.exists()
+    opened = Store(store, artifacts=Path(artifacts) if artifacts else None, read_only=True) if known else None
+    made = plan_grid(selected, opened)
+    history = (opened.seconds_per_nfe(), opened.seconds_per_cell()) if opened else ({}, None)
+    numbers = made.summary(*history)
+    if as_json:
+        reasons = [{"cell": key, "reason": reason} for key, reason in made.skipped.items()]
+        click.echo(json.dumps({**numbers, "skipped_cells": reasons}, indent=2))
+        return
+    for name, value in numbers.items():
+        shown = "unknown (no history in the store)" if value is None else f"{value:,.0f}"
+        click.echo(f"{name.replace('_', ' '):>24}  {shown}")
+    for task, cost in zip(made.observe, made.nfe, strict=True):
+        click.echo(f"  {cost:>12,}  {task.label}")
+    for reason in sorted(set(made.skipped.values())):
+        click.echo(f"  skipped: {reason}")

@@ -1,0 +1,85 @@
+"""``report``, ``export``, ``merge`` and ``cache``: what to do with a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from leakboard.cli.options import artifacts_option, open_store, plugin_option, store_argument, store_option
+
+if TYPE_CHECKING:
+    from leakboard.store import Store
+
+
+def render(store: Store, out: Path, plugins: tuple[str, ...]) -> Path:
+    """Write the pages of a store with whichever plugin renders reports."""
+    from leakboard.errors import LeakboardError
+    from leakboard.registry import shared
+
+    page: Path | None = shared(plugins).manager.hook.leakboard_report(store=store, out=out)
+    if page is None:
+        raise LeakboardError("no plugin renders reports", next="leakboard doctor")
+    return page
+
+
+@click.command()
+@store_argument
+@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder for the pages.")
+@plugin_option
+def report(store: str, out: str, plugins: tuple[str, ...]) -> None:
+    """Write the HTML leaderboard of STORE: static pages that work from file://, without a network."""
+    click.echo(render(open_store(store), Path(out), plugins))
+
+
+@click.command()
+@store_argument
+@click.option("--what", type=click.Choice(["results", "scores", "features", "failures"]), default="results")
+@click.option("--format", "form", type=click.Choice(["csv", "parquet", "json"]), default="csv")
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write.")
+def export(store: str, what: str, form: str, out: str) -> None:
+    """Write a tidy table of STORE: one row, one number."""
+    from leakboard.store import export as export_store
+
+    export_store(open_store(store), what, form, Path(out))  # type: ignore[arg-type]
+    click.echo(out)
+
+
+@click.command()
+@click.argument("into")
+@click.argument("sources", nargs=-1, required=True)
+def merge(into: str, sources: tuple[str, ...]) -> None:
+    """Copy everything of the stores SOURCES into the store INTO; again adds nothing."""
+    from leakboard.store import Store
+    from leakboard.store import merge as merge_stores
+
+    done = merge_stores(Store(into), [open_store(source) for source in sources])
+    click.echo(f"{done.cells} cells, {done.attempts} attempts, {done.results} results, {done.artifacts} artifacts added")
+
+
+@click.group()
+def cache() -> None:
+    """Look at, and thin out, the payload files of a store."""
+
+
+@cache.command(name="list")
+@store_option
+@artifacts_option
+def list_files(store: str, artifacts: str | None) -> None:
+    """Count the payload files by kind."""
+    from leakboard.caching import usage
+
+    for kind, files, size in usage(open_store(store), Path(artifacts) if artifacts else None):
+        click.echo(f"{kind:>10}  {files:>8} files  {size / 2**20:>10.1f} MiB")
+
+
+@cache.command()
+@store_option
+@artifacts_option
+def prune(store: str, artifacts: str | None) -> None:
+    """Remove features, files that no current result needs, and damaged files; scores and pictures stay."""
+    from leakboard.caching import prune as prune_files
+
+    gone = prune_files(open_store(store), Path(artifacts) if artifacts else None)
+    click.echo(f"{gone.files} files removed, {gone.bytes / 2**20:.1f} MiB free")

@@ -1,0 +1,284 @@
+"""The one door to a victim.
+
+An `Answers` object belongs to one victim, one batch of samples and one query defense: it memoises what the victim said,
+by the content of the question, for all observers, seeds and output defenses of a task. A `Door` is what one observer
+of one cell holds: it applies the defenses, enforces the declared access and counts what was asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from leakboard.api import Access, AccessDenied, Defense, Model, Samples, Step
+from leakboard.noise import normal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import torch
+
+LEVELS: tuple[Access, ...] = ("black", "gray", "white")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Queries (requests to the victim) and denoiser evaluations, both per sample, and seconds for the whole batch."""
+
+    queries: int = 0
+    evaluations: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.queries + other.queries, self.evaluations + other.evaluations, self.seconds + other.seconds
+        )
+
+
+def digest(tensor: torch.Tensor) -> str:
+    """Content of a tensor: its type, shape and bytes."""
+    import torch
+
+    hashed = hashlib.blake2b(f"{tensor.dtype} {tuple(tensor.shape)} ".encode(), digest_size=16)
+    hashed.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return hashed.hexdigest()
+
+
+@dataclass
+class Answers:
+    """What one victim answered for one batch of samples, each question paid for once.
+
+    Attributes:
+        model: the opened victim, or the counting twin.
+        batch_size: samples a denoiser call at most; halved when memory runs out.
+        evaluations_per_step: denoiser evaluations of one step (2 under guidance).
+        paid: what the victim really had to do.
+    """
+
+    model: Model
+    batch_size: int
+    evaluations_per_step: int = 1
+    paid: Cost = field(default_factory=Cost)
+    memo: dict[str, tuple[Any, Cost]] = field(default_factory=dict)
+
+    def ask(
+        self, query: str, tensors: Sequence[torch.Tensor], arguments: tuple[Any, ...], cost: Cost, call: Callable[..., Any]
+    ) -> tuple[Any, Cost]:
+        """Answer from the memo, or call the model in batches and remember what it said.
+
+        The cost that comes back is what the question cost when it was paid for, so an attack's price does not
+        depend on who asked first.
+        """
+        key = repr((query, arguments, [digest(tensor) for tensor in tensors]))
+        if key not in self.memo:
+            start = time.perf_counter()
+            answer = self._batched(call, tensors)
+            full = cost + Cost(seconds=time.perf_counter() - start)
+            self.paid += full
+            self.memo[key] = answer, full
+        return self.memo[key]
+
+    def _batched(self, call: Callable[..., Any], tensors: Sequence[torch.Tensor]) -> Any:
+        while True:
+            try:
+                parts = zip(*(tensor.split(self.batch_size) for tensor in tensors), strict=True)
+                starts = range(0, len(tensors[0]), self.batch_size)
+                return _join([call(start, *part) for start, part in zip(starts, parts, strict=True)])
+            except (RuntimeError, MemoryError) as error:
+                tried = min(self.batch_size, len(tensors[0]))
+                if tried == 1 or not _out_of_memory(error):
+                    raise
+                self.batch_size = tried // 2
+
+
+def _join(parts: list[Any]) -> Any:
+    import torch
+
+    if isinstance(parts[0], Step):
+        return Step(torch.cat([part.clean for part in parts]), torch.cat([part.state for part in parts]))
+    if isinstance(parts[0], list):
+        return [_join(list(step)) for step in zip(*parts, strict=True)]
+    return torch.cat(parts).detach()
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+@dataclass
+class Door:
+    """The oracle of one observer in one cell; see `leakboard.api.Oracle` for what it answers."""
+
+    answers: Answers
+    samples: Samples
+    images: torch.Tensor
+    access: Access
+    seed: int
+    output_defenses: Sequence[Defense] = ()
+    asked: Cost = field(default_factory=Cost)
+    returned: torch.Tensor | None = None
+    """The last images the victim gave out, for the contact sheet."""
+
+    @property
+    def originals(self) -> torch.Tensor:
+        """The attacker's own images."""
+        return self.samples.images
+
+    @property
+    def prompts(self) -> tuple[str, ...] | None:
+        """The captions of the samples."""
+        return self.samples.prompts
+
+    @property
+    def alphas_cumprod(self) -> torch.Tensor:
+        """The victim's noise schedule."""
+        return self.answers.model.alphas_cumprod
+
+    def noise(self, query: str, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
+        """Standard normal noise seeded by (seed, query, draw, sample id)."""
+        return normal(self.seed, query, draw, self.samples.ids, like)
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """Images to the victim's own space."""
+        self._allow("gray", "encode")
+        return self._encode(images)
+
+    def decode(self, inner: torch.Tensor) -> torch.Tensor:
+        """The victim's own space to images."""
+        self._allow("gray", "decode")
+        return self._decode(inner)
+
+    def predict_noise(
+        self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None
+    ) -> torch.Tensor:
+        """Predicted noise at one timestep."""
+        self._allow("gray", "predict_noise")
+        said = tuple(prompts) if prompts is not None else self.prompts
+        cost = Cost(1, self.answers.evaluations_per_step)
+
+        def call(start: int, part: torch.Tensor) -> torch.Tensor:
+            return self.answers.model.predict_noise(part, timestep, _rows(said, start, part))
+
+        answer: torch.Tensor = self._ask("predict_noise", [state], (timestep, said), cost, call)
+        return answer
+
+    def reconstruct(self, images: torch.Tensor, strength: float, steps: int, draw: int = 0) -> Trajectory:
+        """Image-to-image, ``steps`` denoiser evaluations a sample."""
+        self._allow("black", "reconstruct")
+        inner = self._encode(images)
+        noise = self.noise("reconstruct", inner, draw)
+        cost = Cost(1, steps * self.answers.evaluations_per_step)
+
+        def call(start: int, part: torch.Tensor, part_noise: torch.Tensor) -> list[Step]:
+            prompts = _rows(self.prompts, start, part)
+            return list(self.answers.model.reconstruct(part, part_noise, strength, steps, prompts))
+
+        walk = self._ask("reconstruct", [inner, noise], (strength, steps, self.prompts), cost, call)
+        return Trajectory(self, walk, f"reconstruct {strength!r} {steps} {draw}")
+
+    def generate(self, steps: int, draw: int = 0) -> torch.Tensor:
+        """New images from noise, and from the prompts if there are any."""
+        self._allow("black", "generate")
+        noise = self.noise("generate", self._encode(self.images), draw)
+        cost = Cost(1, steps * self.answers.evaluations_per_step)
+
+        def call(start: int, part: torch.Tensor) -> torch.Tensor:
+            return self.answers.model.generate(part, steps, _rows(self.prompts, start, part))
+
+        made = self._ask("generate", [noise], (steps, self.prompts), cost, call)
+        return self._give_out(self._decode(made), f"generate {steps} {draw}")
+
+    def gradients(self, inner: torch.Tensor, noise: torch.Tensor, timestep: int) -> torch.Tensor:
+        """Per-sample gradient norms of the denoising loss."""
+        self._allow("white", "gradients")
+        cost = Cost(1, 2 * self.answers.evaluations_per_step)
+
+        def call(start: int, part: torch.Tensor, part_noise: torch.Tensor) -> torch.Tensor:
+            return self.answers.model.gradients(part, part_noise, timestep, _rows(self.prompts, start, part))
+
+        answer: torch.Tensor = self._ask("gradients", [inner, noise], (timestep, self.prompts), cost, call)
+        return answer
+
+    def _allow(self, needed: Access, query: str) -> None:
+        if LEVELS.index(needed) > LEVELS.index(self.access):
+            raise AccessDenied(f"{query} needs {needed} access, the observer declares {self.access}")
+
+    def _ask(self, query: str, tensors: list[torch.Tensor], arguments: tuple[Any, ...], cost: Cost, call: Any) -> Any:
+        answer, paid = self.answers.ask(query, tensors, arguments, cost, call)
+        self.asked += paid
+        # a list holds the steps of a reconstruction, which nobody outside gets; tensors could be written into
+        return answer if isinstance(answer, list) else answer.clone()
+
+    def _encode(self, images: torch.Tensor) -> torch.Tensor:
+        model = self.answers.model
+        answer: torch.Tensor = self._ask("encode", [images], (), Cost(), lambda _, part: model.encode(part))
+        return answer
+
+    def _decode(self, inner: torch.Tensor) -> torch.Tensor:
+        model = self.answers.model
+        answer: torch.Tensor = self._ask("decode", [inner], (), Cost(), lambda _, part: model.decode(part))
+        return answer
+
+    def _give_out(self, images: torch.Tensor, question: str) -> torch.Tensor:
+        """Images after the output defenses, whose noise is another one for every question and step."""
+        for link, defense in enumerate(self.output_defenses):
+            images = defended(defense, images, self.samples, self.seed, f"output{link} {question}")
+        self.returned = images
+        return images
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One image-to-image answer; see `leakboard.api.Reconstruction`."""
+
+    door: Door
+    walk: list[Step]
+    question: str
+
+    def output(self) -> torch.Tensor:
+        """The returned images."""
+        return self._clean(len(self.walk) - 1)
+
+    def intermediates(self) -> Iterator[torch.Tensor]:
+        """The predicted clean images of every step."""
+        self.door._allow("gray", "intermediates")  # noqa: SLF001 - the two classes are one door
+        return (self._clean(step) for step in range(len(self.walk)))
+
+    def states(self) -> Iterator[torch.Tensor]:
+        """The noisy states of every step, as images."""
+        self.door._allow("gray", "states")  # noqa: SLF001 - the two classes are one door
+        return (self._image(step.state, f"state {place}") for place, step in enumerate(self.walk))
+
+    def _clean(self, step: int) -> torch.Tensor:
+        return self._image(self.walk[step].clean, f"step {step}")
+
+    def _image(self, inner: torch.Tensor, place: str) -> torch.Tensor:
+        door = self.door
+        return door._give_out(door._decode(inner), f"{self.question} {place}")  # noqa: SLF001 - one door
+
+
+def defended(defense: Defense, images: torch.Tensor, samples: Samples, seed: int, place: str) -> torch.Tensor:
+    """Images after one defense, which draws its noise from (seed, defense and place, sample id).
+
+    Raises:
+        ValueError: the defense changed the shape or type, or left [0, 1].
+    """
+
+    def noise(like: torch.Tensor, draw: int = 0) -> torch.Tensor:
+        return normal(seed, f"{defense.name}@{place}", draw, samples.ids, like)
+
+    result = defense.apply(images.clone(), noise)
+    if result.shape != images.shape:
+        raise ValueError(f"{defense.name} returned shape {tuple(result.shape)}, expected {tuple(images.shape)}")
+    if result.dtype != images.dtype:
+        raise ValueError(f"{defense.name} returned {result.dtype}, expected {images.dtype}")
+    if not bool(((result >= 0) & (result <= 1)).all()):
+        raise ValueError(f"{defense.name} returned values outside [0, 1] or not a number")
+    return result
+
+
+def _rows(prompts: Sequence[str] | None, start: int, part: torch.Tensor) -> Sequence[str] | None:
+    return None if prompts is None else prompts[start : start + len(part)]

@@ -1,0 +1,140 @@
+"""One store out of several: what was run elsewhere, or by others, beside one's own.
+
+Content keys and each run's ``uid`` say what is the same thing in two stores, so merging again adds nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Connection, Row, select, update
+from sqlalchemy.orm import aliased
+
+from leakboard.artifacts import ArtifactRow, Artifacts
+from leakboard.store.inserting import add_artifacts, add_attempts, add_cells, add_components, add_run, add_tasks, chunks
+from leakboard.store.rows import AXES, AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, TaskRow
+from leakboard.store.tables import Artifact, Attempt, Cell, Component, Result, Run, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leakboard.store.store import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class MergeReport:
+    """How many rows were new.
+
+    Attributes:
+        cells, attempts, results, artifacts: rows added.
+        missing: artifacts that a source lists but no longer has.
+        damaged: artifacts whose file is not what the source once wrote; left behind.
+    """
+
+    cells: int = 0
+    attempts: int = 0
+    results: int = 0
+    artifacts: int = 0
+    missing: int = 0
+    damaged: int = 0
+
+    def __add__(self, other: MergeReport) -> MergeReport:
+        return MergeReport(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+
+def merge(into: Store, sources: Sequence[Store]) -> MergeReport:
+    """Add what the sources hold and ``into`` does not, each source in one transaction; sources stay as they are.
+
+    Raises:
+        LeakboardError: ``into`` was opened read-only or cannot be written.
+    """
+    into.must_be_writable()
+    return sum((_merge_one(into, source) for source in sources), MergeReport())
+
+
+def _merge_one(into: Store, source: Store) -> MergeReport:
+    new_files, report = _copy_artifacts(into, source)
+    with source.reading() as there, into.writing() as here:
+        add_components(here, [_row(ComponentRow, row) for row in there.execute(select(Component))])
+        report += MergeReport(cells=_add_new_cells(here, there))
+        known = {uid: number for uid, number in here.execute(select(Run.uid, Run.id))}  # noqa: C416 - rows are not pairs to mypy
+        for run in there.execute(select(Run).order_by(Run.started, Run.id)):
+            run_id = known.get(run.uid) or add_run(here, _row(RunInfo, run), run.status, finished=run.finished)
+            here.execute(
+                update(Run)
+                .where(Run.id == run_id, Run.finished.is_(None))
+                .values(status=run.status, finished=run.finished)
+            )
+            attempts = _new_attempts(here, there, run_id, run.id)
+            add_attempts(here, run_id, attempts)
+            add_tasks(here, run_id, _new_tasks(here, there, run_id, run.id))
+            add_artifacts(here, run_id, new_files.get(run.id, []))
+            report += MergeReport(attempts=len(attempts), results=sum(len(attempt.results) for attempt in attempts))
+    return report
+
+
+def _add_new_cells(here: Connection, there: Connection) -> int:
+    """Cells that are in both keep the names they have here."""
+    known = set(here.scalars(select(Cell.key)))
+    axes = {axis: aliased(Component) for axis in AXES}
+    identities = [axes[axis].identity.label(axis) for axis in AXES]
+    others = [getattr(Cell, field.name) for field in fields(CellRow) if field.name not in AXES]
+    statement = select(*others, *identities)
+    for axis, component in axes.items():
+        statement = statement.join(component, component.id == getattr(Cell, f"{axis}_id"))
+    return add_cells(here, [_row(CellRow, row) for row in there.execute(statement) if row.key not in known])
+
+
+def _new_attempts(here: Connection, there: Connection, here_id: int, there_id: int) -> list[AttemptRow]:
+    same = select(Attempt.cell_key, Attempt.created).where(Attempt.run_id == here_id)
+    known = {tuple(row) for row in here.execute(same)}
+    rows = there.execute(select(Attempt).where(Attempt.run_id == there_id).order_by(Attempt.id))
+    new = [row for row in rows if (row.cell_key, row.created) not in known]
+    results: dict[int, list[ResultRow]] = {}
+    for ids in chunks([row.id for row in new]):
+        for row in there.execute(select(Result).where(Result.attempt_id.in_(ids))):
+            results.setdefault(row.attempt_id, []).append(_row(ResultRow, row))
+    return [_row(AttemptRow, row, results=tuple(results.get(row.id, ()))) for row in new]
+
+
+def _new_tasks(here: Connection, there: Connection, here_id: int, there_id: int) -> list[TaskRow]:
+    same = attrgetter("kind", "label", "created")
+    known = {same(row) for row in here.execute(select(Task).where(Task.run_id == here_id))}
+    rows = there.execute(select(Task).where(Task.run_id == there_id).order_by(Task.id))
+    return [_row(TaskRow, row) for row in rows if same(row) not in known]
+
+
+def _copy_artifacts(into: Store, source: Store) -> tuple[dict[int, list[ArtifactRow]], MergeReport]:
+    """Copy the files that are not here yet, before anything is locked; gives their rows by the source's run."""
+    target, origin = Artifacts(into.artifacts), Artifacts(source.artifacts)
+    with into.reading() as here, source.reading() as there:
+        known = set(here.scalars(select(Artifact.key)))
+        rows = there.execute(select(Artifact)).all()
+    new: dict[int, list[ArtifactRow]] = {}
+    missing = damaged = 0
+    for row in rows:
+        if row.key in known and target.has(row.key):
+            continue
+        try:
+            payload = origin.path(row.key).read_bytes()
+        except FileNotFoundError:
+            missing += 1
+            continue
+        if hashlib.sha256(payload).hexdigest() != row.digest:
+            damaged += 1
+            continue
+        target.write(row.key, payload)
+        new.setdefault(row.run_id, []).append(_row(ArtifactRow, row))
+    count = sum(len(rows) for rows in new.values())
+    return new, MergeReport(artifacts=count, missing=missing, damaged=damaged)
+
+
+def _row(kind: type[T], row: Row[Any], **more: Any) -> T:
+    """A value made of the row's columns that it has a field for."""
+    names = {field.name for field in fields(kind)} & set(row._fields)  # type: ignore[arg-type]
+    return kind(**{name: getattr(row, name) for name in names}, **more)

@@ -1,0 +1,133 @@
+"""Scores and features as pandas frames, read from the artifact files beside the store.
+
+A file that was pruned or damaged leaves its rows out; the frame's ``attrs["unreadable"]`` lists one message for each.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import select
+
+from leakboard.artifacts import Artifacts, Damaged, Missing
+from leakboard.store import frames
+from leakboard.store.rows import AXES
+from leakboard.store.tables import Artifact, Component
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+    from leakboard.store.store import Store
+
+    Payload = tuple[dict[str, np.ndarray], dict[str, str]]
+
+FEATURE_LABELS = ("dataset", "victim", "defense", "observer", "distance", "seed")
+
+
+def scores(store: Store) -> pd.DataFrame:
+    """One row per evaluation sample of every cell whose last attempt is done.
+
+    Columns: cell (key), the cell's axes (categories), sample (its id), member, score (higher = more likely a member).
+    """
+    import pandas as pd
+
+    cells = frames.cells(store)
+    cells = cells[(cells["status"] == "done") & cells["scores_key"].notna()].reset_index(drop=True)
+    payloads, unreadable = _read(store, cells["scores_key"].drop_duplicates())
+    readable = cells[cells["scores_key"].isin(list(payloads))].reset_index(drop=True)
+    parts = [payloads[key] for key in readable["scores_key"]]
+    axes = readable[["cell", *frames.GRID]].astype(dict.fromkeys(("cell", *AXES, "attack"), "category"))
+    frame = axes.take(np.repeat(np.arange(len(parts)), [len(part[0]["score"]) for part in parts])).reset_index(
+        drop=True
+    )
+    frame["sample"] = pd.Series([name for _, meta in parts for name in json.loads(meta["ids"])], dtype="str")
+    frame["member"] = _joined([part[0]["member"] for part in parts], bool)
+    frame["score"] = _joined([part[0]["score"] for part in parts], np.float64)
+    frame.attrs["unreadable"] = unreadable
+    return frame
+
+
+def features(store: Store) -> pd.DataFrame:
+    """One row per sample and feature column of every features artifact.
+
+    Columns: dataset, victim, defense, observer, distance (short spellings), seed, sample (its id), member (missing
+    when the dataset's samples artifact is), column (what was measured), value (as the distance gave it).
+    """
+    import pandas as pd
+
+    membership = _membership(store)
+    payloads, unreadable = _read(store, _keys(store, "features"))
+    labels = _labels_by_spec(store)
+    parts = [_long(tensors["values"], meta, labels, membership) for tensors, meta in payloads.values()]
+    names = (*FEATURE_LABELS, "sample", "member", "column", "value")
+    empty = pd.DataFrame({name: [] for name in names}).astype({"member": "boolean", "value": "float64"})
+    frame = pd.concat(parts, ignore_index=True) if parts else empty
+    frame = frame.astype(
+        dict.fromkeys((*FEATURE_LABELS[:-1], "column"), "category") | {"seed": "int64", "sample": "str"}
+    )
+    frame.attrs["unreadable"] = unreadable
+    return frame
+
+
+def _long(
+    values: np.ndarray,
+    meta: dict[str, str],
+    labels: dict[tuple[str, str], str],
+    membership: list[tuple[str, dict[str, bool]]],
+) -> pd.DataFrame:
+    import pandas as pd
+
+    ids, columns = json.loads(meta["ids"]), json.loads(meta["columns"])
+    fitting = (flags for dataset, flags in membership if dataset in ("", meta["dataset"]) and flags.keys() >= set(ids))
+    flags = next(fitting, {})
+    axes = {name: labels.get((name, meta[name]), meta[name]) for name in FEATURE_LABELS}
+    frame = pd.DataFrame(axes, index=range(values.size))
+    frame["sample"] = np.repeat(np.asarray(ids, dtype=object), len(columns))
+    frame["member"] = pd.array(np.repeat([flags.get(name) for name in ids], len(columns)), dtype="boolean")
+    frame["column"] = np.tile(np.asarray(columns, dtype=object), len(ids))
+    frame["value"] = values.astype(np.float64).reshape(-1)
+    return frame
+
+
+def _labels_by_spec(store: Store) -> dict[tuple[str, str], str]:
+    """Short spelling by kind and canonical spec; of components that differ in code only, the newest's."""
+    with store.reading() as connection:
+        rows = connection.execute(select(Component.kind, Component.spec, Component.label).order_by(Component.id))
+        return {(kind, spec): label for kind, spec, label in rows}
+
+
+def _membership(store: Store) -> list[tuple[str, dict[str, bool]]]:
+    """Member flags by sample id, for every samples artifact, with its dataset's label where it names one."""
+    payloads, _ = _read(store, _keys(store, "samples"))
+    return [
+        (
+            meta.get("dataset", ""),
+            dict(zip(json.loads(meta["ids"]), tensors["member"].astype(bool).tolist(), strict=True)),
+        )
+        for tensors, meta in payloads.values()
+    ]
+
+
+def _keys(store: Store, kind: str) -> list[str]:
+    with store.reading() as connection:
+        return list(connection.scalars(select(Artifact.key).where(Artifact.kind == kind).order_by(Artifact.created)))
+
+
+def _read(store: Store, keys: Iterable[str]) -> tuple[dict[str, Payload], list[str]]:
+    artifacts = Artifacts(store.artifacts)
+    found: dict[str, Payload] = {}
+    unreadable: list[str] = []
+    for key in keys:
+        try:
+            found[key] = artifacts.get(key)
+        except (Missing, Damaged) as error:
+            unreadable.append(error.what)
+    return found, unreadable
+
+
+def _joined(parts: list[np.ndarray], dtype: Any) -> np.ndarray:
+    return np.concatenate([part.astype(dtype) for part in parts]) if parts else np.empty(0, dtype)

@@ -1,0 +1,41 @@
+"""Whether the process that began a run still lives."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_CLOCK_SLACK = 2.0
+"""Seconds by which a process's start time, counted in clock ticks since boot, may miss the wall clock."""
+
+
+@functools.cache
+def boot_id() -> str:
+    """A text that changes with every boot of this machine."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        import psutil
+
+        return str(int(psutil.boot_time()))
+
+
+def is_dead(pid: int, boot: str, started: datetime) -> bool:
+    """Whether a process of this machine that wrote down ``pid`` and ``boot`` at ``started`` is gone.
+
+    A process id is handed out again after a while: one that is younger than the run is another process.
+    """
+    import psutil
+
+    if boot != boot_id():
+        return True
+    try:
+        return psutil.Process(pid).create_time() > started.timestamp() + _CLOCK_SLACK
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False

@@ -1,0 +1,191 @@
+"""What callers hand to the store: plain values, free of database types."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from leakboard.store.processes import boot_id
+
+RunStatus = Literal["running", "done", "failed", "interrupted"]
+Status = Literal["done", "failed", "skipped", "timeout", "interrupted"]
+Attacker = Literal["adaptive", "naive"]
+Labels = Literal["true", "permuted"]
+Role = Literal["attack", "null"]
+
+AXES = ("dataset", "victim", "defense", "observer", "distance", "classifier")
+
+
+def now() -> datetime:
+    """The present moment in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """One invocation of a grid: what was asked, by which process, on what machine.
+
+    Attributes:
+        grid_name: name of the grid.
+        grid_text: the grid as TOML.
+        command: the command line.
+        provenance: JSON facts (git, packages, hardware, platform).
+        started: UTC.
+        host: machine name.
+        pid: process id.
+        boot_id: tells one boot of the machine from the next, since process ids start over.
+        uid: the run's name across stores.
+    """
+
+    grid_name: str
+    grid_text: str = ""
+    command: str = ""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    started: datetime = field(default_factory=now)
+    host: str = field(default_factory=socket.gethostname)
+    pid: int = field(default_factory=os.getpid)
+    boot_id: str = field(default_factory=boot_id)
+    uid: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentRow:
+    """One plugin with its parameters; a defense chain is one component.
+
+    Attributes:
+        kind: dataset, victim, defense, observer, distance or classifier.
+        spec: canonical spelling with every parameter.
+        label: short spelling with the non-default parameters only.
+        identity: sha256 hex of spec, code and files.
+        info: JSON facts to show (access, doc, manifest, notes, ...).
+    """
+
+    kind: str
+    spec: str
+    label: str
+    identity: str
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRow:
+    """One point of the grid. Each axis holds the identity of a component that is in the store or in the same record.
+
+    Attributes:
+        key: sha256 hex, the cell's content address.
+        dataset, victim, defense, observer, distance, classifier: component identities.
+        attacker: ``adaptive`` or ``naive``.
+        labels: ``true`` or ``permuted``.
+        seed: of the split and of all noise.
+        samples: per side.
+        attack: name of the published attack, or empty.
+        role: ``attack``, or ``null`` for a null check.
+        access: black, gray, white or none.
+    """
+
+    key: str
+    dataset: str
+    victim: str
+    defense: str
+    observer: str
+    distance: str
+    classifier: str
+    attacker: Attacker = "adaptive"
+    labels: Labels = "true"
+    seed: int
+    samples: int
+    attack: str = ""
+    role: Role = "attack"
+    access: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultRow:
+    """One number.
+
+    Attributes:
+        measure: its name, such as ``auc``.
+        value: the number; NaN when it is undefined.
+        low, high: its interval, None without one.
+        n_member, n_nonmember: evaluation samples behind it.
+        method: how the interval was made.
+        flag: ``uncalibrated``, ``hidden`` or empty.
+    """
+
+    measure: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n_member: int
+    n_nonmember: int
+    method: str = ""
+    flag: Literal["", "uncalibrated", "hidden"] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptRow:
+    """One try at a cell; never altered afterwards.
+
+    Attributes:
+        cell_key: the cell.
+        status: how it ended.
+        seconds: wall time.
+        queries, nfe: requests and denoiser evaluations, per sample.
+        peak_mb: peak memory in MB.
+        error: one line, empty when there was none.
+        traceback: text.
+        n_calibration, n_evaluation: samples in either half.
+        scores_key: artifact that holds the scores.
+        batch_size: samples asked about at once.
+        created: UTC; a cell's newest attempt is the one that counts.
+        results: the numbers, when it is done.
+    """
+
+    cell_key: str
+    status: Status
+    seconds: float | None = None
+    queries: float | None = None
+    nfe: float | None = None
+    peak_mb: float | None = None
+    error: str = ""
+    traceback: str = ""
+    n_calibration: int = 0
+    n_evaluation: int = 0
+    scores_key: str | None = None
+    batch_size: int | None = None
+    created: datetime = field(default_factory=now)
+    results: tuple[ResultRow, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRow:
+    """One finished piece of a run, kept for telling how long the next will take.
+
+    Attributes:
+        kind: ``observe`` or ``score``.
+        label: for people.
+        victim, dataset: component identities.
+        status: how it ended.
+        seconds: wall time.
+        nfe: denoiser evaluations paid, in total.
+        samples: samples asked about.
+        cells: cells it gave results for.
+        error: one line.
+        created: UTC.
+    """
+
+    kind: Literal["observe", "score"]
+    label: str
+    victim: str
+    dataset: str
+    status: Status
+    seconds: float
+    nfe: float = 0.0
+    samples: int = 0
+    cells: int = 0
+    error: str = ""
+    created: datetime = field(default_factory=now)

@@ -1,0 +1,215 @@
+"""The store as a program sees it: begin a run, record what a task gave, ask what is done."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Select, delete, func, insert, select, update
+
+from leakboard.errors import LeakboardError
+from leakboard.store.database import open_engine
+from leakboard.store.engines import locate, shown, transaction
+from leakboard.store.inserting import add_artifacts, add_attempts, add_cells, add_components, add_run, add_tasks, chunks
+from leakboard.store.processes import is_dead
+from leakboard.store.rows import now
+from leakboard.store.tables import Attempt, Meta, Run, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
+
+    import pandas as pd
+    from sqlalchemy import Connection
+
+    from leakboard.artifacts import ArtifactRow
+    from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, RunInfo, RunStatus, TaskRow
+
+
+def last_attempts() -> Select[tuple[int]]:
+    """Ids of the attempts that count: each cell's newest. Time decides, for merging appends older ones."""
+    newest_first = (Attempt.created.desc(), Attempt.id.desc())
+    place = func.row_number().over(partition_by=Attempt.cell_key, order_by=newest_first).label("place")
+    ranked = select(Attempt.id, place).subquery()
+    return select(ranked.c.id).where(ranked.c.place == 1)
+
+
+class Store:
+    """Results of any number of runs. Every write is one transaction: a killed program leaves whole tasks.
+
+    Args:
+        url: a file path (SQLite; made when missing) or an SQLAlchemy URL.
+        artifacts: folder of payload files, remembered; by default the one last used, else ``<stem>-artifacts``
+            beside the file, or ``leakboard-artifacts`` in the current folder for a server.
+        read_only: never write; the store has to exist.
+
+    Raises:
+        LeakboardError: the store cannot be opened; the message says why and what to do.
+    """
+
+    def __init__(self, url: str | Path, *, artifacts: Path | None = None, read_only: bool = False) -> None:
+        self.place = locate(url)
+        self.url = shown(self.place)
+        self.read_only = read_only
+        self._engine = open_engine(self.place, read_only=read_only)
+        self.artifacts = self._artifacts(artifacts)
+
+    def __repr__(self) -> str:
+        return f"Store({self.url!r})"
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that sees one consistent state."""
+        return transaction(self._engine, self.place, write=False)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction that holds the write lock.
+
+        Raises:
+            LeakboardError: the store was opened read-only.
+        """
+        self.must_be_writable()
+        return transaction(self._engine, self.place, write=True)
+
+    def must_be_writable(self) -> None:
+        """Complain before anything is begun.
+
+        Raises:
+            LeakboardError: the store was opened read-only.
+        """
+        if self.read_only:
+            raise LeakboardError("the store was opened for reading only", where=self.url)
+
+    def begin_run(self, run: RunInfo) -> int:
+        """Write down a run, and that those whose process is gone were interrupted. Gives the run's id."""
+        with self.writing() as connection:
+            running = select(Run.id, Run.pid, Run.boot_id, Run.started)
+            rows = connection.execute(running.where(Run.status == "running", Run.host == socket.gethostname())).all()
+            dead = [row.id for row in rows if is_dead(row.pid, row.boot_id, row.started)]
+            for ids in chunks(dead):
+                connection.execute(update(Run).where(Run.id.in_(ids)).values(status="interrupted"))
+            return add_run(connection, run, "running")
+
+    def end_run(self, run_id: int, status: RunStatus) -> None:
+        """Write down how a run ended."""
+        with self.writing() as connection:
+            connection.execute(update(Run).where(Run.id == run_id).values(status=status, finished=now()))
+
+    def record(
+        self,
+        run_id: int,
+        *,
+        task: TaskRow | None = None,
+        components: Sequence[ComponentRow] = (),
+        cells: Sequence[CellRow] = (),
+        attempts: Sequence[AttemptRow] = (),
+        artifacts: Sequence[ArtifactRow] = (),
+    ) -> None:
+        """Write down what a task gave, all of it or nothing. Components and cells may be there already.
+
+        Raises:
+            LookupError: a cell's component is neither in the store nor given.
+            LeakboardError: the store cannot be written now.
+        """
+        with self.writing() as connection:
+            add_components(connection, components)
+            add_cells(connection, cells)
+            add_attempts(connection, run_id, attempts)
+            add_artifacts(connection, run_id, artifacts)
+            add_tasks(connection, run_id, [task] if task else [])
+
+    def latest_status(self, keys: Iterable[str] | None = None) -> dict[str, str]:
+        """Status of each cell's last attempt, by cell key; cells never tried are left out."""
+        last = select(Attempt.cell_key, Attempt.status).where(Attempt.id.in_(last_attempts()))
+        with self.reading() as connection:
+            everything = {key: status for key, status in connection.execute(last)}  # noqa: C416 - rows are not pairs to mypy
+        return everything if keys is None else {key: everything[key] for key in keys if key in everything}
+
+    def cell_keys_done(self) -> set[str]:
+        """Keys of the cells whose last attempt is done."""
+        return {key for key, status in self.latest_status().items() if status == "done"}
+
+    def seconds_per_nfe(self) -> dict[str, float]:
+        """By victim identity: median seconds that one denoiser evaluation of one sample took."""
+        done = select(Task.victim, Task.seconds / Task.nfe)
+        with self.reading() as connection:
+            rows = connection.execute(done.where(Task.kind == "observe", Task.status == "done", Task.nfe > 0)).all()
+        victims = {victim for victim, _ in rows}
+        return {victim: median(seconds for other, seconds in rows if other == victim) for victim in victims}
+
+    def seconds_per_cell(self) -> float | None:
+        """Median seconds that scoring one cell took; None before any was scored."""
+        done = select(Task.seconds / Task.cells)
+        with self.reading() as connection:
+            seconds = connection.scalars(done.where(Task.kind == "score", Task.status == "done", Task.cells > 0)).all()
+        return median(seconds) if seconds else None
+
+    def results(self) -> pd.DataFrame:
+        """One row per measure of every cell whose last attempt is done; see `leakboard.store.frames.results`."""
+        from leakboard.store import frames
+
+        return frames.results(self)
+
+    def cells(self) -> pd.DataFrame:
+        """One row per cell, with how its last attempt went."""
+        from leakboard.store import frames
+
+        return frames.cells(self)
+
+    def components(self) -> pd.DataFrame:
+        """One row per plugin with parameters: kind, label, spec, identity, info (a dict)."""
+        from leakboard.store import frames
+
+        return frames.components(self)
+
+    def runs(self) -> pd.DataFrame:
+        """One row per run, oldest first."""
+        from leakboard.store import frames
+
+        return frames.runs(self)
+
+    def tasks(self) -> pd.DataFrame:
+        """One row per task, oldest first."""
+        from leakboard.store import frames
+
+        return frames.tasks(self)
+
+    def failures(self) -> pd.DataFrame:
+        """Cells whose last attempt gave no result, grouped by status and error, most frequent first."""
+        from leakboard.store import frames
+
+        return frames.failures(self)
+
+    def scores(self) -> pd.DataFrame:
+        """One row per evaluation sample of every done cell, read from artifact files."""
+        from leakboard.store import payloads
+
+        return payloads.scores(self)
+
+    def features(self) -> pd.DataFrame:
+        """One row per sample and feature column, read from artifact files."""
+        from leakboard.store import payloads
+
+        return payloads.features(self)
+
+    def _artifacts(self, given: Path | None) -> Path:
+        with self.reading() as connection:
+            last = connection.scalar(select(Meta.value).where(Meta.key == "artifacts"))
+        base = self.place.parent if isinstance(self.place, Path) else Path()
+        if given is None:
+            default = f"{self.place.stem}-artifacts" if isinstance(self.place, Path) else "leakboard-artifacts"
+            return base / (last or default)
+        chosen = _portable(given, base) if isinstance(self.place, Path) else str(given.absolute())
+        if chosen != last and not self.read_only:
+            with self.writing() as connection:
+                connection.execute(delete(Meta).where(Meta.key == "artifacts"))
+                connection.execute(insert(Meta).values(key="artifacts", value=chosen))
+        return given
+
+
+def _portable(folder: Path, base: Path) -> str:
+    """Relative below the store's own folder, so that both can be moved together; absolute elsewhere."""
+    inside = Path(os.path.relpath(folder.absolute(), base.absolute()))
+    return str(folder.absolute()) if inside.parts[:1] == ("..",) else str(inside)

@@ -1,0 +1,71 @@
+"""The counting twin: answers placeholders of the right shape, distinct for distinct questions, and costs nothing.
+
+The plan runs the same observers against it that the runner will run against the victim, so the number of denoiser
+evaluations is known beforehand without a line of code from plugin authors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leakboard.api import Model, Samples, Step
+from leakboard.noise import normal
+from leakboard.oracle import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import torch
+
+
+class CountingTwin(Model):
+    """Stands in for any victim; its schedule is the linear one of DDPM."""
+
+    def __init__(self, timesteps: int = 1000) -> None:
+        import torch
+
+        self.alphas_cumprod = torch.cumprod(1 - torch.linspace(1e-4, 0.02, timesteps), 0)
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """A placeholder of the images' shape."""
+        return _placeholder("encode", images)
+
+    def decode(self, inner: torch.Tensor) -> torch.Tensor:
+        """A placeholder in [0, 1]."""
+        return _placeholder("decode", inner).sigmoid()
+
+    def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """A placeholder of the state's shape."""
+        return _placeholder(f"predict_noise {timestep} {prompts}", state)
+
+    def reconstruct(
+        self, inner: torch.Tensor, noise: torch.Tensor, strength: float, steps: int, prompts: Sequence[str] | None
+    ) -> Iterator[Step]:
+        """As many placeholder steps as were asked for."""
+        for step in range(steps):
+            question = f"reconstruct {strength} {steps} {step} {prompts}"
+            yield Step(_placeholder(question, inner + noise), _placeholder(f"{question} state", inner + noise))
+
+    def generate(self, noise: torch.Tensor, steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """A placeholder of the noise's shape."""
+        return _placeholder(f"generate {steps} {prompts}", noise)
+
+    def gradients(
+        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
+    ) -> torch.Tensor:
+        """Eight placeholder norms a sample."""
+        return _placeholder(f"gradients {timestep} {prompts}", (inner + noise).flatten(1)[:, :8]).abs()
+
+
+def placeholder_samples(prompts: bool) -> Samples:
+    """One random image, enough to walk through an observer."""
+    import torch
+
+    images = torch.rand((1, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    return Samples(("placeholder",), images, np.array([True]), ("placeholder",) if prompts else None)
+
+
+def _placeholder(question: str, like: torch.Tensor) -> torch.Tensor:
+    return normal(0, question, 0, [digest(row) for row in like], like)

@@ -1,0 +1,19 @@
+"""Classifiers: a sample's row of features to a score, higher for members."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leakboard_plugins.classifiers.decision_tree import DecisionTree
+from leakboard_plugins.classifiers.knn import Knn
+from leakboard_plugins.classifiers.logistic_regression import LogisticRegression
+from leakboard_plugins.classifiers.naive_bayes import NaiveBayes
+from leakboard_plugins.classifiers.svm import Svm
+from leakboard_plugins.classifiers.threshold import Threshold
+
+if TYPE_CHECKING:
+    from leakboard.api import Classifier
+
+__all__ = ["CLASSIFIERS", "DecisionTree", "Knn", "LogisticRegression", "NaiveBayes", "Svm", "Threshold"]
+
+CLASSIFIERS: list[type[Classifier]] = [LogisticRegression, Svm, DecisionTree, NaiveBayes, Knn, Threshold]

@@ -1,0 +1,39 @@
+"""No training at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from leakboard.api import Classifier, Unsupported
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from leakboard.api import Array, Scorer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold(Classifier):
+    """The features themselves as the score: the mean of all columns, or one column (negative counts from the end).
+
+    Features arrive oriented, larger = closer, so nothing is learnt and ``member`` is never looked at.
+    """
+
+    name: ClassVar[str] = "threshold"
+    column: Literal["mean"] | int = "mean"
+
+    def fit(self, features: Array, member: npt.NDArray[np.bool_]) -> Scorer:  # noqa: ARG002 - trains nothing
+        """Scorer in the unit of the features, (M, K) to (M,).
+
+        Raises:
+            Unsupported: if there is no such column.
+        """
+        if self.column == "mean":
+            return lambda unseen: np.asarray(unseen.mean(axis=1), np.float64)
+        column, columns = self.column, features.shape[1]
+        if not -columns <= column < columns:
+            raise Unsupported(f"threshold(column={column}) needs that column; the features have {columns}, from 0")
+        return lambda unseen: np.asarray(unseen[:, column], np.float64)

@@ -1,0 +1,20 @@
+"""Distances: how far an observation lies from its reference, one number a sample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leakboard_plugins.distances.dssim import Dssim
+from leakboard_plugins.distances.features import Features
+from leakboard_plugins.distances.lp import Lp
+from leakboard_plugins.distances.lpips import Lpips
+from leakboard_plugins.distances.mse import Mse
+from leakboard_plugins.distances.psnr import Psnr
+from leakboard_plugins.distances.rmse import Rmse
+
+if TYPE_CHECKING:
+    from leakboard.api import Distance
+
+__all__ = ["DISTANCES", "Dssim", "Features", "Lp", "Lpips", "Mse", "Psnr", "Rmse"]
+
+DISTANCES: list[type[Distance]] = [Psnr, Dssim, Rmse, Mse, Lp, Features, Lpips]

@@ -1,0 +1,7 @@
+"""Built-in victims."""
+
+from leakboard.api import Victim
+from leakboard_plugins.victims.ddpm import Ddpm
+from leakboard_plugins.victims.fashion_ddpm import FashionDdpm
+
+VICTIMS: list[type[Victim]] = [Ddpm, FashionDdpm]

@@ -1,0 +1,46 @@
+"""Any unconditional pixel diffusion model saved by diffusers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from leakboard.api import Victim
+from leakboard_plugins.victims.pipeline_folder import locate, manifest_digest, open_pipeline, pipeline_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from leakboard.api import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ddpm(Victim):
+    """A diffusers pipeline of a UNet2DModel and a DDPM or DDIM scheduler, from a folder or the local hub cache.
+
+    Predicts noise, velocity or the clean image (Ho et al. 2006.11239; Salimans and Ho 2202.00512). Nothing is
+    downloaded, and only safetensors are opened.
+    """
+
+    name: ClassVar[str] = "ddpm"
+    model: str
+    """Path of the pipeline folder, or a hub id that is in the local hub cache."""
+    scheduler: Literal["ddim"] = "ddim"
+    """Sampler of reconstructions: DDIM with eta = 0 on the victim's own noise schedule."""
+
+    def open(self, device: str) -> Model:
+        """The model on ``device``, float32, in eval mode.
+
+        Raises:
+            LeakboardError: there is no such pipeline, or it is not one of a UNet2DModel with safetensors weights.
+        """
+        return open_pipeline(locate(self.model), device)
+
+    def files(self) -> Sequence[Path]:
+        """Configuration and weights of the pipeline."""
+        return pipeline_files(locate(self.model))
+
+    def trained_on(self) -> str | None:
+        """`member_digest` out of the ``manifest.json`` beside the pipeline, if there is one."""
+        return manifest_digest(locate(self.model))

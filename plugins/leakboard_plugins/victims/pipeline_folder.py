@@ -1,0 +1,195 @@
+"""A diffusers pipeline folder: found offline, checked before anything is loaded, opened without a pickle."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leakboard.api import LeakboardError
+
+if TYPE_CHECKING:
+    from leakboard_plugins.victims.pixel_model import PixelModel
+
+INDEX = "model_index.json"
+UNET_CONFIG = "unet/config.json"
+SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
+WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
+SHARDS = WEIGHTS + ".index.json"
+SCHEDULERS = ("DDPMScheduler", "DDIMScheduler")
+PICKLES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
+LAYOUT = f"a folder with {INDEX}, {SCHEDULER_CONFIG}, {UNET_CONFIG} and {WEIGHTS}"
+SAVE = "pipeline.save_pretrained(folder), which writes this layout"
+
+
+def locate(model: str) -> Path:
+    """The folder of a pipeline: a path, or a hub id that is in the local hub cache. Nothing is downloaded.
+
+    Raises:
+        LeakboardError: it is neither.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", model):
+        raise LeakboardError(f"there is no folder {model!r}", where=f"model={model!r}", expected=LAYOUT, next=SAVE)
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, local_files_only=True))
+    except LocalEntryNotFoundError as error:
+        raise LeakboardError(
+            f"{model!r} is neither a folder nor a pipeline in the local hub cache",
+            where=f"model={model!r}, hub cache {constants.HF_HUB_CACHE}",
+            expected=LAYOUT,
+            next=f"hf download {model}, or copy the pipeline into a folder and give its path",
+        ) from error
+
+
+def pipeline_files(folder: Path) -> tuple[Path, ...]:
+    """The files that the answers of a pipeline depend on, after checking that it is one we can open.
+
+    Raises:
+        LeakboardError: not a pipeline of a UNet2DModel and a DDPM or DDIM scheduler, a file is missing, or
+            the weights are no safetensors.
+    """
+    _check_components(folder)
+    for name in (SCHEDULER_CONFIG, UNET_CONFIG):
+        _read_json(folder / name)
+    configs = tuple(folder / name for name in (INDEX, SCHEDULER_CONFIG, UNET_CONFIG))
+    return configs + _weights(folder)
+
+
+def open_pipeline(folder: Path, device: str) -> PixelModel:
+    """The model of a pipeline folder on ``device``, float32, in eval mode, without gradients on its weights.
+
+    Raises:
+        LeakboardError: as `pipeline_files`, or the weights do not fit the network's configuration.
+    """
+    import torch
+    from diffusers import UNet2DModel
+    from safetensors import SafetensorError, safe_open
+
+    from leakboard_plugins.victims.pixel_model import PixelModel
+
+    for file in pipeline_files(folder):
+        if file.suffix == ".safetensors":
+            try:
+                with safe_open(file, "pt") as opened:
+                    opened.keys()
+            except (SafetensorError, OSError) as error:
+                raise LeakboardError(
+                    f"the weights cannot be read: {error}", where=str(file), expected="a whole safetensors file"
+                ) from error
+    try:
+        unet, loading = UNet2DModel.from_pretrained(
+            folder,
+            subfolder="unet",
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, TypeError, RuntimeError, NotImplementedError) as error:
+        raise LeakboardError(
+            f"the UNet2DModel cannot be opened: {error}", where=str(folder / "unet"), expected=LAYOUT, next=SAVE
+        ) from error
+    # diffusers fills what is missing with random numbers
+    wrong = [name for names in loading.values() for name in names]
+    if wrong:
+        raise LeakboardError(
+            f"{len(wrong)} weights do not fit the configuration, the first is {wrong[0]}",
+            where=str(folder / "unet"),
+            expected="exactly the tensors of the configured network",
+        )
+    _check_unconditional(unet.config, folder)
+    unet = unet.float().eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
+    return PixelModel(unet, _read_json(folder / SCHEDULER_CONFIG))
+
+
+def manifest_digest(folder: Path) -> str | None:
+    """Digest of the member ids from the ``manifest.json`` beside a pipeline; None without one, or if untrained.
+
+    Raises:
+        LeakboardError: the manifest is no such JSON.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        return None
+    manifest = _read_json(path)
+    digest = manifest.get("member_digest")
+    if not isinstance(digest, str):
+        raise LeakboardError("the manifest names no members", where=str(path), expected="a member_digest")
+    return digest if manifest.get("epochs") != 0 else None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise LeakboardError(
+            f"{path.name} is missing, so this is no pipeline that can be opened",
+            where=str(path),
+            expected=LAYOUT,
+            next=SAVE,
+        ) from error
+    except (OSError, ValueError) as error:
+        raise LeakboardError(
+            f"{path.name} cannot be read: {error}", where=str(path), expected="a JSON object"
+        ) from error
+    if not isinstance(content, dict):
+        raise LeakboardError(f"{path.name} is not a JSON object", where=str(path), expected="a JSON object")
+    return content
+
+
+def _check_components(folder: Path) -> None:
+    index = _read_json(folder / INDEX)
+    found = {
+        name: value[-1]
+        for name, value in index.items()
+        if isinstance(value, list) and value and isinstance(value[-1], str)
+    }
+    if found.keys() != {"unet", "scheduler"} or found["unet"] != "UNet2DModel" or found["scheduler"] not in SCHEDULERS:
+        parts = ", ".join(f"{name} = {value}" for name, value in sorted(found.items()))
+        raise LeakboardError(
+            f"the pipeline is made of {parts or 'nothing'}",
+            where=str(folder / INDEX),
+            expected=f"unet = UNet2DModel and scheduler = {' or '.join(SCHEDULERS)}, and nothing else",
+        )
+
+
+def _check_unconditional(config: Any, folder: Path) -> None:
+    if config.class_embed_type or config.num_class_embeds:
+        raise LeakboardError(
+            "the network is conditioned on classes", where=str(folder / UNET_CONFIG), expected="an unconditional one"
+        )
+    if config.in_channels != config.out_channels:
+        raise LeakboardError(
+            f"the network takes {config.in_channels} channels and returns {config.out_channels}",
+            where=str(folder / UNET_CONFIG),
+            expected="as many channels out as in (no learned variance)",
+        )
+
+
+def _weights(folder: Path) -> tuple[Path, ...]:
+    if (folder / WEIGHTS).is_file():
+        return (folder / WEIGHTS,)
+    if (folder / SHARDS).is_file():
+        table = _read_json(folder / SHARDS).get("weight_map")
+        names = sorted({str(name) for name in table.values()}) if isinstance(table, dict) else []
+        shards = tuple(folder / "unet" / name for name in names)
+        for shard in shards:
+            if not shard.is_file() or shard.suffix != ".safetensors":
+                raise LeakboardError("a part of the weights is missing", where=str(shard), expected="safetensors")
+        if shards:
+            return (folder / SHARDS, *shards)
+    pickles = [path.name for path in sorted((folder / "unet").iterdir()) if path.suffix in PICKLES]
+    if pickles:
+        raise LeakboardError(
+            f"the weights are a pickle ({', '.join(pickles)}), which could run code, so they are not opened",
+            where=str(folder / "unet"),
+            expected=WEIGHTS,
+            next="where you trust the file: pipeline.save_pretrained(folder, safe_serialization=True)",
+        )
+    raise LeakboardError("the weights are missing", where=str(folder / "unet"), expected=WEIGHTS, next=SAVE)

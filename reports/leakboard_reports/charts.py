@@ -1,0 +1,153 @@
+"""ROC curves of chosen cells: their data, and Vega-Lite specifications made with altair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leakboard.measures import roc
+from leakboard_reports.reading import ACCESS_ORDER, Cell, best, headline, places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from leakboard_reports.payloads import Scores
+
+ACCESS_NAMES = {"black": "black box", "gray": "gray box", "white": "white box", "none": "blind"}
+# Each has a contrast of at least 3 to both page colours, and dashes tell the lines apart without colour.
+COLOURS = {"black box": "#2f74d0", "gray box": "#cf4a1a", "white box": "#8a5fd0", "blind": "#7d838c"}
+DASHES = {"black box": [1, 0], "gray box": [8, 3], "white box": [2, 2], "blind": [1, 3]}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One cell's ROC at about 60 false-positive rates."""
+
+    cell: Cell
+    access: str
+    points: tuple[tuple[float, float], ...]
+
+    def tpr(self, fpr: float) -> float:
+        """Highest TPR whose FPR does not exceed ``fpr``."""
+        return max((t for f, t in self.points if f <= fpr), default=0.0)
+
+
+@dataclass(frozen=True)
+class Plot:
+    """The curves of one victim without a defense: the best attack of each access level, and the blind check."""
+
+    dataset: str
+    victim: str
+    curves: tuple[Curve, ...]
+
+
+def plots(cells: Iterable[Cell], scores: Callable[[Cell], Scores | None]) -> list[Plot]:
+    """One plot per victim that was attacked without a defense and whose scores can still be read."""
+    pool = [cell for cell in cells if cell.labels == "true" and cell.undefended]
+    shown = headline(cell for cell in pool if cell.role == "attack" or cell.access == "none")
+    found = []
+    for place in places(cell for cell in shown if cell.role == "attack"):
+        tops = [best(c for c in shown if c.place == place and c.access == access) for access in ACCESS_ORDER]
+        curves = tuple(curve for top in tops if top and (curve := _curve(top, scores)))
+        if curves:
+            found.append(Plot(*place, curves))
+    return found
+
+
+def _curve(cell: Cell, scores: Callable[[Cell], Scores | None]) -> Curve | None:
+    mine = scores(cell)
+    if mine is None:
+        return None
+    fpr, tpr = roc(mine.score, mine.member)
+    points = tuple((round(float(f), 6), round(float(t), 6)) for f, t in zip(fpr, tpr, strict=True))
+    return Curve(cell, ACCESS_NAMES[cell.access], points)
+
+
+def rows(all_plots: Iterable[Plot]) -> list[dict[str, Any]]:
+    """The curves as flat rows, for the CSV file."""
+    return [
+        {
+            "dataset": plot.dataset,
+            "victim": plot.victim,
+            "access": curve.cell.access,
+            "attack": curve.cell.title,
+            "fpr": fpr,
+            "tpr": tpr,
+            "cell": curve.cell.key,
+        }
+        for plot in all_plots
+        for curve in plot.curves
+        for fpr, tpr in curve.points
+    ]
+
+
+def vega(plot: Plot) -> dict[str, Any]:
+    """A log-log chart of a plot. Lines start at the first false positive: zero has no place on a log axis."""
+    import altair as alt
+
+    names = [curve.access for curve in plot.curves]
+    floor = min(1 / curve.cell.auc.n_nonmember for curve in plot.curves)
+    drawn: list[dict[str, Any]] = [
+        {"fpr": max(fpr, floor), "tpr": tpr, "access": curve.access, "attack": curve.cell.title}
+        for curve in plot.curves
+        for fpr, tpr in _rising(curve.points)
+        if tpr > 0
+    ]
+    low = min([floor, *(point["tpr"] for point in drawn)])
+    scale = alt.Scale(type="log", domain=[low, 1], nice=False)
+    axis: dict[str, Any] = {"grid": True, "format": "~%", "tickCount": 4}
+    x = alt.X("fpr:Q", scale=scale, axis=alt.Axis(title="False-positive rate", **axis))
+    y = alt.Y("tpr:Q", scale=scale, axis=alt.Axis(title="True-positive rate", **axis))
+    chosen_colours = alt.Scale(domain=names, range=[COLOURS[name] for name in names])
+    chosen_dashes = alt.Scale(domain=names, range=[DASHES[name] for name in names])
+    legend = alt.Legend(title=None, orient="top", symbolSize=500, symbolStrokeWidth=2.5)
+    lines = (
+        alt.Chart(alt.InlineData(values=drawn))
+        .mark_line(interpolate="step-after", strokeWidth=2.2, clip=True)
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color("access:N", scale=chosen_colours, sort=names, legend=legend),
+            strokeDash=alt.StrokeDash("access:N", scale=chosen_dashes, sort=names, legend=legend),
+        )
+    )
+    ends = [{"fpr": low, "tpr": low}, {"fpr": 1, "tpr": 1}]
+    chance = (
+        alt.Chart(alt.InlineData(values=ends))
+        .mark_line(stroke="currentColor", opacity=0.45, strokeWidth=1)
+        .encode(x=x, y=y)
+    )
+    spec: dict[str, Any] = (
+        alt.layer(chance, lines)
+        .properties(width="container", height=300, description=_description(plot))
+        .configure(font="system-ui, sans-serif")
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor="currentColor",
+            titleColor="currentColor",
+            tickColor="currentColor",
+            domainColor="currentColor",
+            gridColor="currentColor",
+            gridOpacity=0.1,
+            titleFontWeight="normal",
+            labelFontSize=12,
+            titleFontSize=12,
+        )
+        .configure_legend(labelColor="currentColor", labelFontSize=12)
+        .to_dict()
+    )
+    # The schema is a web address that nothing here fetches: vega-embed is told the mode instead. Altair's own checks
+    # know no transparent background, Vega-Lite does.
+    spec.pop("$schema")
+    return {**spec, "background": None}
+
+
+def _rising(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Without the inner points of flat stretches, which a step line does not need."""
+    last = len(points) - 1
+    return [point for i, point in enumerate(points) if i in (0, last) or point[1] != points[i - 1][1]]
+
+
+def _description(plot: Plot) -> str:
+    parts = (f"{c.access} {c.tpr(0.01):.0%} at 1% and {c.tpr(0.1):.0%} at 10%" for c in plot.curves)
+    return f"ROC curves on {plot.victim}, true positives at false-positive rates: {'; '.join(parts)}."

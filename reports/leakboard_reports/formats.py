@@ -1,0 +1,57 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+MINUS = "\N{MINUS SIGN}"
+ABSENT = "\N{EN DASH}"
+
+
+def decimal(value: float | None, places: int = 3) -> str:
+    """A plain number with a true minus sign, or a dash."""
+    if value is None or math.isnan(value):
+        return ABSENT
+    return f"{value:.{places}f}".replace("-", MINUS)
+
+
+def signed(value: float | None, places: int = 3) -> str:
+    """A difference: its sign is always written, and zero has none."""
+    if value is None or math.isnan(value):
+        return ABSENT
+    text = f"{value:+.{places}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", MINUS)
+
+
+def percent(value: float | None) -> str:
+    """A rate in [0, 1] as a percentage without the sign."""
+    return decimal(None if value is None else 100 * value, 1)
+
+
+def amount(value: float | None) -> str:
+    """A cost: whole numbers plain, small ones with the digits that matter."""
+    if value is None or math.isnan(value):
+        return ABSENT
+    if value == int(value) or value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2g}"
+
+
+def decibel(value: float | None) -> str:
+    """A PSNR; infinity means identical images."""
+    if value is None:
+        return ABSENT
+    return "unchanged" if math.isinf(value) else f"{value:.1f} dB"
+
+
+def chance(p_value: float) -> str:
+    """A p-value, not to more digits than it has."""
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def heat(auc: float | None) -> str:
+    """CSS class for an AUC: distance to one half in steps of 0.05, above (hot) or below (cold)."""
+    if auc is None:
+        return "heat-absent"
+    step = min(10, round(abs(auc - 0.5) / 0.05))
+    return f"{'hot' if auc >= 0.5 else 'cold'}-{step}"

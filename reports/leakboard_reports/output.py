@@ -1,0 +1,95 @@
+"""Writing a report into a folder: every file in one step, the index last, and only our own old files removed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leakboard.errors import LeakboardError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+LEDGER = ".leakboard-report.json"
+
+
+class Pages:
+    """The files of one report. ``downloads`` are the CSV files, ``vega`` the chart library's address in the page."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.downloads: list[str] = []
+        self.vega = ""
+        self._written: set[str] = set()
+        if out.exists() and not out.is_dir():
+            raise LeakboardError("the report needs a folder, and this is a file", where=str(out), next="--out FOLDER")
+
+    def asset(self, name: str, payload: bytes) -> str:
+        """Write one file below ``assets``; gives its address in the page."""
+        return self._write(f"assets/{name}", payload)
+
+    def script(self, name: str, make: Callable[[], str]) -> None:
+        """Write the chart library ``name`` (with its version), unless an earlier report left the same file here."""
+        self.vega = f"assets/{name}"
+        if (self.out / self.vega).is_file():
+            self._written.add(self.vega)
+        else:
+            self._write(self.vega, make().encode())
+
+    def frame(self, name: str, frame: pd.DataFrame) -> None:
+        """Write a frame as CSV below ``data``."""
+        self.downloads.append(self._write(f"data/{name}", frame.to_csv(index=False).encode()))
+
+    def table(self, name: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Write flat rows as CSV below ``data``; without any there is no file."""
+        if not rows:
+            return
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        self.downloads.append(self._write(f"data/{name}", text.getvalue().encode()))
+
+    def index(self, text: str) -> Path:
+        """Write the page, then remove files of an earlier report that this one does not have."""
+        self._write("index.html", text.encode())
+        ledger = self.out / LEDGER
+        old: set[str] = set()
+        with suppress(OSError, ValueError):
+            old = {str(name) for name in json.loads(ledger.read_text(encoding="utf-8"))}
+        for name in old - self._written:
+            target = self.out / name
+            if target.resolve().is_relative_to(self.out.resolve()):
+                with suppress(OSError):
+                    target.unlink()
+        self._write(LEDGER, json.dumps(sorted(self._written - {LEDGER}), indent=1).encode())
+        return self.out / "index.html"
+
+    def _write(self, name: str, payload: bytes) -> str:
+        target = self.out / name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
+            temporary = Path(scratch)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(payload)
+                temporary.chmod(0o644)
+                temporary.replace(target)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise LeakboardError(f"cannot write the report: {why}", where=str(target), next="--out FOLDER") from error
+        self._written.add(name)
+        return name

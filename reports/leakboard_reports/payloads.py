@@ -1,0 +1,121 @@
+"""What the pages need from artifact files: scores of chosen cells, and preview images. A lost file leaves a gap."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from leakboard.artifacts import Artifacts
+from leakboard.errors import LeakboardError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from leakboard.store import Store
+    from leakboard_reports.reading import Cell
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class Scores(NamedTuple):
+    """Evaluation scores of one cell, sorted by sample id so that two cells can be paired."""
+
+    ids: tuple[str, ...]
+    score: npt.NDArray[np.float64]
+    member: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Some images of one victim behind one defense, uint8 (n, C, H, W); ``returned`` is None if it was never asked."""
+
+    dataset: str
+    victim: str
+    defense: str
+    seed: int
+    ids: tuple[str, ...]
+    member: npt.NDArray[np.bool_]
+    original: Pixels
+    seen: Pixels
+    returned: Pixels | None
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Dataset and victim."""
+        return self.dataset, self.victim
+
+
+class ScoreReader:
+    """Scores by cell, each file read at most once."""
+
+    def __init__(self, store: Store) -> None:
+        self._artifacts = Artifacts(store.artifacts)
+        self._known: dict[str, Scores | None] = {}
+
+    def __call__(self, cell: Cell) -> Scores | None:
+        """The cell's scores, or None when its file is gone or damaged."""
+        if cell.scores_key is None:
+            return None
+        if cell.scores_key not in self._known:
+            self._known[cell.scores_key] = self._read(cell.scores_key)
+        return self._known[cell.scores_key]
+
+    def _read(self, key: str) -> Scores | None:
+        try:
+            tensors, meta = self._artifacts.get(key)
+        except LeakboardError:
+            return None
+        ids = json.loads(meta["ids"])
+        order = sorted(range(len(ids)), key=ids.__getitem__)
+        score, member = tensors["score"][order].astype(np.float64), tensors["member"][order].astype(np.bool_)
+        return Scores(tuple(ids[row] for row in order), score, member)
+
+
+def read_previews(store: Store, components: pd.DataFrame) -> list[Preview]:
+    """The newest preview of every dataset, victim, defense and seed, under the labels that cells have."""
+    from sqlalchemy import select
+
+    from leakboard.store.tables import Artifact
+
+    with store.reading() as connection:
+        newest_last = select(Artifact.key).where(Artifact.kind == "preview").order_by(Artifact.created)
+        keys = list(connection.scalars(newest_last))
+    labels = {(row.kind, row.spec): str(row.label) for row in components.itertuples()}
+    artifacts = Artifacts(store.artifacts)
+    found: dict[tuple[str, str, str, int], Preview] = {}
+    for key in keys:
+        try:
+            tensors, meta = artifacts.get(key)
+        except LeakboardError:
+            continue
+        kinds = ("dataset", "victim", "defense")
+        dataset, victim, defense = (labels.get((kind, meta[kind]), meta[kind]) for kind in kinds)
+        found[dataset, victim, defense, int(meta["seed"])] = Preview(
+            dataset,
+            victim,
+            defense,
+            int(meta["seed"]),
+            tuple(json.loads(meta["ids"])),
+            tensors["member"].astype(np.bool_),
+            tensors["original"],
+            tensors["seen"],
+            tensors.get("returned"),
+        )
+    return list(found.values())
+
+
+def psnr(first: Pixels, second: Pixels) -> float:
+    """Peak signal-to-noise ratio in dB over all images together; infinite when they are identical."""
+    error = float(np.mean((first.astype(np.float64) - second.astype(np.float64)) ** 2))
+    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def shared(first: Preview, second: Preview) -> tuple[list[int], list[int]]:
+    """Rows of the images that both previews show."""
+    where = {name: row for row, name in enumerate(second.ids)}
+    rows = [(row, where[name]) for row, name in enumerate(first.ids) if name in where]
+    return [mine for mine, _ in rows], [theirs for _, theirs in rows]

@@ -1,0 +1,106 @@
+"""The contact sheet: what went in, what the victim saw, what came out, as strips of pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leakboard_reports.reading import defense_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from leakboard_reports.payloads import Pixels, Preview
+
+SHOWN = 4
+"""Images of each side in a strip."""
+LONGEST = 128
+"""Longest side of a picture in the sheet; larger images are thinned out."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A row of images in one PNG file. ``file`` names it by content, so equal strips are one file."""
+
+    file: str
+    payload: bytes
+    width: int
+    height: int
+    alt: str
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """One stage (original, seen, returned) for members and non-members."""
+
+    title: str
+    members: Strip | None
+    nonmembers: Strip | None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The stages of one victim behind one defense."""
+
+    defense: str
+    rows: tuple[SheetRow, ...]
+
+    @property
+    def strips(self) -> list[Strip]:
+        """Every strip it shows."""
+        return [strip for row in self.rows for strip in (row.members, row.nonmembers) if strip]
+
+
+def sheets(previews: Iterable[Preview]) -> dict[tuple[str, str], list[Sheet]]:
+    """By dataset and victim: a sheet per defense, of the lowest seed."""
+    chosen: dict[tuple[str, str, str], Preview] = {}
+    for preview in sorted(previews, key=lambda p: (p.dataset, p.victim, defense_order(p.defense), p.seed)):
+        chosen.setdefault((preview.dataset, preview.victim, preview.defense), preview)
+    found: dict[tuple[str, str], list[Sheet]] = {}
+    for preview in chosen.values():
+        found.setdefault(preview.place, []).append(_sheet(preview))
+    return found
+
+
+def _sheet(preview: Preview) -> Sheet:
+    members = np.flatnonzero(preview.member)[:SHOWN].tolist()
+    others = np.flatnonzero(~preview.member)[:SHOWN].tolist()
+    stages = (
+        ("Original", preview.original, "as the attacker has them"),
+        ("Seen by the victim", preview.seen, f"as the victim sees them behind {preview.defense}"),
+        ("Returned", preview.returned, f"as {preview.victim} returned them behind {preview.defense}"),
+    )
+    return Sheet(
+        preview.defense,
+        tuple(
+            SheetRow(title, strip(pixels, members, f"members {words}"), strip(pixels, others, f"non-members {words}"))
+            for title, pixels, words in stages
+            if pixels is not None
+        ),
+    )
+
+
+def strip(pixels: Pixels, rows: Sequence[int], words: str) -> Strip | None:
+    """The chosen images side by side with a transparent gap, or None without any."""
+    from PIL import Image
+
+    if not rows:
+        return None
+    step = max(1, -(-max(pixels.shape[2:]) // LONGEST))
+    chosen = pixels[list(rows), :, ::step, ::step].transpose(0, 2, 3, 1)
+    count, height, width, channels = chosen.shape
+    gap = max(1, width // 14)
+    canvas = np.zeros((height, count * (width + gap) - gap, 4), dtype=np.uint8)
+    for place, image in enumerate(chosen):
+        left = place * (width + gap)
+        canvas[:, left : left + width, :3] = image[:, :, :3] if channels >= 3 else image[:, :, :1]
+        canvas[:, left : left + width, 3] = 255
+    file = io.BytesIO()
+    Image.fromarray(canvas, "RGBA").save(file, "PNG", optimize=True)
+    payload = file.getvalue()
+    name = f"strip-{hashlib.sha256(payload).hexdigest()[:16]}.png"
+    return Strip(name, payload, canvas.shape[1], canvas.shape[0], f"{count} {words}")

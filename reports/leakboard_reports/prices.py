@@ -1,0 +1,116 @@
+"""What a defense takes from the attacker, and what it costs an honest user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from leakboard.intervals import Interval, sum_interval
+from leakboard.measures import paired_auc_difference
+from leakboard_reports.payloads import Preview, psnr, shared
+from leakboard_reports.reading import Cell, attacks_of, best, defense_order, headline, is_none, places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from leakboard_reports.payloads import Scores
+
+    ReadScores = Callable[[Cell], Scores | None]
+
+ATTACKERS = ("adaptive", "naive")
+
+
+@dataclass(frozen=True)
+class Change:
+    """AUC of ``cell`` minus AUC of the best cell without a defense. ``p_value`` is None where pairing failed."""
+
+    cell: Cell
+    value: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+
+    @property
+    def lowers(self) -> bool:
+        """Whether the whole interval lies below zero."""
+        return self.high is not None and self.high < 0
+
+    @property
+    def raises(self) -> bool:
+        """Whether the whole interval lies above zero."""
+        return self.low is not None and self.low > 0
+
+
+@dataclass(frozen=True)
+class Price:
+    """One defense: changes by attacker, for the best attack under it and for the best attack without it."""
+
+    defense: str
+    best: dict[str, Change]
+    same: dict[str, Change]
+    query_db: float | None
+    output_db: float | None
+    images: int
+
+
+@dataclass(frozen=True)
+class PriceList:
+    """All defenses of one victim; ``base`` is the best attack without any."""
+
+    dataset: str
+    victim: str
+    base: Cell
+    rows: tuple[Price, ...]
+
+
+def price_lists(cells: Iterable[Cell], previews: Sequence[Preview], scores: ReadScores) -> list[PriceList]:
+    """One list per victim that was attacked without a defense and with at least one."""
+    shown = [cell for cell in headline(attacks_of(cells)) if cell.labels == "true"]
+    lists = []
+    for place in places(shown):
+        mine = [cell for cell in shown if cell.place == place]
+        base = best(cell for cell in mine if cell.undefended)
+        defenses = sorted({cell.defense for cell in mine if not cell.undefended}, key=defense_order)
+        if base and defenses:
+            images = [preview for preview in previews if preview.place == place and preview.seed == base.seed]
+            rows = tuple(_price(defense, mine, base, images, scores) for defense in defenses)
+            lists.append(PriceList(*place, base, rows))
+    return lists
+
+
+def change(cell: Cell, base: Cell, scores: ReadScores) -> Change:
+    """Paired DeLong where both score files tell of the same samples, else from the two separate intervals."""
+    mine, theirs = scores(cell), scores(base)
+    if mine and theirs and mine.ids == theirs.ids:
+        found = paired_auc_difference(mine.score, theirs.score, mine.member)
+        return Change(cell, found.value, found.low, found.high, found.p_value)
+    a, b = cell.auc, base.auc
+    if a.low is None or a.high is None or b.low is None or b.high is None:
+        return Change(cell, a.value - b.value, None, None, None)
+    limits = sum_interval(a.value, Interval(a.low, a.high), -b.value, Interval(-b.high, -b.low))
+    return Change(cell, a.value - b.value, limits.low, limits.high, None)
+
+
+def _price(defense: str, cells: Sequence[Cell], base: Cell, previews: Sequence[Preview], scores: ReadScores) -> Price:
+    tops: dict[str, Change] = {}
+    same: dict[str, Change] = {}
+    for attacker in ATTACKERS:
+        pool = [cell for cell in cells if cell.defense == defense and cell.attacker == attacker]
+        top = best(pool)
+        if top:
+            tops[attacker] = change(top, base, scores)
+        again = best(cell for cell in pool if cell.triple == base.triple)
+        if again:
+            same[attacker] = change(again, base, scores)
+    before = next((preview for preview in previews if is_none(preview.defense)), None)
+    after = next((preview for preview in previews if preview.defense == defense), None)
+    if after is None:
+        return Price(defense, tops, same, None, None, 0)
+    return Price(defense, tops, same, psnr(after.original, after.seen), _output_psnr(before, after), len(after.ids))
+
+
+def _output_psnr(before: Preview | None, after: Preview) -> float | None:
+    if before is None or before.returned is None or after.returned is None:
+        return None
+    old, new = shared(before, after)
+    return psnr(before.returned[old], after.returned[new]) if old else None

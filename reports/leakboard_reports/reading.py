@@ -1,0 +1,161 @@
+"""Cells as the pages see them: one value a cell, read once from the frames of a store."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pandas as pd
+
+AXES = ("dataset", "victim", "defense", "observer", "distance", "classifier")
+ACCESS_ORDER = ("black", "gray", "white", "none")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval over samples; limits are None where the store has none."""
+
+    value: float
+    low: float | None
+    high: float | None
+    flag: str
+    n_member: int
+    n_nonmember: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """The last finished attempt of one cell, with the labels of its axes."""
+
+    key: str
+    dataset: str
+    victim: str
+    defense: str
+    observer: str
+    distance: str
+    classifier: str
+    attacker: str
+    labels: str
+    seed: int
+    samples: int
+    attack: str
+    role: str
+    access: str
+    measures: Mapping[str, Estimate]
+    queries: float | None
+    nfe: float | None
+    seconds: float | None
+    peak_mb: float | None
+    scores_key: str | None
+
+    @property
+    def auc(self) -> Estimate:
+        """The measure every cell has."""
+        return self.measures["auc"]
+
+    @property
+    def triple(self) -> str:
+        """Observer, distance and classifier."""
+        return f"{self.observer} · {self.distance} · {self.classifier}"
+
+    @property
+    def title(self) -> str:
+        """The published attack's name, or the triple."""
+        return self.attack or self.triple
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Dataset and victim: what is attacked."""
+        return self.dataset, self.victim
+
+    @property
+    def undefended(self) -> bool:
+        """Whether the provider does nothing."""
+        return is_none(self.defense)
+
+
+def read_cells(results: pd.DataFrame, cells: pd.DataFrame) -> list[Cell]:
+    """Cells that have an AUC, from `Store.results` and `Store.cells`, ordered by label and seed."""
+    scores = dict(zip(cells["cell"], cells["scores_key"], strict=True)) if len(cells) else {}
+    measures: dict[str, dict[str, Estimate]] = {}
+    rows: dict[str, dict[str, Any]] = {}
+    for row in results.to_dict("records"):
+        value = _number(row["value"])
+        if value is None:
+            continue
+        measures.setdefault(row["cell"], {})[row["measure"]] = Estimate(
+            value,
+            _number(row["low"]),
+            _number(row["high"]),
+            str(row["flag"] or ""),
+            int(row["n_member"]),
+            int(row["n_nonmember"]),
+        )
+        rows[row["cell"]] = {str(column): entry for column, entry in row.items()}
+    found = [
+        Cell(key=key, measures=measures[key], scores_key=_text(scores.get(key)), **_facts(row))
+        for key, row in rows.items()
+        if "auc" in measures[key]
+    ]
+    return sorted(found, key=lambda c: (c.dataset, c.victim, *defense_order(c.defense), c.title, c.attacker, c.seed))
+
+
+def is_none(defense: str) -> bool:
+    """Whether a defense label means no defense at all."""
+    return defense.split("(", maxsplit=1)[0].strip() == "none"
+
+
+def defense_order(defense: str) -> tuple[bool, bool, str]:
+    """No defense first, then single ones, then chains."""
+    return not is_none(defense), "+" in defense, defense
+
+
+def attacks_of(cells: Iterable[Cell]) -> list[Cell]:
+    """Cells that attack, as against null checks."""
+    return [cell for cell in cells if cell.role == "attack"]
+
+
+def headline(cells: Iterable[Cell]) -> list[Cell]:
+    """The cells that single-number views show: per dataset and victim the most samples, then the lowest seed."""
+    pool = list(cells)
+    chosen: dict[tuple[str, str], tuple[int, int]] = {}
+    for cell in pool:
+        size = (-cell.samples, cell.seed)
+        chosen[cell.place] = min(size, chosen.get(cell.place, size))
+    return [cell for cell in pool if (-cell.samples, cell.seed) == chosen[cell.place]]
+
+
+def best(cells: Iterable[Cell]) -> Cell | None:
+    """The highest AUC; between equals the cheaper and then the alphabetically first."""
+    return min(cells, key=lambda c: (-c.auc.value, c.nfe or 0.0, c.title), default=None)
+
+
+def places(cells: Iterable[Cell]) -> list[tuple[str, str]]:
+    """Datasets and victims, the most leaking without a defense first."""
+    peak: dict[tuple[str, str], float] = {}
+    for cell in cells:
+        peak[cell.place] = max(peak.get(cell.place, 0.0), cell.auc.value if cell.undefended else 0.0)
+    return sorted(peak, key=lambda place: (-peak[place], place))
+
+
+def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: str(row[name] or "") for name in (*AXES, "attacker", "labels", "role", "access", "attack")},
+        **{name: int(row[name]) for name in ("seed", "samples")},
+        **{name: _number(row[name]) for name in ("queries", "nfe", "seconds", "peak_mb")},
+    }
+
+
+def _number(value: Any) -> float | None:
+    if value is None:
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,217 @@
+"use strict";
+// Draws the leaderboard from the page's own JSON (sort, filter, columns, pages) and the charts.
+
+(() => {
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const PAGE = 50;
+  const MINUS = "\u2212", ABSENT = "\u2013";
+  const form = document.getElementById("board-controls");
+  const table = document.getElementById("board");
+
+  const decimal = (value, places = 3) => (value === null ? ABSENT : value.toFixed(places).replace("-", MINUS));
+  const percent = (value) => decimal(value === null ? null : 100 * value, 1);
+  const amount = (value) => {
+    if (value === null) return ABSENT;
+    if (Number.isInteger(value) || value >= 100) return Math.round(value).toLocaleString("en");
+    return value >= 10 ? value.toFixed(1) : String(Number(value.toPrecision(2)));
+  };
+
+  const make = (name, className, ...children) => {
+    const element = document.createElement(name);
+    if (className) element.className = className;
+    element.append(...children);
+    return element;
+  };
+  const draw = (name, attributes) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    return element;
+  };
+
+  const board = read("board-data");
+  const columns = read("board-columns").map(([key, label, kind, shown]) => ({ key, label, kind, shown }));
+  const at = Object.fromEntries(board.columns.map((name, place) => [name, place]));
+  const value = (row, name) => (name in board.words ? board.words[name][row[at[name]]] : row[at[name]]);
+  const title = (row) => value(row, "attack") || [value(row, "observer"), value(row, "distance"), value(row, "classifier")].join(" \u00b7 ");
+  const haystack = new Map(board.rows.map((row) => [row, Object.keys(board.words).map((name) => value(row, name)).join(" ").toLowerCase()]));
+
+  const interval = (row, name, write) => {
+    const number = value(row, name);
+    if (number === null) return ABSENT;
+    const text = make("span", "nobreak", make("b", "", write(number)), " ");
+    if (value(row, `${name}_low`) !== null) {
+      text.append(make("span", "ci", `[${write(value(row, `${name}_low`))}, ${write(value(row, `${name}_high`))}]`));
+    }
+    return text;
+  };
+  const whisker = (row) => {
+    const x = (number) => (2 + (92 * (Math.min(Math.max(number, 0.25), 1) - 0.25)) / 0.75).toFixed(1);
+    const [low, high] = [value(row, "auc_low"), value(row, "auc_high")];
+    if (low === null || high === null) return "";
+    const picture = draw("svg", { class: "whisker", viewBox: "0 0 96 12", "aria-hidden": "true", focusable: "false" });
+    picture.append(
+      draw("path", { class: "chance", d: `M${x(0.5)} 0V12` }),
+      draw("path", { d: `M${x(low)} 6H${x(high)}` }),
+      draw("circle", { cx: x(value(row, "auc")), cy: 6, r: 3 }),
+    );
+    return picture;
+  };
+  const rate = (row, name) => {
+    const flag = value(row, `${name}_flag`);
+    if (flag === "hidden") {
+      const gap = make("span", "muted", ABSENT);
+      gap.title = "Too few non-members for this rate";
+      return gap;
+    }
+    const text = interval(row, name, percent);
+    if (flag === "uncalibrated") {
+      const mark = make("abbr", "", "\u2020");
+      mark.title = "uncalibrated: too few non-members";
+      text.append(mark);
+    }
+    return text;
+  };
+  const attack = (row) => {
+    const parts = ["observer", "distance", "classifier"].map((name) => value(row, name));
+    const named = value(row, "attack");
+    return named
+      ? [make("b", "", named), make("span", "sub", parts.join(" \u00b7 "))]
+      : [parts[0], make("span", "sub", parts.slice(1).join(" \u00b7 "))];
+  };
+  const contents = {
+    rank: (row) => [String(value(row, "rank") ?? ABSENT)],
+    attack,
+    auc: (row) => [interval(row, "auc", decimal), whisker(row)],
+    tpr_at_1pct_fpr: (row) => [rate(row, "tpr_at_1pct_fpr")],
+    "tpr_at_0.1pct_fpr": (row) => [rate(row, "tpr_at_0.1pct_fpr")],
+    balanced_accuracy: (row) => [interval(row, "balanced_accuracy", decimal)],
+    n_member: (row) => [`${value(row, "n_member")} / ${value(row, "n_nonmember")}`],
+    queries: (row) => [amount(value(row, "queries"))],
+    nfe: (row) => [amount(value(row, "nfe"))],
+    seconds: (row) => [amount(value(row, "seconds"))],
+    peak_mb: (row) => [amount(value(row, "peak_mb"))],
+  };
+
+  const sorting = { key: "auc", down: true };
+  let page = 0;
+
+  const chosen = () => {
+    const fields = new FormData(form);
+    const wanted = [...form.querySelectorAll("select")].filter((select) => select.value).map((select) => [select.name, select.value]);
+    const words = String(fields.get("search")).toLowerCase().split(/\s+/).filter(Boolean);
+    const nulls = fields.has("nulls");
+    return board.rows.filter(
+      (row) =>
+        (nulls || value(row, "role") === "attack") &&
+        wanted.every(([name, text]) => String(value(row, name)) === text) &&
+        words.every((word) => haystack.get(row).includes(word)),
+    );
+  };
+  const sorted = (rows) => {
+    const by = sorting.key === "attack" ? title : (row) => value(row, sorting.key);
+    const sign = sorting.down ? -1 : 1;
+    return rows.sort((one, other) => {
+      const [a, b] = [by(one), by(other)];
+      if (a === b) return 0;
+      if (a === null || b === null) return a === null ? 1 : -1;
+      return sign * (typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : a - b);
+    });
+  };
+
+  const visible = () => {
+    const ticked = new Set(new FormData(form).getAll("column"));
+    return columns.filter(({ key }) => ticked.has(key));
+  };
+  const head = (shown) => {
+    const line = make("tr");
+    for (const { key, label, kind } of shown) {
+      const button = make("button", "", label);
+      button.type = "button";
+      button.addEventListener("click", () => {
+        sorting.down = sorting.key === key ? !sorting.down : kind === "number" && key !== "rank";
+        sorting.key = key;
+        page = 0;
+        update();
+        table.querySelector(`th[data-key="${key}"] button`).focus();
+      });
+      const cell = make("th", `${kind} c-${key.replace(".", "")}`, button);
+      cell.scope = "col";
+      cell.dataset.key = key;
+      if (sorting.key === key) cell.setAttribute("aria-sort", sorting.down ? "descending" : "ascending");
+      line.append(cell);
+    }
+    table.tHead.replaceChildren(line);
+  };
+  const body = (rows, shown) => {
+    const lines = rows.map((row) => {
+      const line = make("tr");
+      for (const { key, kind } of shown) {
+        const cell = make(key === "attack" ? "th" : "td", `${kind} c-${key.replace(".", "")}`);
+        if (key === "attack") cell.scope = "row";
+        cell.append(...(contents[key] ? contents[key](row) : [String(value(row, key))]));
+        line.append(cell);
+      }
+      return line;
+    });
+    if (!lines.length) {
+      const cell = make("td", "", "No row matches. Clear a filter.");
+      cell.colSpan = Math.max(1, shown.length);
+      lines.push(make("tr", "", cell));
+    }
+    table.tBodies[0].replaceChildren(...lines);
+  };
+
+  const back = document.getElementById("board-back");
+  const next = document.getElementById("board-next");
+  const update = () => {
+    const rows = sorted(chosen());
+    const shown = visible();
+    const pages = Math.max(1, Math.ceil(rows.length / PAGE));
+    page = Math.min(page, pages - 1);
+    head(shown);
+    body(rows.slice(page * PAGE, (page + 1) * PAGE), shown);
+    const last = Math.min(rows.length, (page + 1) * PAGE);
+    const range = rows.length > PAGE ? `${page * PAGE + 1}${ABSENT}${last} of ${rows.length}` : String(rows.length);
+    document.getElementById("board-status").textContent = `${range} rows shown, ${board.rows.length} in all`;
+    back.hidden = next.hidden = pages === 1;
+    back.disabled = page === 0;
+    next.disabled = page === pages - 1;
+  };
+  const turn = (step) => {
+    page += step;
+    update();
+  };
+
+  if (window.matchMedia("(max-width: 45rem)").matches) {
+    const few = new Set(["rank", "attack", "access", "auc", "tpr_at_1pct_fpr"]);
+    // The default too, so that Reset comes back to it.
+    for (const box of form.querySelectorAll("[name=column]")) box.defaultChecked = box.checked = few.has(box.value);
+  }
+  form.hidden = false;
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", () => {
+    page = 0;
+    update();
+  });
+  form.addEventListener("reset", () => setTimeout(() => {
+    Object.assign(sorting, { key: "auc", down: true });
+    page = 0;
+    update();
+  }));
+  back.addEventListener("click", () => turn(-1));
+  next.addEventListener("click", () => turn(1));
+  document.addEventListener("keydown", (event) => {
+    const open = form.querySelector("details[open]");
+    if (event.key === "Escape" && open) {
+      open.open = false;
+      open.querySelector("summary").focus();
+    }
+  });
+  update();
+
+  for (const place of document.querySelectorAll("[data-spec]")) {
+    // `ast` interprets expressions: the page's policy allows no eval. `defaultStyle` would add a style element.
+    const options = { mode: "vega-lite", ast: true, renderer: "svg", actions: false, defaultStyle: false, tooltip: false };
+    window.vegaEmbed(place, read(place.dataset.spec), options).catch((error) => place.append(`The chart cannot be drawn: ${error.message}`));
+  }
+})();

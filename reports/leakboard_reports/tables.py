@@ -1,0 +1,153 @@
+"""Tables of the report, as pure functions from cells to what the templates and the CSV files show."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leakboard.measures import Spread, seed_spread
+from leakboard_reports.reading import ACCESS_ORDER, Cell, attacks_of, best, defense_order, headline, places
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+MAX_ROWS = 30
+"""A heatmap with more rows than this merges the distances of an observer."""
+
+MEASURES = ("auc", "tpr_at_1pct_fpr", "tpr_at_0.1pct_fpr", "balanced_accuracy")
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """One attack under every defense: its best cell, and that cell's difference to no defense."""
+
+    title: str
+    cells: tuple[Cell | None, ...]
+    changes: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Attacks by defenses for one victim and one attacker."""
+
+    dataset: str
+    victim: str
+    attacker: str
+    defenses: tuple[str, ...]
+    rows: tuple[HeatRow, ...]
+
+
+@dataclass(frozen=True)
+class SeedRow:
+    """One attack's AUC over seeds, beside the interval over samples that a single seed has."""
+
+    dataset: str
+    victim: str
+    defense: str
+    title: str
+    attacker: str
+    spread: Spread
+    half_width: float | None
+
+
+def ranks(cells: Iterable[Cell]) -> dict[str, int]:
+    """Rank by AUC among attacks on the same victim under the same defense, attacker, seed and access level.
+
+    Equal AUCs share a rank. Null checks have none.
+    """
+    groups: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
+    for cell in attacks_of(cells):
+        groups[*cell.place, cell.defense, cell.attacker, cell.labels, cell.seed, cell.samples, cell.access].append(cell)
+    ranked: dict[str, int] = {}
+    for group in groups.values():
+        ordered = sorted(group, key=lambda c: -c.auc.value)
+        for position, cell in enumerate(ordered):
+            tied = position and abs(cell.auc.value - ordered[position - 1].auc.value) < 1e-12
+            ranked[cell.key] = ranked[ordered[position - 1].key] if tied else position + 1
+    return ranked
+
+
+def leaderboard(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """One flat row a cell, highest AUC first, for the CSV file and for the table in the page."""
+    ranked = ranks(cells)
+    ordered = sorted(cells, key=lambda c: (-c.auc.value, ACCESS_ORDER.index(c.access), c.nfe or 0, c.title))
+    return [_flat(cell, ranked.get(cell.key)) for cell in ordered]
+
+
+def _flat(cell: Cell, rank: int | None) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "rank": rank,
+        "attack": cell.attack,
+        **{axis: getattr(cell, axis) for axis in ("observer", "distance", "classifier", "victim", "defense")},
+        **{
+            axis: getattr(cell, axis) for axis in ("attacker", "access", "role", "labels", "dataset", "seed", "samples")
+        },
+    }
+    for name in MEASURES:
+        found = cell.measures.get(name)
+        row[name] = found and found.value
+        row[f"{name}_low"] = found and found.low
+        row[f"{name}_high"] = found and found.high
+        row[f"{name}_flag"] = found.flag if found else ""
+    costs = {name: getattr(cell, name) for name in ("queries", "nfe", "seconds", "peak_mb")}
+    return {**row, "n_member": cell.auc.n_member, "n_nonmember": cell.auc.n_nonmember, **costs, "cell": cell.key}
+
+
+def heatmaps(cells: Iterable[Cell]) -> list[Heatmap]:
+    """One map per victim and attacker. A row is a published attack, or an observer and a distance at their best."""
+    shown = [cell for cell in headline(attacks_of(cells)) if cell.labels == "true"]
+    maps = []
+    for place in places(shown):
+        mine = [cell for cell in shown if cell.place == place]
+        defenses = tuple(sorted({cell.defense for cell in mine}, key=defense_order))
+        attackers = sorted({cell.attacker for cell in mine})
+        maps += [Heatmap(*place, attacker, defenses, _heat_rows(mine, attacker, defenses)) for attacker in attackers]
+    return maps
+
+
+def _heat_rows(cells: Sequence[Cell], attacker: str, defenses: Sequence[str]) -> tuple[HeatRow, ...]:
+    # Without a defense there is nothing to adapt to: both attackers share those cells.
+    pool = [cell for cell in cells if cell.attacker == attacker or cell.undefended]
+    fine: dict[str, list[Cell]] = defaultdict(list)
+    coarse: dict[str, list[Cell]] = defaultdict(list)
+    for cell in pool:
+        fine[cell.attack or f"{cell.observer} · {cell.distance}"].append(cell)
+        coarse[cell.attack or cell.observer].append(cell)
+    rows = [_heat_row(title, group, defenses) for title, group in (fine if len(fine) <= MAX_ROWS else coarse).items()]
+    return tuple(sorted(rows, key=lambda row: (-max(c.auc.value for c in row.cells if c), row.title)))
+
+
+def _heat_row(title: str, cells: Sequence[Cell], defenses: Sequence[str]) -> HeatRow:
+    tops = tuple(best(cell for cell in cells if cell.defense == defense) for defense in defenses)
+    base = next((top for top in tops if top and top.undefended), None)
+    changes = tuple(top.auc.value - base.auc.value if top and base and not top.undefended else None for top in tops)
+    return HeatRow(title, tops, changes)
+
+
+def seed_rows(cells: Iterable[Cell]) -> list[SeedRow]:
+    """Attacks that ran with two seeds or more, no defense first, highest mean first."""
+    groups: dict[tuple[str, ...], dict[int, Cell]] = defaultdict(dict)
+    for cell in attacks_of(cells):
+        key = (*cell.place, cell.defense, cell.title, cell.attacker, cell.labels, str(cell.samples))
+        groups[key][cell.seed] = cell
+    rows = []
+    for (dataset, victim, defense, title, attacker, *_), seeds in groups.items():
+        if len(seeds) > 1:
+            auc = seeds[min(seeds)].auc
+            half = None if auc.low is None or auc.high is None else (auc.high - auc.low) / 2
+            spread = seed_spread(cell.auc.value for cell in seeds.values())
+            rows.append(SeedRow(dataset, victim, defense, title, attacker, spread, half))
+    return sorted(rows, key=lambda row: (row.dataset, row.victim, *defense_order(row.defense), -row.spread.mean))
+
+
+def flatten(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested JSON facts as rows of (dotted name, text)."""
+    rows: list[tuple[str, str]] = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            rows += flatten(value, f"{prefix}{name}.")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list) else value
+            rows.append((f"{prefix}{name}", f"{text:.6g}" if isinstance(text, float) else str(text)))
+    return rows

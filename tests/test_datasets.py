@@ -1,0 +1,253 @@
+"""Datasets: what comes out of the shipped images and of folders, and what is said when a folder is not right."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from leakboard.api import LeakboardError, Samples
+from leakboard.components import build
+from leakboard.specs import parse
+from leakboard_plugins.datasets import fashion_mnist
+from leakboard_plugins.datasets.fashion_mnist import FashionMnist, auxiliary_pool
+from leakboard_plugins.datasets.folder import Folder
+from PIL import Image
+
+
+def picture(path, seed, size=(6, 6), mode="L"):
+    """Write a random image of (width, height)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
+    image = Image.fromarray(pixels, "RGBA") if mode == "RGBA" else Image.fromarray(pixels[..., :3]).convert(mode)
+    image.save(path)
+    return path
+
+
+@pytest.fixture
+def sides(tmp_path):
+    """Two folders: members a, sub/b and non-members a, c; all grey 6x6."""
+    for number, name in enumerate(("members/a.png", "members/sub/b.PNG", "nonmembers/a.png", "nonmembers/c.bmp")):
+        picture(tmp_path / name, number)
+    return tmp_path
+
+
+def folder(root, **parameters):
+    return Folder(members=str(root / "members"), nonmembers=str(root / "nonmembers"), **parameters)
+
+
+def test_fashion_mnist_is_a_balanced_set_in_the_contract():
+    samples = FashionMnist().load()
+
+    assert samples.images.shape == (2048, 1, 28, 28)
+    assert samples.images.dtype == torch.float32
+    assert (samples.images.min(), samples.images.max()) == (0, 1)
+    assert samples.member.dtype == np.bool_
+    assert samples.member.sum() == 1024
+    assert len(set(samples.ids)) == 2048
+    assert all(name.startswith("fashion-train-") and len(name) == 19 for name in samples.ids)
+    assert samples.prompts[0] == "a photo of a trouser"
+    assert any("MIT" in note for note in samples.notes)
+
+
+def test_fashion_mnist_loads_the_same_twice():
+    first, second = FashionMnist().load(), FashionMnist().load()
+
+    assert first.ids == second.ids
+    assert torch.equal(first.images, second.images)
+
+
+def test_auxiliary_pool_is_disjoint_from_what_is_attacked():
+    pool, samples = auxiliary_pool(), FashionMnist().load()
+
+    assert len(pool.ids) == 4096
+    assert not pool.member.any()
+    assert not set(pool.ids) & set(samples.ids)
+    assert not {row.tobytes() for row in pool.images.numpy()} & {row.tobytes() for row in samples.images.numpy()}
+
+
+def test_a_damaged_shipped_file_is_named(tmp_path, monkeypatch):
+    (tmp_path / "x.npz").write_bytes(b"PK\x03\x04 not really")
+    monkeypatch.setattr(fashion_mnist, "FILE", tmp_path / "x.npz")
+
+    with pytest.raises(LeakboardError, match=r"x\.npz"):
+        FashionMnist().load()
+
+
+def test_folder_gives_paths_as_ids_and_flags(sides):
+    samples = folder(sides).load()
+
+    assert samples.ids == ("members/a.png", "members/sub/b.PNG", "nonmembers/a.png", "nonmembers/c.bmp")
+    assert samples.member.tolist() == [True, True, False, False]
+    assert samples.images.shape == (4, 1, 6, 6)
+    assert samples.prompts is None
+    assert samples.notes == ()
+    expected = np.asarray(Image.open(sides / "members/a.png"), np.float32) / 255
+    assert torch.equal(samples.images[0, 0], torch.from_numpy(expected))
+
+
+def test_folder_files_are_all_images_and_the_prompts(sides):
+    (sides / "p.csv").write_text("file,caption\n")
+    (sides / "members" / "readme.txt").write_text("hello")
+
+    names = [path.name for path in folder(sides, prompts=str(sides / "p.csv")).files()]
+
+    assert names == ["a.png", "b.PNG", "a.png", "c.bmp", "p.csv"]
+
+
+def test_broken_images_are_skipped_with_name_and_count(sides):
+    whole = picture(sides / "members" / "cut.png", 9, (60, 60)).read_bytes()
+    (sides / "members" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (sides / "members" / "text.jpg").write_text("no image")
+    (sides / "members" / "empty.png").touch()
+
+    samples = folder(sides).load()
+
+    assert len(samples.ids) == 4
+    assert "3 of 5 members skipped" in samples.notes[0]
+    assert all(f"members/{name}" in samples.notes[0] for name in ("cut.png", "text.jpg", "empty.png"))
+
+
+def test_files_that_are_no_images_are_counted(sides):
+    (sides / "nonmembers" / "notes.txt").write_text("x")
+
+    assert folder(sides).load().notes == ("1 files in the folder of nonmembers do not end like an image and were left out",)
+
+
+def test_differing_sizes_are_refused_with_both_sizes_and_a_proposal(sides):
+    picture(sides / "nonmembers" / "z.png", 5, (9, 5))
+
+    with pytest.raises(LeakboardError, match=r"members/a.png has 6x6, nonmembers/z.png 9x5") as caught:
+        folder(sides).load()
+    assert "size=5" in caught.value.next
+
+
+def test_size_crops_the_centre_and_tells_the_rule(sides):
+    wide = np.zeros((6, 12), np.uint8)
+    wide[:, 3:9] = 200
+    Image.fromarray(wide).save(sides / "nonmembers" / "z.png")
+
+    samples = folder(sides, size=6).load()
+
+    assert samples.images.shape == (5, 1, 6, 6)
+    assert torch.all(samples.images[4] == 200 / 255)
+    assert "1 of 5 images were resized" in samples.notes[0]
+    assert "bicubic" in samples.notes[0]
+
+
+@pytest.mark.parametrize(("mode", "channels", "note"), [("auto", 3, "4 of 5 grey"), ("RGB", 3, "4 of 5"), ("L", 1, "1 of 5 colour")])
+def test_grey_and_colour_are_reconciled_openly(sides, mode, channels, note):
+    picture(sides / "members" / "colour.png", 7, mode="RGB")
+
+    samples = folder(sides, mode=mode).load()
+
+    assert samples.images.shape == (5, channels, 6, 6)
+    assert note in samples.notes[0]
+
+
+def test_transparency_becomes_white_and_is_told(tmp_path):
+    for number, name in enumerate(("members/a.png", "nonmembers/a.png")):
+        picture(tmp_path / name, number, mode="RGBA")
+    clear = Image.new("RGBA", (6, 6), (10, 20, 30, 0))
+    clear.save(tmp_path / "members" / "b.png")
+
+    samples = folder(tmp_path).load()
+
+    assert torch.all(samples.images[1] == 1)
+    assert "transparent parts of 3 images" in samples.notes[0]
+
+
+def test_sixteen_bit_grey_keeps_its_range(sides):
+    """Pillow's own conversion would clip almost everything to white."""
+    values = np.linspace(0, 65535, 36).reshape(6, 6).astype(np.uint16)
+    Image.fromarray(values).save(sides / "members" / "deep.png")
+
+    images = folder(sides).load().images
+
+    assert torch.allclose(images[1, 0], torch.from_numpy(values.astype(np.float32) / 65535), atol=0.5 / 255 + 1e-6)
+
+
+def test_a_file_in_both_folders_is_refused(sides):
+    (sides / "nonmembers" / "copy.png").write_bytes((sides / "members" / "a.png").read_bytes())
+
+    with pytest.raises(LeakboardError, match=r"members/a\.png = nonmembers/copy\.png"):
+        folder(sides).load()
+
+
+def test_a_file_twice_in_one_folder_is_told(sides):
+    (sides / "members" / "copy.png").write_bytes((sides / "members" / "a.png").read_bytes())
+
+    assert folder(sides).load().notes == ("1 files repeat another file of the same folder",)
+
+
+def test_a_missing_folder_is_named(sides):
+    with pytest.raises(LeakboardError, match="nowhere"):
+        Folder(members=str(sides / "nowhere"), nonmembers=str(sides / "nonmembers")).files()
+
+
+def test_a_folder_without_images_is_refused(sides):
+    (sides / "none").mkdir()
+    (sides / "none" / "a.txt").write_text("x")
+
+    with pytest.raises(LeakboardError, match="holds no image"):
+        Folder(members=str(sides / "members"), nonmembers=str(sides / "none")).load()
+
+
+def test_a_folder_of_only_broken_images_is_refused(sides):
+    (sides / "bad").mkdir()
+    (sides / "bad" / "a.png").write_text("x")
+
+    with pytest.raises(LeakboardError, match="none of the 1 images can be read"):
+        Folder(members=str(sides / "bad"), nonmembers=str(sides / "nonmembers")).load()
+
+
+def with_prompts(root, text, encoding="utf-8") -> Samples:
+    (root / "p.csv").write_bytes(text.encode(encoding))
+    return folder(root, prompts=str(root / "p.csv")).load()
+
+
+def test_prompts_are_found_by_id_or_by_bare_path(sides):
+    text = '\ufefffile,caption\nmembers/a.png,"a, quoted"\nsub/b.PNG,bé\nnonmembers/a.png,c\nc.bmp,\n'
+
+    assert with_prompts(sides, text).prompts == ("a, quoted", "bé", "c", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,text\na.png,x\n", "columns name, text"),
+        ("", r"columns \(none\)"),
+        ("file,caption\nmembers/a.png\n", "line 2"),
+        ("file,caption\nmembers/a.png,x,y\n", "line 2"),
+        ("file,caption\nmembers/a.png,x\nmembers/a.png,y\n", "two captions"),
+        ("file,caption\nmembers/a.png,x\n", "3 of 4 images have no caption, the first is members/sub/b.PNG"),
+        ("file,caption\na.png,x\n", "fits a member and a non-member"),
+        ('file,caption\nmembers/a.png,"x\n', "not CSV"),
+    ],
+)
+def test_wrong_prompts_are_refused_with_their_place(sides, text, message):
+    with pytest.raises(LeakboardError, match=message) as caught:
+        with_prompts(sides, text)
+    assert "p.csv" in caught.value.where
+
+
+def test_prompts_of_another_encoding_are_refused(sides):
+    with pytest.raises(LeakboardError, match="not UTF-8"):
+        with_prompts(sides, "file,caption\nmembers/a.png,é\n", "latin-1")
+
+
+def test_missing_prompts_are_refused(sides):
+    with pytest.raises(LeakboardError, match="cannot be read: No such file"):
+        folder(sides, prompts=str(sides / "absent.csv")).load()
+
+
+@pytest.mark.parametrize("spec", ["folder(members='a')", "folder(members='a', nonmembers='b', size=-1)", "folder(members='a', nonmembers='b', mode='CMYK')"])
+def test_wrong_parameters_are_refused(spec):
+    with pytest.raises(LeakboardError):
+        build(Folder, parse(spec)[0][0])
+
+
+def test_importing_the_plugins_imports_no_torch():
+    code = "import sys, leakboard_plugins.datasets, leakboard_plugins.victims, leakboard_plugins.victims.pixel_model; sys.exit('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

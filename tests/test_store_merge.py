@@ -1,0 +1,121 @@
+"""Merging: everything arrives once, nothing is lost, sources stay as they are."""
+
+import sqlite3
+from contextlib import closing
+
+import pandas as pd
+import pytest
+
+from leakboard.artifacts import Artifacts
+from leakboard.errors import LeakboardError
+from leakboard.store import MergeReport, RunInfo, Store, merge
+from storing import COMPONENTS, attempt, cell, component, fill, sha
+
+
+@pytest.fixture
+def into(tmp_path):
+    return Store(tmp_path / "into.db")
+
+
+@pytest.fixture
+def source(tmp_path):
+    store = Store(tmp_path / "source.db")
+    fill(store)
+    return store
+
+
+def dump(store):
+    with closing(sqlite3.connect(store.place)) as connection:
+        return list(connection.iterdump())
+
+
+def test_merged_store_gives_the_same_frames(into, source):
+    report = merge(into, [source])
+
+    assert report == MergeReport(cells=3, attempts=3, results=6, artifacts=5)
+    for name in ("results", "cells", "components", "runs", "tasks", "scores", "features"):
+        pd.testing.assert_frame_equal(getattr(into, name)(), getattr(source, name)())
+
+
+def test_merging_again_adds_nothing(into, source):
+    merge(into, [source])
+    before = dump(into)
+
+    assert merge(into, [source, source]) == MergeReport()
+    assert merge(into, [into]) == MergeReport()
+    assert dump(into) == before
+
+
+def test_source_stays_as_it_is(into, source):
+    before = dump(source)
+
+    merge(into, [Store(source.place, read_only=True)])
+
+    assert dump(source) == before
+
+
+def test_ids_are_mapped(into, source):
+    """Both stores number their runs, components and attempts from 1."""
+    other = component("victim", "another victim")
+    run = into.begin_run(RunInfo(grid_name="mine", uid="mine"))
+    mine = cell(50, victim=other.identity)
+    into.record(run, components=[other, *COMPONENTS], cells=[mine], attempts=[attempt(mine, auc=0.5)])
+
+    merge(into, [source])
+
+    frame = into.results().query("measure == 'auc'").set_index("cell")
+    assert frame.loc[mine.key, ["victim", "value"]].tolist() == ["another victim", 0.5]
+    assert frame.loc[cell(0).key, ["victim", "value"]].tolist() == ["victim_a", 0.75]
+    assert into.runs().set_index("id").loc[frame.loc[cell(0).key, "run"], "uid"] == "run one"
+    assert len(frame) == 4
+
+
+def test_newest_attempt_counts_whichever_store_it_was_in(into, source):
+    run = into.begin_run(RunInfo(grid_name="later"))
+    into.record(run, components=COMPONENTS, cells=[cell(0)], attempts=[attempt(cell(0), minutes=60, auc=0.25)])
+
+    merge(into, [source])
+
+    assert into.results().query("measure == 'auc'").set_index("cell")["value"][cell(0).key] == 0.25
+
+
+def test_run_that_went_on_is_brought_up_to_date(into, tmp_path):
+    source = Store(tmp_path / "going.db")
+    run = source.begin_run(RunInfo(grid_name="going"))
+    source.record(run, components=COMPONENTS, cells=[cell(0)], attempts=[attempt(cell(0))])
+    merge(into, [source])
+    source.record(run, cells=[cell(1)], attempts=[attempt(cell(1))])
+    source.end_run(run, "done")
+
+    assert merge(into, [source]) == MergeReport(cells=1, attempts=1, results=2)
+    assert into.runs()["status"].tolist() == ["done"]
+    assert len(into.runs()) == 1
+
+
+def test_missing_and_damaged_files_are_counted_and_left_behind(into, source):
+    files = Artifacts(source.artifacts)
+    gone, bad = sha(f"scores {cell(0).key}"), sha(f"scores {cell(1).key}")
+    files.drop(gone)
+    files.path(bad).write_bytes(b"garbage")
+
+    report = merge(into, [source])
+
+    assert (report.artifacts, report.missing, report.damaged) == (3, 1, 1)
+    assert not Artifacts(into.artifacts).has(bad)
+    assert len(into.results()) == 6
+
+
+def test_pruned_file_comes_back(into, source):
+    merge(into, [source])
+    key = sha("features")
+    Artifacts(into.artifacts).drop(key)
+
+    assert merge(into, [source]).artifacts == 1
+    assert Artifacts(into.artifacts).has(key)
+
+
+def test_read_only_target_is_refused(into, source):
+    with pytest.raises(LeakboardError, match="reading only"):
+        merge(Store(into.place, read_only=True), [source])
+
+    assert not into.artifacts.exists()

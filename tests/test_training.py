@@ -1,0 +1,248 @@
+"""Training: the same weights whatever happens on the way, and manifests that tell the truth about them."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from leakboard.api import Dataset, LeakboardError, Samples, member_digest
+from leakboard.training import RECIPES, Recipe, find_recipe, train_recipe
+from leakboard.training.manifest import WEIGHTS, write_manifests
+from leakboard.training.quality import denoising_loss, features, kernel_distance
+from leakboard_plugins.victims.ddpm import Ddpm
+
+RECIPE = Recipe(
+    name="tiny", dataset="stripes", checkpoints={"untrained": 0, "light": 11, "heavy": 20}, channels=(8, 16), batch_size=4
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stripes(Dataset):
+    """Noisy stripes: 12 members, 12 non-members, 8x8."""
+
+    name: ClassVar[str] = "stripes"
+    seed: int = 0
+
+    def load(self):
+        generator = torch.Generator().manual_seed(self.seed)
+        images = (torch.rand(24, 1, 8, 8, generator=generator) * 0.2 + torch.arange(8) % 2 * 0.8).clamp(0, 1)
+        ids = tuple(f"stripe-{self.seed}-{row}" for row in range(24))
+        return Samples(ids, images, np.arange(24) % 2 == 0, notes=("licence of stripes",))
+
+
+def quiet(what, done, total):
+    """Progress that says nothing."""
+
+
+def train(out, progress=quiet, recipe=RECIPE, dataset=None):
+    return train_recipe(recipe, dataset or Stripes(), out, progress=progress)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A training that nothing interrupted; read only."""
+    out = tmp_path_factory.mktemp("trained")
+    train(out)
+    return out
+
+
+def manifest(folder):
+    return json.loads((folder / "manifest.json").read_text())
+
+
+def test_checkpoints_come_back_least_trained_first(trained):
+    assert [folder.name for folder in train(trained)] == ["untrained", "light", "heavy"]
+
+
+@pytest.mark.parametrize("stop", [3, 10, 13])
+def test_an_interrupted_training_ends_with_the_same_bits(trained, tmp_path, stop):
+    """Before the first saved state, right at it, and after a checkpoint that is not at a saved state."""
+
+    def interrupt(what, done, total):
+        if done == stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, interrupt)
+    assert not (tmp_path / "heavy").exists()
+
+    train(tmp_path)
+
+    for level in RECIPE.checkpoints:
+        assert (tmp_path / level / WEIGHTS).read_bytes() == (trained / level / WEIGHTS).read_bytes()
+        assert manifest(tmp_path / level) == manifest(trained / level)
+
+
+def test_training_leaves_the_settings_of_torch_alone(tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+
+    train(tmp_path, recipe=replace(RECIPE, checkpoints={"light": 1}))
+
+    assert torch.equal(torch.rand(1), expected)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_diffusers_opens_every_checkpoint(trained):
+    from diffusers import DDPMPipeline
+
+    for level in RECIPE.checkpoints:
+        pipeline = DDPMPipeline.from_pretrained(trained / level)
+        pipeline.set_progress_bar_config(disable=True)
+        images = pipeline(batch_size=1, num_inference_steps=2, output_type="np").images
+        assert images.shape == (1, 8, 8, 1)
+
+
+def test_the_victim_opens_a_checkpoint_and_names_its_members(trained):
+    samples = Stripes().load()
+    victim = Ddpm(model=str(trained / "heavy"))
+
+    assert victim.trained_on() == member_digest([name for name, member in zip(samples.ids, samples.member, strict=True) if member])
+    assert victim.open("cpu").encode(samples.images).shape == (24, 1, 8, 8)
+    assert Ddpm(model=str(trained / "untrained")).trained_on() is None
+
+
+def test_manifest_tells_what_was_trained(trained):
+    told = manifest(trained / "light")
+
+    assert told["level"] == "light"
+    assert told["epochs"] == 11
+    assert told["seed"] == RECIPE.seed
+    assert told["recipe"]["channels"] == [8, 16]
+    assert told["recipe"]["learning_rate"] == RECIPE.learning_rate
+    assert (told["members"], told["held_out"]) == (12, 12)
+    assert told["data"] == ["licence of stripes"]
+    assert set(told["versions"]) == {"python", "torch", "diffusers", "numpy", "safetensors"}
+    content = (trained / "light" / WEIGHTS).read_bytes()
+    assert told["weights"] == {"file": WEIGHTS, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def test_manifest_shows_that_training_helped(trained):
+    untrained, heavy = manifest(trained / "untrained"), manifest(trained / "heavy")
+
+    assert heavy["loss"]["members"]["mean"] < 0.9 * untrained["loss"]["members"]["mean"]
+    assert heavy["quality"]["untrained"] == untrained["quality"]["kernel_distance"]
+    assert heavy["loss"]["gap"] == heavy["loss"]["held_out"]["mean"] - heavy["loss"]["members"]["mean"]
+
+
+def test_manifests_can_be_written_again(trained):
+    before = manifest(trained / "heavy")
+    told = []
+
+    write_manifests(RECIPE, Stripes().load(), trained, progress=lambda *step: told.append(step))
+
+    assert manifest(trained / "heavy") == before
+    assert told == [("measuring untrained", 0, 3), ("measuring light", 1, 3), ("measuring heavy", 2, 3), ("measuring", 3, 3)]
+
+
+def test_progress_counts_epochs(tmp_path):
+    told = []
+    train(tmp_path, lambda *step: told.append(step), replace(RECIPE, checkpoints={"light": 2}))
+
+    assert [(done, total) for what, done, total in told if what.startswith("training, loss")] == [(1, 2), (2, 2)]
+
+
+def test_another_recipe_or_dataset_in_the_same_folder_is_refused(trained):
+    with pytest.raises(LeakboardError, match="another recipe"):
+        train(trained, recipe=replace(RECIPE, seed=1))
+    with pytest.raises(LeakboardError, match="other members"):
+        train(trained, dataset=Stripes(seed=1))
+
+
+def test_images_that_cannot_be_halved_are_refused(tmp_path):
+    with pytest.raises(LeakboardError, match="multiple of 16"):
+        train(tmp_path, recipe=replace(RECIPE, channels=(8, 8, 8, 8, 8)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_without_held_out_images_is_refused(tmp_path):
+    @dataclass(frozen=True, kw_only=True)
+    class Members(Stripes):
+        def load(self):
+            return super().load().take(range(0, 24, 2))
+
+    with pytest.raises(LeakboardError, match="non-members"):
+        train(tmp_path, dataset=Members())
+
+
+def test_an_unknown_recipe_names_the_nearest():
+    with pytest.raises(LeakboardError) as caught:
+        find_recipe("fashion_dpm")
+    assert caught.value.nearest == "fashion_ddpm"
+
+
+def test_recipes_start_from_an_untrained_checkpoint():
+    assert all(0 in recipe.checkpoints.values() and recipe.name == name for name, recipe in RECIPES.items())
+
+
+def test_loss_of_a_network_that_predicts_nothing_is_the_variance_of_noise():
+    """1 on average, with a standard error that covers the deviation; the same in any batch size and for any images."""
+    from types import SimpleNamespace
+
+    from diffusers import DDPMScheduler
+
+    pipeline = SimpleNamespace(scheduler=DDPMScheduler(), unet=lambda noisy, timesteps: SimpleNamespace(sample=torch.zeros_like(noisy)))
+    images = torch.rand(50, 1, 8, 8)
+
+    loss = denoising_loss(pipeline, images, 0)
+
+    assert abs(loss.mean - 1) < 4 * loss.error < 0.05
+    assert denoising_loss(pipeline, images, 0, batch_size=7).mean == pytest.approx(loss.mean, rel=1e-6)
+    assert denoising_loss(pipeline, 1 - images, 0) == loss
+    assert denoising_loss(pipeline, images, 1) != loss
+
+
+def test_loss_asks_once_in_every_part_of_the_schedule():
+    from types import SimpleNamespace
+
+    from diffusers import DDPMScheduler
+
+    asked = []
+
+    def unet(noisy, timesteps):
+        asked.append(timesteps)
+        return SimpleNamespace(sample=noisy)
+
+    denoising_loss(SimpleNamespace(scheduler=DDPMScheduler(), unet=unet), torch.rand(6, 1, 8, 8), 0)
+
+    assert torch.equal(torch.stack(asked) // 125, torch.arange(8)[:, None].expand(8, 6))
+
+
+def test_kernel_distance_is_the_unbiased_estimate_pair_by_pair():
+    generated, real = torch.rand(6, 1, 8, 8) ** 2, torch.rand(5, 1, 8, 8)
+    mean, scale = features(real).mean(0), features(real).std(0).clamp_min(1e-6)
+    first, second = (features(generated) - mean) / scale, (features(real) - mean) / scale
+
+    def kernel(one, other):
+        return float((one @ other / len(one) + 1) ** 3)
+
+    within = [kernel(one, other) for i, one in enumerate(first) for j, other in enumerate(first) if i != j]
+    reals = [kernel(one, other) for i, one in enumerate(second) for j, other in enumerate(second) if i != j]
+    across = [kernel(one, other) for one in first for other in second]
+
+    assert kernel_distance(generated, real) == pytest.approx(np.mean(within) + np.mean(reals) - 2 * np.mean(across), rel=1e-8)
+
+
+def test_kernel_distance_orders_sets_by_their_likeness():
+    generator = torch.Generator().manual_seed(0)
+    stripes = [Stripes(seed=seed).load().images for seed in range(3)]
+    blurred = torch.nn.functional.avg_pool2d(stripes[1], 3, 1, 1)
+    noise = torch.rand(24, 1, 8, 8, generator=generator)
+
+    alike, soft, unlike = (kernel_distance(images, stripes[0]) for images in (stripes[2], blurred, noise))
+
+    assert abs(alike) < soft < unlike
+
+
+def test_edge_features_tell_directions_apart():
+    """Upright and lying stripes of the same mean differ in the orientation features alone."""
+    upright = Stripes().load().images
+    lying = upright.transpose(2, 3)
+
+    difference = (features(upright) - features(lying)).abs().mean(0)
+
+    assert difference[49:].max() > 0.1
