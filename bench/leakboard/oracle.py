@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from leakboard.api import Access, AccessDenied, Defense, Model, Samples, Step
 from leakboard.noise import normal
@@ -32,9 +34,7 @@ class Cost:
     seconds: float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.queries + other.queries, self.evaluations + other.evaluations, self.seconds + other.seconds
-        )
+        return Cost(self.queries + other.queries, self.evaluations + other.evaluations, self.seconds + other.seconds)
 
 
 def digest(tensor: torch.Tensor) -> str:
@@ -42,7 +42,7 @@ def digest(tensor: torch.Tensor) -> str:
     import torch
 
     hashed = hashlib.blake2b(f"{tensor.dtype} {tuple(tensor.shape)} ".encode(), digest_size=16)
-    hashed.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    hashed.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return hashed.hexdigest()
 
 
@@ -64,7 +64,12 @@ class Answers:
     memo: dict[str, tuple[Any, Cost]] = field(default_factory=dict)
 
     def ask(
-        self, query: str, tensors: Sequence[torch.Tensor], arguments: tuple[Any, ...], cost: Cost, call: Callable[..., Any]
+        self,
+        query: str,
+        tensors: Sequence[torch.Tensor],
+        arguments: tuple[Any, ...],
+        cost: Cost,
+        call: Callable[..., Any],
     ) -> tuple[Any, Cost]:
         """Answer from the memo, or call the model in batches and remember what it said.
 
@@ -81,9 +86,11 @@ class Answers:
         return self.memo[key]
 
     def _batched(self, call: Callable[..., Any], tensors: Sequence[torch.Tensor]) -> Any:
+        import torch
+
         while True:
             try:
-                parts = zip(*(tensor.split(self.batch_size) for tensor in tensors), strict=True)
+                parts = zip(*(torch.split(tensor, self.batch_size) for tensor in tensors), strict=True)
                 starts = range(0, len(tensors[0]), self.batch_size)
                 return _join([call(start, *part) for start, part in zip(starts, parts, strict=True)])
             except (RuntimeError, MemoryError) as error:
@@ -97,7 +104,7 @@ def _join(parts: list[Any]) -> Any:
     import torch
 
     if isinstance(parts[0], Step):
-        return Step(torch.cat([part.clean for part in parts]), torch.cat([part.state for part in parts]))
+        return Step(_join([part.clean for part in parts]), _join([part.state for part in parts]))
     if isinstance(parts[0], list):
         return [_join(list(step)) for step in zip(*parts, strict=True)]
     return torch.cat(parts).detach()
@@ -121,6 +128,13 @@ class Door:
     asked: Cost = field(default_factory=Cost)
     returned: torch.Tensor | None = None
     """The last images the victim gave out, for the contact sheet."""
+
+    def __post_init__(self) -> None:
+        # copies without labels: an observer can neither spoil what others are shown nor see who is a member
+        self.images = self.images.clone()
+        self.samples = replace(
+            self.samples, images=self.samples.images.clone(), member=np.zeros_like(self.samples.member)
+        )
 
     @property
     def originals(self) -> torch.Tensor:
@@ -151,9 +165,7 @@ class Door:
         self._allow("gray", "decode")
         return self._decode(inner)
 
-    def predict_noise(
-        self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None
-    ) -> torch.Tensor:
+    def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """Predicted noise at one timestep."""
         self._allow("gray", "predict_noise")
         said = tuple(prompts) if prompts is not None else self.prompts

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from leakboard_reports.reading import Cell
 
-FIRST_ROWS = 50
+FIRST_ROWS = 25
 """Rows in the page itself, for readers without scripts."""
 
 TEXTS = (
@@ -29,18 +29,20 @@ TEXTS = (
     "dataset",
 )
 NUMBERS = ("rank", "seed", "samples", "n_member", "n_nonmember", "queries", "nfe", "seconds", "peak_mb")
+OFTEN_ALIKE = ("dataset", "victim", "defense", "attacker", "labels")
+"""Columns that are told once, above the table, when all rows agree on them."""
 FILTERS = ("dataset", "victim", "defense", "attacker", "access", "seed")
 
 
-def payload(rows: Sequence[dict[str, Any]], start: dict[str, str]) -> dict[str, Any]:
-    """Columns, word lists and rows of `tables.leaderboard`, and the filters to start with."""
+def payload(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Columns, word lists and rows of `tables.leaderboard`."""
     words = {name: _ordered(name, {row[name] for row in rows}) for name in TEXTS}
     number = {name: {word: place for place, word in enumerate(words[name])} for name in TEXTS}
     columns = [*TEXTS, *NUMBERS]
     for name in MEASURES:
         columns += [name, f"{name}_low", f"{name}_high", f"{name}_flag"]
     packed = [[number[c][row[c]] if c in number else _short(row[c]) for c in columns] for row in rows]
-    return {"columns": columns, "words": words, "rows": packed, "start": start}
+    return {"columns": columns, "words": words, "rows": packed, "alike": OFTEN_ALIKE}
 
 
 def choices(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
@@ -66,6 +68,12 @@ def matching(rows: Sequence[dict[str, Any]], start: dict[str, str]) -> list[dict
     return [
         row for row in rows if row["role"] == "attack" and all(str(row[name]) == value for name, value in start.items())
     ]
+
+
+def alike(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """What all rows agree on, by column."""
+    found = {name: {str(row[name]) for row in rows} for name in OFTEN_ALIKE}
+    return {name: values.pop() for name, values in found.items() if len(values) == 1}
 
 
 def _ordered(name: str, values: set[str]) -> list[str]:

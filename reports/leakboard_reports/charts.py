@@ -47,11 +47,19 @@ def plots(cells: Iterable[Cell], scores: Callable[[Cell], Scores | None]) -> lis
     shown = headline(cell for cell in pool if cell.role == "attack" or cell.access == "none")
     found = []
     for place in places(cell for cell in shown if cell.role == "attack"):
-        tops = [best(c for c in shown if c.place == place and c.access == access) for access in ACCESS_ORDER]
+        mine = [cell for cell in shown if cell.place == place]
+        tops = [_chosen([cell for cell in mine if cell.access == access], access) for access in ACCESS_ORDER]
         curves = tuple(curve for top in tops if top and (curve := _curve(top, scores)))
         if curves:
             found.append(Plot(*place, curves))
     return found
+
+
+def _chosen(cells: Sequence[Cell], access: str) -> Cell | None:
+    """The best attack; of blind cells the median, for the best of many cells at chance looks like a leak."""
+    if access == "none" and cells:
+        return sorted(cells, key=lambda cell: cell.auc.value)[len(cells) // 2]
+    return best(cells)
 
 
 def _curve(cell: Cell, scores: Callable[[Cell], Scores | None]) -> Curve | None:

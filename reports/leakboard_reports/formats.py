@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 MINUS = "\N{MINUS SIGN}"
 ABSENT = "\N{EN DASH}"
@@ -47,6 +51,14 @@ def decibel(value: float | None) -> str:
 def chance(p_value: float) -> str:
     """A p-value, not to more digits than it has."""
     return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def softly(text: str) -> Markup:
+    """Text that may break after an opening bracket or an underscore, so that long specs fit narrow columns."""
+    from markupsafe import Markup, escape
+
+    pieces = str(escape(text)).replace("(", "(<wbr>").replace("_", "_<wbr>")
+    return Markup(pieces)  # noqa: S704 - escaped above
 
 
 def heat(auc: float | None) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from leakboard_reports import board, charts, formats, nulls, pictures, prices, summary, tables
 from leakboard_reports.output import Pages
 from leakboard_reports.payloads import ScoreReader, read_previews
-from leakboard_reports.reading import read_cells
+from leakboard_reports.reading import attacks_of, places, read_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +91,7 @@ def render(store: Store, out: Path) -> Path:
     failures = store.failures()
     offered = board.choices(rows)
     start = board.opening(cells, offered)
+    first = board.matching(rows, start)
     return pages.index(
         environment()
         .get_template("index.html.j2")
@@ -103,14 +104,16 @@ def render(store: Store, out: Path) -> Path:
             columns=COLUMNS,
             choices=offered,
             start=start,
-            board=board.payload(rows, start),
-            first_rows=board.matching(rows, start)[: board.FIRST_ROWS],
-            matching=len(board.matching(rows, start)),
+            board=board.payload(rows),
+            first_rows=first[: board.FIRST_ROWS],
+            matching=len(first),
+            fixed=(fixed := board.alike(first)),
+            fixed_words=", ".join(f"{name} {value}" for name, value in fixed.items() if name != "labels"),
             heatmaps=tables.heatmaps(cells),
             price_lists=lists,
             plots=[(plot, charts.vega(plot)) for plot in plots],
             vega=pages.vega,
-            sheets=sheets,
+            sheets=dict(sorted(sheets.items(), key=lambda item: _place_order(item[0], cells))),
             nulls=checks,
             family_error=nulls.FAMILY_ERROR,
             seeds=tables.seed_rows(cells),
@@ -131,9 +134,14 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("decimal", "signed", "percent", "amount", "decibel", "chance", "heat")
+    names = ("decimal", "signed", "percent", "amount", "decibel", "chance", "heat", "softly")
     found.filters.update({name: getattr(formats, name) for name in names}, json=_json, flatten=tables.flatten)
     return found
+
+
+def _place_order(place: tuple[str, str], cells: list[Cell]) -> tuple[int, tuple[str, str]]:
+    known = places(attacks_of(cells))
+    return (known.index(place) if place in known else len(known)), place
 
 
 def _json(value: Any) -> Markup:

@@ -3,7 +3,7 @@
 
 (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const PAGE = 50;
+  const PAGE = 25;
   const MINUS = "\u2212", ABSENT = "\u2013";
   const form = document.getElementById("board-controls");
   const table = document.getElementById("board");
@@ -118,9 +118,12 @@
     });
   };
 
-  const visible = () => {
+  // What all rows agree on is told once, above the table, and takes no column.
+  const alike = (rows) =>
+    rows.length ? board.alike.filter((name) => rows.every((row) => row[at[name]] === rows[0][at[name]])) : [];
+  const visible = (fixed) => {
     const ticked = new Set(new FormData(form).getAll("column"));
-    return columns.filter(({ key }) => ticked.has(key));
+    return columns.filter(({ key }) => ticked.has(key) && !fixed.includes(key));
   };
   const head = (shown) => {
     const line = make("tr");
@@ -165,14 +168,17 @@
   const next = document.getElementById("board-next");
   const update = () => {
     const rows = sorted(chosen());
-    const shown = visible();
+    const fixed = alike(rows);
+    const shown = visible(fixed);
+    table.caption.textContent = fixed.filter((name) => name !== "labels").map((name) => `${name} ${value(rows[0], name)}`).join(", ");
     const pages = Math.max(1, Math.ceil(rows.length / PAGE));
     page = Math.min(page, pages - 1);
     head(shown);
     body(rows.slice(page * PAGE, (page + 1) * PAGE), shown);
     const last = Math.min(rows.length, (page + 1) * PAGE);
-    const range = rows.length > PAGE ? `${page * PAGE + 1}${ABSENT}${last} of ${rows.length}` : String(rows.length);
-    document.getElementById("board-status").textContent = `${range} rows shown, ${board.rows.length} in all`;
+    const count = (number) => number.toLocaleString("en");
+    const range = rows.length > PAGE ? `${page * PAGE + 1}${ABSENT}${last} of ${count(rows.length)}` : count(rows.length);
+    document.getElementById("board-status").textContent = `${range} rows shown, ${count(board.rows.length)} in all`;
     back.hidden = next.hidden = pages === 1;
     back.disabled = page === 0;
     next.disabled = page === pages - 1;
