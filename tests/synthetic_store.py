@@ -1,4 +1,4 @@
-"""A store as a real run leaves it, for tests of what reads stores: seeded scores through the real measures."""
+"""A store as a real run leaves it, and single cells, for tests of reports: seeded scores through the real measures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from leakboard.artifacts import Artifacts
 from leakboard.measures import choose_threshold, evaluate
 from leakboard.store import AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, Store
+from leakboard_reports.reading import Cell, Estimate
 
 VICTIMS = {"fashion_ddpm(epochs='moderate')": 1.0, "fashion_ddpm(epochs='light')": 0.35, "untrained": 0.0}
 DEFENSES = {
@@ -34,6 +35,14 @@ DISTANCES = {"psnr": 1.0, "dssim": 0.85, "rmse": 0.97, "features(net='hog')": 0.
 CLASSIFIERS = {"logistic_regression": 1.0, "svm": 0.9, "decision_tree": 0.6, "naive_bayes": 0.7, "knn": 0.8}
 PUBLISHED = {"loss": (0.75, 1), "secmi": (0.3, 12), "pia": (1.25, 2), "pian": (1.1, 2), "sima": (0.9, 1)}
 SAMPLES = 128
+SMALL = {
+    "victims": ("fashion_ddpm(epochs='moderate')", "untrained"),
+    "defenses": ("none", "box_blur(radius=1)", "box_blur(radius=1, at='output')"),
+    "observers": ("one_shot", "complete", "complete(access='black')", "blind"),
+    "distances": ("psnr", "features(net='hog')"),
+    "classifiers": ("logistic_regression", "knn"),
+    "published": ("pia",),
+}
 
 
 def digest(*parts):
@@ -224,3 +233,23 @@ def build(
     store.record(run, components=list(rows.values()), cells=cells, attempts=attempts, artifacts=stored)
     store.end_run(run, "done")
     return store
+
+
+def made(auc, *, low=None, high=None, **axes):
+    """A cell with a given AUC."""
+    estimate = Estimate(auc, auc - 0.05 if low is None else low, auc + 0.05 if high is None else high, "", 50, 50)
+    facts = {
+        **dict.fromkeys(("dataset", "victim", "observer", "distance", "classifier"), "x"),
+        "defense": "none",
+        "attacker": "adaptive",
+        "labels": "true",
+        "seed": 0,
+        "samples": 50,
+        "attack": "",
+        "role": "attack",
+        "access": "gray",
+        "measures": {"auc": estimate},
+        **dict.fromkeys(("queries", "nfe", "seconds", "peak_mb", "scores_key")),
+    }
+    key = json.dumps([auc, axes], sort_keys=True, default=str)
+    return Cell(**{**facts, "key": key, **axes})

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from leakboard.registry import Registry
 from leakboard_plugins.attacks import load_attacks
 

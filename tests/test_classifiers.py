@@ -182,7 +182,7 @@ def test_scores_are_finite_whatever_the_features(seed, n, columns, exponent):
     ],
 )
 def test_senseless_parameters_are_refused(cls, wrong):
-    with pytest.raises(LeakboardError, match="got"):
+    with pytest.raises(LeakboardError, match=next(iter(wrong))):
         checked(cls, **wrong)
 
 

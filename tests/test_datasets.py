@@ -6,13 +6,14 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from leakboard.api import LeakboardError, Samples
 from leakboard.components import build
 from leakboard.specs import parse
 from leakboard_plugins.datasets import fashion_mnist
 from leakboard_plugins.datasets.fashion_mnist import FashionMnist, auxiliary_pool
 from leakboard_plugins.datasets.folder import Folder
-from PIL import Image
 
 
 def picture(path, seed, size=(6, 6), mode="L"):
@@ -111,7 +112,9 @@ def test_broken_images_are_skipped_with_name_and_count(sides):
 def test_files_that_are_no_images_are_counted(sides):
     (sides / "nonmembers" / "notes.txt").write_text("x")
 
-    assert folder(sides).load().notes == ("1 files in the folder of nonmembers do not end like an image and were left out",)
+    assert folder(sides).load().notes == (
+        "1 files in the folder of nonmembers do not end like an image and were left out",
+    )
 
 
 def test_differing_sizes_are_refused_with_both_sizes_and_a_proposal(sides):
@@ -135,7 +138,9 @@ def test_size_crops_the_centre_and_tells_the_rule(sides):
     assert "bicubic" in samples.notes[0]
 
 
-@pytest.mark.parametrize(("mode", "channels", "note"), [("auto", 3, "4 of 5 grey"), ("RGB", 3, "4 of 5"), ("L", 1, "1 of 5 colour")])
+@pytest.mark.parametrize(
+    ("mode", "channels", "note"), [("auto", 3, "4 of 5 grey"), ("RGB", 3, "4 of 5"), ("L", 1, "1 of 5 colour")]
+)
 def test_grey_and_colour_are_reconciled_openly(sides, mode, channels, note):
     picture(sides / "members" / "colour.png", 7, mode="RGB")
 
@@ -241,7 +246,14 @@ def test_missing_prompts_are_refused(sides):
         folder(sides, prompts=str(sides / "absent.csv")).load()
 
 
-@pytest.mark.parametrize("spec", ["folder(members='a')", "folder(members='a', nonmembers='b', size=-1)", "folder(members='a', nonmembers='b', mode='CMYK')"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "folder(members='a')",
+        "folder(members='a', nonmembers='b', size=-1)",
+        "folder(members='a', nonmembers='b', mode='CMYK')",
+    ],
+)
 def test_wrong_parameters_are_refused(spec):
     with pytest.raises(LeakboardError):
         build(Folder, parse(spec)[0][0])

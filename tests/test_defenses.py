@@ -195,7 +195,7 @@ def test_blurs_average_and_commute_with_mirroring(cls, size, height, width, seed
 @pytest.mark.parametrize("cls", DEFENSES)
 def test_the_place_is_a_parameter_of_every_defense(cls):
     assert [checked(cls, at=place).at for place in ("query", "output", "both")] == ["query", "output", "both"]
-    with pytest.raises(LeakboardError, match="got"):
+    with pytest.raises(LeakboardError, match="at="):
         checked(cls, at="training")
 
 
@@ -213,7 +213,7 @@ def test_the_place_is_a_parameter_of_every_defense(cls):
     ],
 )
 def test_senseless_parameters_are_refused(cls, wrong):
-    with pytest.raises(LeakboardError, match="got"):
+    with pytest.raises(LeakboardError, match=next(iter(wrong))):
         checked(cls, **wrong)
 
 

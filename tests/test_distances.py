@@ -97,7 +97,7 @@ def test_gaussian_dssim_is_the_published_one(shape):
 
 @pytest.mark.parametrize("spread", [0.02, 0.001])
 def test_dssim_keeps_its_digits_on_bright_flat_images(spread):
-    """Where a variance is a small difference of large numbers, float32 alone is off by more than 1e-5."""
+    """There a variance is a small difference of large numbers, and careless float32 is off by more than 1e-5."""
     draw = torch.Generator().manual_seed(1)
     reference = torch.ones(4, 1, 28, 28)
     reference[..., 14:] = 0
@@ -106,7 +106,7 @@ def test_dssim_keeps_its_digits_on_bright_flat_images(spread):
     def similarity(a, b):
         return (1 - structural_similarity(a, b, data_range=1, channel_axis=0)) / 2
 
-    expect(Dssim(), Pair(images[0], images[1], "output"), similarity, 1e-7)
+    expect(Dssim(), Pair(images[0], images[1], "output"), similarity, 4e-6)
 
 
 def test_dssim_refuses_images_smaller_than_its_window():
@@ -363,7 +363,7 @@ def test_image_distances_refuse_what_is_no_image(distance):
     ],
 )
 def test_senseless_parameters_are_refused(cls, wrong):
-    with pytest.raises(LeakboardError, match="got"):
+    with pytest.raises(LeakboardError, match=next(iter(wrong))):
         checked(cls, **wrong)
 
 

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from denoisers import SIZE, tiny_unet
 from diffusers import DDPMScheduler
+
+from denoisers import SIZE, tiny_unet
 from leakboard.api import AccessDenied, LeakboardError, Model, Samples, Unsupported
 from leakboard.oracle import Answers, Door
 from leakboard.registry import Registry
@@ -295,7 +296,9 @@ def test_the_last_black_query_is_the_gray_one(strength, steps, requery, observer
     list(observer(f"complete(strength={strength}, steps={steps})").observe(enter()))
     list(observer(f"one_shot(strength={strength}, steps={steps})").observe(enter("black")))
     assert answers.paid.queries == 1
-    list(observer(f"complete(strength={strength}, steps={steps}, access='black', requery={requery!r})").observe(enter()))
+    list(
+        observer(f"complete(strength={strength}, steps={steps}, access='black', requery={requery!r})").observe(enter())
+    )
     assert answers.paid.queries == steps
 
 

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from denoisers import SIZE, save_tiny, tiny_unet
 from huggingface_hub import constants
+
+from denoisers import SIZE, save_tiny, tiny_unet
 from leakboard.api import LeakboardError, Model, Unsupported
 from leakboard_plugins.victims import VICTIMS, fashion_ddpm
 from leakboard_plugins.victims.ddpm import Ddpm
@@ -88,7 +89,9 @@ def test_every_prediction_type_answers_with_noise(models, batch, kind, timestep)
     answer = models[kind].predict_noise(state, timestep, ["ignored"] * 5)
 
     # at t=0 the noise is a hundredth of the state, so predicting it from the clean image loses two digits
-    np.testing.assert_allclose(answer, noise(state.double(), timestep), rtol=1e-4, atol=2e-3 if kind == "sample" else 1e-5)
+    np.testing.assert_allclose(
+        answer, noise(state.double(), timestep), rtol=1e-4, atol=2e-3 if kind == "sample" else 1e-5
+    )
 
 
 def test_answers_are_ordinary_tensors(models, batch):
@@ -106,7 +109,9 @@ def test_answers_do_not_depend_on_memory_layout(models, batch):
     strided = torch.randn(5, SIZE, SIZE, 2).permute(0, 3, 1, 2)[:, :1]
     strided.copy_(batch[1])
 
-    assert torch.equal(models["epsilon"].predict_noise(strided, 9, None), models["epsilon"].predict_noise(batch[1], 9, None))
+    assert torch.equal(
+        models["epsilon"].predict_noise(strided, 9, None), models["epsilon"].predict_noise(batch[1], 9, None)
+    )
 
 
 @pytest.mark.parametrize("kind", PREDICTIONS)
@@ -154,10 +159,13 @@ def test_timesteps_are_those_of_the_img2img_pipeline(tmp_path, monkeypatch, batc
     assert asked == timesteps.tolist()
 
 
-@pytest.mark.parametrize("scheduler", [{}, {"set_alpha_to_one": False, "steps_offset": 1}, {"timestep_spacing": "trailing"}])
+@pytest.mark.parametrize(
+    "scheduler", [{}, {"set_alpha_to_one": False, "steps_offset": 1}, {"timestep_spacing": "trailing"}]
+)
 def test_last_clean_image_is_the_output(tiny, batch, scheduler):
     """The output is what diffusers' own loop ends with, also where the schedule ends above zero noise."""
     from diffusers import DDIMScheduler
+
     from leakboard_plugins.victims.pixel_model import PixelModel
 
     config = dict(DDIMScheduler(**scheduler).config)
@@ -177,7 +185,9 @@ def test_two_reconstructions_may_run_interleaved(models, batch):
     model, (images, noise) = models["epsilon"], batch
     alone = [step.clean for step in model.reconstruct(images, noise, 0.3, 3, None)]
 
-    both = zip(model.reconstruct(images, noise, 0.3, 3, None), model.reconstruct(images, noise, 0.9, 3, None), strict=True)
+    both = zip(
+        model.reconstruct(images, noise, 0.3, 3, None), model.reconstruct(images, noise, 0.9, 3, None), strict=True
+    )
 
     assert all(torch.equal(first.clean, expected) for (first, _), expected in zip(both, alone, strict=True))
 
@@ -191,6 +201,11 @@ def test_strength_out_of_range_is_refused_before_anything_runs(models, batch, st
 def test_strength_too_small_for_the_schedule_is_unsupported(models, batch):
     with pytest.raises(Unsupported, match="need 2000 sampler steps, but the victim has 1000"):
         models["epsilon"].reconstruct(*batch, 0.005, 10, None)
+
+
+def test_a_strength_that_overflows_is_unsupported(models, batch):
+    with pytest.raises(Unsupported, match="need inf sampler steps"):
+        models["epsilon"].reconstruct(*batch, 1e-320, 10, None)
 
 
 @pytest.mark.parametrize("timestep", [-1, 1000])
@@ -388,7 +403,9 @@ def test_sharded_weights_are_opened(copy, models, batch):
     victim = Ddpm(model=str(copy))
 
     assert sum(path.suffix == ".safetensors" for path in victim.files()) > 1
-    assert torch.equal(victim.open("cpu").predict_noise(batch[1], 7, None), models["epsilon"].predict_noise(batch[1], 7, None))
+    assert torch.equal(
+        victim.open("cpu").predict_noise(batch[1], 7, None), models["epsilon"].predict_noise(batch[1], 7, None)
+    )
 
 
 def test_hub_ids_come_from_the_local_cache_alone(tiny, tmp_path, monkeypatch):

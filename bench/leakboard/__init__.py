@@ -1,5 +1,7 @@
 """How much does an image diffusion model leak about its training set, under which attack, and which defense helps?
 
+In a notebook::
+
     import leakboard
 
     grid = leakboard.Grid.load("grids/quick.toml")

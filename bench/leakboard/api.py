@@ -8,7 +8,7 @@ before anything runs. Importing a plugin must not import torch; import it inside
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -214,6 +214,8 @@ class Component:
 
     kind: ClassVar[Kind]
     name: ClassVar[str]
+    declined_checks: ClassVar[Mapping[str, str]] = {}
+    """Contract checks of `leakboard.testing` that do not fit the plugin, each with the reason."""
 
     def facts(self) -> dict[str, Any]:
         """JSON facts that the report shows beside it (a victim's manifest, say)."""

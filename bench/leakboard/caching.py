@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -12,6 +11,8 @@ from leakboard.artifacts import Artifacts, Damaged, Missing, Pruned
 from leakboard.store.tables import Artifact
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from leakboard.store import Store
 
 KEPT = ("samples", "preview")

@@ -74,6 +74,6 @@ class Cell:
 
 
 def features_key(cell: Cell, defense: Bound, start: int, stop: int) -> str:
-    """Content key of one shard of features: samples ``start`` to ``stop`` in the order of `leakboard.sampling.choose`."""
+    """Content key of one shard of features: samples ``start`` to ``stop``, in the order of `sampling.choose`."""
     parts = (cell.dataset, cell.victim, defense, cell.observer, cell.distance)
     return content_key("features", [part.identity for part in parts], cell.seed, start, stop)

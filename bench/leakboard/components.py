@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import functools
 import hashlib
-import importlib.util
+import inspect
 import json
 import sys
 import typing
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from leakboard.api import Component, Defense, Kind
+from leakboard.digests import code_digest, file_digest
 from leakboard.errors import LeakboardError, nearest
 from leakboard.specs import Spec, spell
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from pydantic import TypeAdapter, ValidationError
+
+    from leakboard.api import Component, Defense, Kind
+
+NO_DEFENSE = "none"
 
 
 @dataclass(frozen=True)
@@ -44,27 +49,23 @@ class Bound:
 
     @functools.cached_property
     def identity(self) -> str:
-        """sha256 over kind, parameters, the digest of the plugin's code and of the files it reads."""
-        parts = [
-            {
-                "kind": self.kind,
-                "name": component.name,
-                "parameters": _parameters(component),
-                "code": code_digest(type(component)),
-                "files": [file_digest(path) for path in getattr(component, "files", tuple)()],
-            }
-            for component in self.chain
-        ]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        """sha256 over kind, canonical spelling, the digest of the plugins' code and of the files they read.
+
+        Raises:
+            LeakboardError: a file is missing, or there is no source code to go by.
+        """
+        code = [code_digest(cast("Any", type(link))) for link in self.chain]
+        files = [file_digest(path) for link in self.chain for path in _files(link)]
+        return hashlib.sha256(json.dumps([self.kind, self.spec, code, files]).encode()).hexdigest()
 
 
 def bind(kind: Kind, chain: Sequence[Component]) -> Bound:
-    """Put instances on an axis. ``none`` disappears from chains of several defenses."""
-    links = tuple(link for link in chain if link.name != "none") or tuple(chain[:1])
+    """Put instances on an axis. ``none`` disappears from chains of several defenses, and its place says nothing."""
+    links = tuple(link for link in chain if link.name != NO_DEFENSE) or (type(chain[0])(),)
     return Bound(
         kind,
         links,
-        " + ".join(spell(link.name, _parameters(link)) for link in links),
+        " + ".join(spell(link.name, parameters(link)) for link in links),
         " + ".join(spell(link.name, _given(link)) for link in links),
     )
 
@@ -72,127 +73,117 @@ def bind(kind: Kind, chain: Sequence[Component]) -> Bound:
 def at(chain: Sequence[Component], place: str) -> tuple[Defense, ...]:
     """The defenses of a chain that stand at one place, in order."""
     defenses = cast("Sequence[Defense]", chain)
-    return tuple(link for link in defenses if link.at == place and link.name != "none")
+    return tuple(link for link in defenses if link.at == place and link.name != NO_DEFENSE)
 
 
 def build(cls: type[Component], spec: Spec, where: str = "") -> Component:
     """Check the parameters of a spec against a plugin's fields and make the instance.
 
     Raises:
-        LeakboardError: unknown parameter, wrong type, value out of range.
+        LeakboardError: unknown or missing parameter, wrong type, value out of range, or the plugin refuses it.
     """
     from pydantic import ValidationError
 
-    place = where or f"spec {str(spec)!r}"
-    fields = [field.name for field in dataclasses.fields(cast("Any", cls)) if field.init]
-    for key, _ in spec.parameters:
-        if key not in fields:
-            known = f"one of {', '.join(fields)}" if fields else "no parameters"
-            raise LeakboardError(
-                f"{spec.name} has no parameter {key!r}",
-                where=place,
-                expected=known,
-                nearest=nearest(key, fields),
-                next=f"leakboard show {spec.name}",
-            )
-    try:
-        checked = _parameter_model(cls).model_validate(dict(spec.parameters))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        given = "nothing" if first["type"] == "missing" else repr(first["input"])
+    place, advice = where or f"spec {str(spec)!r}", f"leakboard show {spec.name}"
+    checks, given = _checks(cast("Any", cls)), dict(spec.parameters)
+    for key in given.keys() - checks.keys():
+        known = f"one of {', '.join(checks)}" if checks else "no parameters"
         raise LeakboardError(
-            f"{spec.name}({key}=...) got {given}", where=place, expected=first["msg"], next=f"leakboard show {spec.name}"
-        ) from None
-    return cls(**{name: getattr(checked, name) for name in type(checked).model_fields})
+            f"{spec.name} has no parameter {key!r}",
+            where=place,
+            expected=known,
+            nearest=nearest(key, checks),
+            next=advice,
+        )
+    for field in fields_of(cls):
+        if is_required(field) and field.name not in given:
+            what = f"{spec.name} needs the parameter {field.name!r}"
+            raise LeakboardError(what, where=place, expected=f"{spec.name}({field.name}=...)", next=advice)
+    checked = {}
+    for key, value in given.items():
+        try:
+            checked[key] = checks[key].validate_python(value)
+        except ValidationError as error:
+            choices = [choice for choice in _choices(types_of(cast("Any", cls))[key]) if isinstance(choice, str)]
+            raise LeakboardError(
+                f"{spec.name} cannot take {key}={value!r}",
+                where=place,
+                expected=_wanted(error),
+                nearest=repr(found) if isinstance(value, str) and (found := nearest(value, choices)) else "",
+                next=advice,
+            ) from None
+    try:
+        return cls(**checked)
+    except LeakboardError as error:
+        told = {"expected": error.expected, "nearest": error.nearest, "next": error.next or advice}
+        raise LeakboardError(error.what, where=error.where or place, **told) from None
+    except (TypeError, ValueError) as error:
+        raise LeakboardError(f"{spec} was refused: {error}", where=place, next=advice) from error
 
 
-@functools.cache
-def _parameter_model(cls: type[Component]) -> type[BaseModel]:
-    """A pydantic model of a plugin's fields: a dataclass alone cannot be validated strictly."""
-    from pydantic import ConfigDict, create_model
-
-    hints = typing.get_type_hints(cls, include_extras=True)
-    fields: dict[str, Any] = {
-        field.name: (hints[field.name], ... if field.default is dataclasses.MISSING else field.default)
-        for field in dataclasses.fields(cast("Any", cls))
-        if field.init
-    }
-    config = ConfigDict(strict=True, allow_inf_nan=False, protected_namespaces=())
-    return create_model(cls.__name__, __config__=config, **fields)
-
-
-def _parameters(component: Component) -> dict[str, Any]:
-    return {field.name: getattr(component, field.name) for field in dataclasses.fields(cast("Any", component))}
+def parameters(component: Component) -> dict[str, Any]:
+    """Every parameter of an instance by name, in the order of its fields."""
+    return {field.name: getattr(component, field.name) for field in fields_of(type(component))}
 
 
 def _given(component: Component) -> dict[str, Any]:
-    fields = dataclasses.fields(cast("Any", component))
-    return {f.name: getattr(component, f.name) for f in fields if getattr(component, f.name) != f.default}
+    defaults = {field.name: default_of(field) for field in fields_of(type(component)) if not is_required(field)}
+    return {key: value for key, value in parameters(component).items() if key not in defaults or value != defaults[key]}
+
+
+def fields_of(cls: type) -> list[dataclasses.Field[Any]]:
+    """The fields of a plugin that are parameters."""
+    return [field for field in dataclasses.fields(cls) if field.init]
+
+
+def is_required(field: dataclasses.Field[Any]) -> bool:
+    """Whether a parameter has no default."""
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """The default of a field that has one."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 @functools.cache
-def code_digest(cls: type) -> str:
-    """Digest of the code behind a plugin: its module and the modules of the same distribution that it imports.
+def types_of(cls: type) -> dict[str, Any]:
+    """The type of every parameter. Other annotations of the class are left alone: only a type checker needs them.
 
-    Comments, docstrings and layout do not count. The harness itself is covered by the key format, not by this.
+    Raises:
+        NameError: a parameter's type is not imported at run time.
     """
-    package = cls.__module__.split(".")[0]
-    seen: dict[str, str] = {}
-    queue = [base.__module__ for base in cls.__mro__ if base.__module__.split(".")[0] == package]
-    while queue:
-        name = queue.pop()
-        if name in seen:
-            continue
-        source = _source(name)
-        tree = ast.parse(source) if source else ast.Module([], [])
-        seen[name] = ast.dump(_without_docstrings(tree))
-        queue += [found for found in _imports(tree) if found.split(".")[0] == package and found != package]
-    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
-
-
-def _source(module: str) -> str:
-    loaded = sys.modules.get(module)
-    path = getattr(loaded, "__file__", None)
-    if path is None:
-        spec = importlib.util.find_spec(module)
-        path = spec.origin if spec else None
-    return Path(path).read_text(encoding="utf-8") if path and path.endswith(".py") else ""
-
-
-def _imports(tree: ast.AST) -> list[str]:
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            members = [f"{node.module}.{alias.name}" for alias in node.names]
-            found += [node.module, *(name for name in members if _is_module(name))]
+    found: dict[str, Any] = {}
+    for field in fields_of(cls):
+        owner = next(base for base in cls.__mro__ if field.name in inspect.get_annotations(base))
+        alone = SimpleNamespace(__annotations__={field.name: field.type})
+        found |= typing.get_type_hints(alone, vars(sys.modules[owner.__module__]), include_extras=True)
     return found
 
 
-def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, AttributeError, ValueError):
-        return False
-
-
-def _without_docstrings(tree: ast.AST) -> ast.AST:
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-            body[:] = body[1:]
-    return tree
-
-
 @functools.cache
-def _digest(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _checks(cls: type) -> dict[str, TypeAdapter[Any]]:
+    """What validates each parameter: strictly, so that no number is read out of a string."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    config = ConfigDict(strict=True, allow_inf_nan=False)
+    return {field.name: TypeAdapter(types_of(cls)[field.name], config=config) for field in fields_of(cls)}
 
 
-def file_digest(path: Path) -> str:
-    """sha256 of a file's content; read again only when its size or time of change differ."""
-    stat = path.stat()
-    return _digest(path, stat.st_size, stat.st_mtime_ns)
+def _wanted(error: ValidationError) -> str:
+    """What would have been right; a value that fits none of several types gets one sentence a type."""
+    return ", or ".join(dict.fromkeys(part["msg"].replace("Input should be ", "") for part in error.errors()))
+
+
+def _choices(hint: Any) -> Iterator[Any]:
+    """The values of all Literals in a type."""
+    if typing.get_origin(hint) is typing.Literal:
+        yield from typing.get_args(hint)
+        return
+    for part in typing.get_args(hint):
+        yield from _choices(part)
+
+
+def _files(component: Component) -> Sequence[Path]:
+    files: Sequence[Path] = getattr(component, "files", tuple)()
+    return files

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
+import types
 import typing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from leakboard.api import Attack, Component
-from leakboard.components import bind, build
-from leakboard.errors import LeakboardError, nearest
-from leakboard.registry import KINDS, Registry
+from leakboard.adopting import KINDS
+from leakboard.components import default_of, fields_of, is_required, types_of
 from leakboard.specs import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leakboard.api import Attack, Component
+    from leakboard.registry import Registry
+
+LIMITS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "min_length": "length >=", "max_length": "length <="}
 
 
 def describe_all(registry: Registry) -> list[dict[str, Any]]:
@@ -32,33 +38,34 @@ def describe_all(registry: Registry) -> list[dict[str, Any]]:
 
 
 def describe_one(registry: Registry, spec: str) -> str:
-    """Everything about the plugin or attack that a spec names.
+    """Everything about the plugins or attacks that a spec names, and the canonical spellings of what it gives.
 
     Raises:
         LeakboardError: nothing has that name, or the spec's parameters do not fit.
     """
-    links = parse(spec)[0]
-    name = links[0].name
-    texts = [_attack_text(registry.attacks[name])] if name in registry.attacks else []
-    for kind in KINDS:
-        cls = registry.classes[kind].get(name)
-        if cls is not None:
-            texts.append(_class_text(registry, cls))
-            if links[0].parameters:
-                texts.append(f"canonical spelling: {bind(kind, [build(cls, links[0])]).spec}")
-    if not texts:
-        known = [name for kind in KINDS for name in registry.classes[kind]] + list(registry.attacks)
-        raise LeakboardError(f"nothing is called {name!r}", nearest=nearest(name, known), next="leakboard list")
+    chains = parse(spec)
+    given = any(link.parameters for link in chains[0]) or len(chains[0]) > 1
+    texts = []
+    for name in dict.fromkeys(link.name for link in chains[0]):
+        kinds = registry.kinds_of(name, f"spec {spec!r}")
+        if name in registry.attacks:
+            texts.append(_attack_text(registry.attacks[name]))
+        texts += [_class_text(registry, registry.classes[kind][name]) for kind in kinds]
+        if given and kinds and name == chains[0][0].name:
+            points = registry.axis(kinds[0], spec)
+            texts[-1] += "\n\n" + "\n".join(f"canonical spelling: {point.spec}" for point in points)
     return "\n\n".join(texts)
 
 
 def _row(registry: Registry, cls: type[Component]) -> dict[str, Any]:
     parameters = _parameters(cls)
-    arguments = ", ".join(f"{name}={info['default']!r}" if "default" in info else name for name, info in parameters.items())
+    signature = ", ".join(
+        f"{name}={info['default']!r}" if "default" in info else name for name, info in parameters.items()
+    )
     return {
         "kind": cls.kind,
         "name": cls.name,
-        "signature": f"{cls.name}({arguments})" if arguments else cls.name,
+        "signature": f"{cls.name}({signature})" if signature else cls.name,
         "parameters": parameters,
         "summary": inspect.cleandoc(cls.__doc__ or "").partition("\n")[0],
         "source": registry.sources[cls.kind, cls.name],
@@ -66,36 +73,50 @@ def _row(registry: Registry, cls: type[Component]) -> dict[str, Any]:
 
 
 def _parameters(cls: type[Component]) -> dict[str, dict[str, Any]]:
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = types_of(typing.cast("Any", cls))
     found: dict[str, dict[str, Any]] = {}
-    for field in dataclasses.fields(typing.cast("Any", cls)):
+    for field in fields_of(cls):
         found[field.name] = {"type": _type_text(hints[field.name])}
-        if field.default is not dataclasses.MISSING:
-            found[field.name]["default"] = field.default
+        if not is_required(field):
+            found[field.name]["default"] = default_of(field)
     return found
 
 
 def _type_text(hint: Any) -> str:
-    if typing.get_origin(hint) is typing.Annotated:
-        base, *limits = typing.get_args(hint)
-        parts = [str(part) for limit in limits for part in getattr(limit, "metadata", [limit])]
-        return f"{_type_text(base)} ({', '.join(parts)})" if parts else _type_text(base)
-    if typing.get_origin(hint) is typing.Literal:
+    """A type as people write it: ``float > 0``, ``'L' | 'RGB'``."""
+    origin = typing.get_origin(hint)
+    if origin is typing.Annotated:
+        base, *marks = typing.get_args(hint)
+        return f"{_type_text(base)} {', '.join(_limits(marks))}".rstrip()
+    if origin is typing.Literal:
         return " | ".join(repr(value) for value in typing.get_args(hint))
-    return getattr(hint, "__name__", str(hint))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(_type_text(part) for part in typing.get_args(hint))
+    if hint is type(None):
+        return "None"
+    return str(getattr(hint, "__name__", hint)) if origin is None else str(hint)
+
+
+def _limits(marks: list[Any]) -> Iterator[str]:
+    for mark in marks:
+        for limit in getattr(mark, "metadata", [mark]):
+            yield from (f"{sign} {getattr(limit, key)}" for key, sign in LIMITS.items() if hasattr(limit, key))
 
 
 def _class_text(registry: Registry, cls: type[Component]) -> str:
     row = _row(registry, cls)
     lines = [f"{row['kind']} {row['signature']}", "", inspect.cleandoc(cls.__doc__ or ""), ""]
-    lines += [f"  {name}: {info['type']}" for name, info in row["parameters"].items()]
+    for name, info in row["parameters"].items():
+        default = f" (default {info['default']!r})" if "default" in info else ""
+        lines.append(f"  {name}: {info['type']}{default}")
     for fact in ("access", "space", "spaces", "larger_is_closer"):
-        if hasattr(cls, fact):
+        if hasattr(cls, fact) and fact not in row["parameters"]:
             value = getattr(cls, fact)
             lines.append(f"  {fact}: {', '.join(sorted(value)) if isinstance(value, frozenset) else value}")
     return "\n".join([*lines, f"  from: {row['source']}"])
 
 
 def _attack_text(attack: Attack) -> str:
-    parts = [f"  {part}: {getattr(attack, part)}" for part in ("observer", "distance", "classifier", "source", "notes")]
-    return "\n".join([f"attack {attack.name}", "", attack.title, "", *(part for part in parts if part[-2:] != ": ")])
+    parts = [(part, getattr(attack, part)) for part in ("observer", "distance", "classifier", "source", "notes")]
+    lines = [f"  {part}: {value}" for part, value in parts if value]
+    return "\n".join([f"attack {attack.name}", "", *([attack.title, ""] if attack.title else []), *lines])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leakboard.errors import LeakboardError
 from leakboard.provenance import PACKAGES, provenance
 from leakboard.registry import Registry, shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 def examine(plugins: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -48,7 +50,7 @@ def _plugins(registry: Registry) -> tuple[bool, str]:
 
 
 def _shipped(registry: Registry) -> tuple[bool, str]:
-    """Every victim that needs no parameter opens the files it names, and they match their manifest."""
+    """Victims with a ``check_shipped`` say which levels they come with, after comparing them with their manifests."""
     checked, wrong = [], []
     for name, cls in sorted(registry.classes["victim"].items()):
         check = getattr(cls, "check_shipped", None)
@@ -58,7 +60,7 @@ def _shipped(registry: Registry) -> tuple[bool, str]:
             checked += [f"{name} {level}" for level in check()]
         except LeakboardError as error:
             wrong.append(str(error))
-    return not wrong, "; ".join(wrong) or f"{', '.join(checked)} match their manifests"
+    return not wrong, "; ".join(wrong) or f"match their manifests: {', '.join(checked) or 'no plugin ships any'}"
 
 
 def _devices() -> tuple[bool, str]:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
+import json
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+import typing
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from leakboard.api import Kind
-from leakboard.cells import AXES, Attacker, Cell, Labels
-from leakboard.components import Bound
+from leakboard.cells import Attacker, Cell, Labels
 from leakboard.errors import LeakboardError, nearest
 from leakboard.registry import Registry, shared
+from leakboard.selecting import excluded, selected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from leakboard.api import Kind
+    from leakboard.components import Bound
 
 Specs = Annotated[list[str], Field(min_length=1)]
+STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class RunSettings(BaseModel):
@@ -35,48 +42,51 @@ class RunSettings(BaseModel):
         level: confidence level of the intervals.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = STRICT
 
-    samples: int = Field(0, ge=0)
-    seeds: list[int] = Field([0], min_length=1)
-    calibration: float = Field(0.5, gt=0, lt=1)
-    shard: int = Field(256, ge=2)
-    batch: int = Field(128, ge=1)
-    timeout: float = Field(0.0, ge=0)
-    device: str = "cpu"
-    level: float = Field(0.95, gt=0.5, lt=1)
+    samples: Annotated[int, Field(ge=0)] = 0
+    seeds: Annotated[list[int], Field(min_length=1)] = [0]
+    calibration: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    shard: Annotated[int, Field(ge=2)] = 256
+    batch: Annotated[int, Field(ge=1)] = 128
+    timeout: Annotated[float, Field(ge=0)] = 0.0
+    device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = "cpu"
+    level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
 
 class Axes(BaseModel):
     """The ``[grid]`` table: specs along each axis, and names of published attacks."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = STRICT
 
     dataset: Specs
     victim: Specs
     defense: Specs = ["none"]
-    observer: list[str] = Field([], min_length=1)
-    distance: list[str] = Field([], min_length=1)
-    classifier: list[str] = Field([], min_length=1)
-    attack: list[str] = Field([], min_length=1)
-    attacker: list[Attacker] = Field(["adaptive"], min_length=1)
+    observer: Specs = []
+    distance: Specs = []
+    classifier: Specs = []
+    attack: Specs = []
+    attacker: Annotated[list[Attacker], Field(min_length=1)] = ["adaptive"]
 
 
 class Checks(BaseModel):
     """The ``[checks]`` table: null checks that the harness adds to the grid."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = STRICT
 
     permuted_labels: bool = False
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = STRICT
 
     run: RunSettings = RunSettings()
     grid: Axes
     checks: Checks = Checks()
-    exclude: list[dict[str, str]] = []
+    exclude: list[Annotated[dict[str, str | int], Field(min_length=1)]] = []
+
+
+TABLES: dict[str, type[BaseModel]] = {"run": RunSettings, "grid": Axes, "checks": Checks}
 
 
 @dataclass(frozen=True)
@@ -98,24 +108,29 @@ class Grid:
         """
         path = Path(path)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             beside = [str(found) for found in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-            hint = nearest(str(path), beside)
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise LeakboardError(f"cannot read the grid {path}: {reason}", expected="a TOML file", nearest=hint) from None
+            raise LeakboardError(
+                f"cannot read the grid {path}: {reason}",
+                where=str(path),
+                expected="a TOML file in UTF-8",
+                nearest=nearest(str(path), beside),
+            ) from None
         return cls.parse(text, name=path.stem, where=str(path), plugins=plugins)
 
     @classmethod
-    def of(cls, *, plugins: Sequence[Path | str] = (), name: str = "grid", **tables: Mapping[str, Any] | Any) -> Self:
-        """Build a grid in a notebook: ``Grid.of(dataset=[...], victim=[...], ..., run={"samples": 64})``."""
-        content = {
-            "run": dict(tables.pop("run", {})),
-            "checks": dict(tables.pop("checks", {})),
-            "exclude": list(tables.pop("exclude", [])),
-        }
-        axes = {axis: [value] if isinstance(value, str) else list(value) for axis, value in tables.items()}
-        return cls._build({**content, "grid": axes}, "", name, "Grid.of", plugins)
+    def of(cls, *, plugins: Sequence[Path | str] = (), name: str = "grid", **tables: Any) -> Self:
+        """Build a grid in a notebook: ``Grid.of(dataset=[...], victim=[...], ..., run={"samples": 64})``.
+
+        Raises:
+            LeakboardError: as `parse`.
+        """
+        content: dict[str, Any] = {table: dict(tables.pop(table, {})) for table in ("run", "checks")}
+        exclude = [dict(rule) for rule in tables.pop("exclude", [])]
+        content |= {"grid": {axis: _listed(value) for axis, value in tables.items()}, "exclude": exclude}
+        return cls._build(content, json.dumps(content, default=str), name, "Grid.of", plugins)
 
     @classmethod
     def parse(cls, text: str, name: str = "grid", where: str = "grid", plugins: Sequence[Path | str] = ()) -> Self:
@@ -127,55 +142,62 @@ class Grid:
         try:
             content = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise LeakboardError(f"{where} is not TOML: {error}", where=where, expected="a TOML grid file") from None
+            raise LeakboardError(
+                f"{where} is not TOML: {error}",
+                where=where,
+                expected="a TOML file with the tables [grid], [run], [checks] and [[exclude]]",
+            ) from None
         return cls._build(content, text, name, where, plugins)
 
     @classmethod
     def _build(
-        cls, content: dict[str, Any], text: str, name: str, where: str, plugins: Sequence[Path | str]
+        cls, content: Mapping[str, Any], text: str, name: str, where: str, plugins: Sequence[Path | str]
     ) -> Self:
-        files = tuple(str(path) for path in plugins)
-        registry = shared(files)
+        files = tuple(dict.fromkeys(str(path) for path in plugins))
         file = _validated(content, where)
-        cells = _expand(file, registry, where)
-        for number, rule in enumerate(file.exclude, 1):
-            place = f"{where}, [[exclude]] number {number}"
-            cells = [cell for cell, hit in zip(cells, _matches(cells, rule, place), strict=True) if not hit]
-        return cls(name, text, file.run, tuple(cells), files)
+        cells = excluded(_expand(file, shared(files), where), file.exclude, where)
+        return cls(name, text, file.run, cells, files)
 
     def select(self, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Self:
-        """Keep the cells that match every ``only`` and no ``skip`` pattern, written ``axis=pattern``.
+        """Keep the cells that match ``only`` and no ``skip`` pattern, written ``axis=pattern``.
+
+        Patterns are matched as `fnmatch` does, against the canonical and the short spelling. Several ``only`` patterns
+        of one axis are alternatives; those of different axes must all match.
 
         Raises:
-            LeakboardError: a pattern is not of that form, names no axis, or matches no cell.
+            LeakboardError: a pattern is not of that form, names no axis or matches no cell, or no cell is left.
         """
-        cells: Sequence[Cell] = self.cells
-        for wanted, patterns in ((True, only), (False, skip)):
-            for text in patterns:
-                axis, found, pattern = text.partition("=")
-                if not found:
-                    raise LeakboardError(f"cannot read the pattern {text!r}", expected="axis=pattern, like defense=jpeg*")
-                hits = _matches(cells, {axis.strip(): pattern.strip()}, f"pattern {text!r}")
-                cells = [cell for cell, hit in zip(cells, hits, strict=True) if hit == wanted]
-        return replace(self, cells=tuple(cells))
+        return replace(self, cells=selected(self.cells, tuple(only), tuple(skip)))
 
 
-def _validated(content: dict[str, Any], where: str) -> _File:
+def _listed(value: Any) -> Any:
+    """An axis as a notebook gives it: one spec, or any iterable of specs."""
+    if isinstance(value, str):
+        return [value]
+    return list(value) if isinstance(value, Iterable) else value
+
+
+def _validated(content: Mapping[str, Any], where: str) -> _File:
     try:
         return _File.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         *tables, key = [str(part) for part in first["loc"]]
         place = f"{where}, {'.'.join([*tables, key])}"
+        advice = "leakboard list" if "grid" in tables else ""
         if first["type"] == "extra_forbidden":
-            models: dict[str, type[BaseModel]] = {"run": RunSettings, "grid": Axes, "checks": Checks}
-            known = list(models[tables[0]].model_fields) if tables else list(_File.model_fields)
-            raise LeakboardError(
-                f"unknown key {key!r}", where=place, expected=f"one of {', '.join(known)}", nearest=nearest(key, known)
-            ) from None
-        if first["type"] == "missing":
-            raise LeakboardError(f"{key!r} is missing", where=place, expected=f"a value for {key}") from None
-        raise LeakboardError(f"bad value {first['input']!r}", where=place, expected=first["msg"]) from None
+            known = list(TABLES[tables[0]].model_fields if tables else _File.model_fields)
+            what, wanted, hint = f"unknown key {key!r}", f"one of {', '.join(known)}", nearest(key, known)
+        elif first["type"] == "missing":
+            what, wanted, hint = f"{key!r} is missing", f"a value for {key}", ""
+        elif first["type"] == "too_short":
+            what, wanted, hint = f"{key!r} is empty", "at least one value", ""
+        else:
+            given, wanted = first["input"], first["msg"].replace("Input should be ", "")
+            choices = typing.get_args(Attacker)
+            hint = nearest(given, choices) if first["type"] == "literal_error" and isinstance(given, str) else ""
+            what = f"bad value {given!r}"
+        raise LeakboardError(what, where=place, expected=wanted, nearest=hint, next=advice) from None
 
 
 def _expand(file: _File, registry: Registry, where: str) -> list[Cell]:
@@ -215,7 +237,17 @@ def _expand(file: _File, registry: Registry, where: str) -> list[Cell]:
 
 
 def _axis(registry: Registry, kind: Kind, specs: Sequence[str], where: str) -> list[Bound]:
-    return [point for text in specs for point in registry.axis(kind, text, f"{where}, grid.{kind}")]
+    place = f"{where}, grid.{kind}"
+    points = [point for text in specs for point in registry.axis(kind, text, place)]
+    for point in points:
+        try:
+            _ = point.identity
+        except LeakboardError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise LeakboardError(f"{point.label} cannot name the files it depends on: {reason}", where=place) from error
+    return points
 
 
 def _triples(axes: Axes, registry: Registry, where: str) -> list[tuple[Bound, Bound, Bound, str]]:
@@ -242,25 +274,3 @@ def _triples(axes: Axes, registry: Registry, where: str) -> list[tuple[Bound, Bo
         classifier = registry.one("classifier", attack.classifier, f"attack {name}")
         triples[observer.spec, distance.spec, classifier.spec] = (observer, distance, classifier, name)
     return list(triples.values())
-
-
-def _matches(cells: Sequence[Cell], rule: Mapping[str, str], where: str) -> list[bool]:
-    for axis in rule:
-        if axis not in AXES:
-            raise LeakboardError(
-                f"there is no axis {axis!r}", where=where, expected=f"one of {', '.join(AXES)}", nearest=nearest(axis, AXES)
-            )
-    hits = [
-        all(any(fnmatch.fnmatchcase(text, pattern) for text in cell.axis(axis)) for axis, pattern in rule.items())
-        for cell in cells
-    ]
-    if not any(hits):
-        axis, pattern = next(iter(rule.items()), ("", ""))
-        values = sorted({cell.axis(axis)[-1] for cell in cells}) if axis else []
-        raise LeakboardError(
-            "the pattern matches no cell",
-            where=where,
-            expected=f"a pattern that matches one of {', '.join(values)}",
-            nearest=nearest(pattern, values),
-        )
-    return hits

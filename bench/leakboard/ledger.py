@@ -1,29 +1,29 @@
-"""Turns what came of tasks into rows of the store, and knows which scoring tasks have become ready."""
+"""Hands out the tasks of a plan and commits what comes of them to the store."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from leakboard.artifacts import Artifacts
-from leakboard.cells import Cell
-from leakboard.components import Bound
 from leakboard.errors import LeakboardError
-from leakboard.planning import Plan
-from leakboard.population import Populations
-from leakboard.store import AttemptRow, CellRow, ComponentRow, ResultRow, Store, TaskRow
-from leakboard.tasks import Answer, ObserveTask, Outcome, ScoreTask, Task, split
+from leakboard.recording import attempt_row, cell_row, component_rows, task_row
+from leakboard.schedule import Schedule
+from leakboard.store import AttemptRow
+from leakboard.tasks import Answer, ObserveTask, ScoreTask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tqdm import tqdm
 
-AXES = ("dataset", "victim", "defense", "observer", "distance", "classifier")
+    from leakboard.artifacts import Artifacts
+    from leakboard.planning import Plan
+    from leakboard.population import Populations
+    from leakboard.store import Store
+    from leakboard.tasks import Outcome, Status, Task
+
 ALIKE = 3
 """Observation tasks that must fail alike before anything succeeded, to end the run early."""
-
-Say = Callable[[str], None]
 
 
 class Stopped(Exception):
@@ -32,7 +32,7 @@ class Stopped(Exception):
 
 @dataclass
 class Ledger:
-    """The bookkeeping of one run. Every call of `settle` commits one transaction.
+    """The bookkeeping of one run, and the source of an executor. Every call of `settle` commits one transaction.
 
     Attributes:
         say: shows one line to the user at once.
@@ -45,45 +45,37 @@ class Ledger:
     run_id: int
     plan: Plan
     artifacts: Artifacts
-    say: Say
+    say: Callable[[str], None]
     bar: tqdm[Any]
     nfe: int = 0
     damaged: set[str] = field(default_factory=set)
-    _cells: dict[str, Cell] = field(default_factory=dict)
-    _waiting: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    _scoring: list[ScoreTask] = field(default_factory=list)
-    _missing: list[set[str]] = field(default_factory=list)
-    _said: Counter[str] = field(default_factory=Counter)
+    _said: set[str] = field(default_factory=set)
     _alike: list[str] = field(default_factory=list)
     _succeeded: bool = False
+    _again: set[Task] = field(default_factory=set)
 
-    def open(self, populations: Populations) -> list[Task]:
-        """Write down cells, components and skips, and return the tasks that can run now."""
-        self._cells = {cell.key: cell for cell in self.plan.cells}
+    def __post_init__(self) -> None:
+        self._schedule = Schedule(self.plan.observe, self.plan.score)
+
+    def open(self, populations: Populations) -> None:
+        """Write down cells, components and the cells whose components do not fit."""
         fresh = [cell for cell in self.plan.cells if cell.key not in self.plan.done]
-        skips = [AttemptRow(cell_key=key, status="skipped", error=why) for key, why in self.plan.skipped.items()]
         self.store.record(
             self.run_id,
-            components=_components(fresh, populations),
-            cells=[_cell_row(cell) for cell in fresh],
-            attempts=skips,
+            components=component_rows(fresh, populations.known),
+            cells=[cell_row(cell) for cell in fresh],
+            attempts=[AttemptRow(cell_key=key, status="skipped", error=why) for key, why in self.plan.skipped.items()],
             artifacts=populations.save(self.artifacts),
         )
-        coming = {wanted.key for task in self.plan.observe for wanted in task.wanted}
-        ready: list[Task] = []
-        for task in self.plan.score:
-            missing = set(task.needs & coming)
-            if not missing:
-                ready.append(task)
-                continue
-            for key in missing:
-                self._waiting[key].append(len(self._scoring))
-            self._scoring.append(task)
-            self._missing.append(missing)
-        return [*ready, *self.plan.observe]
 
-    def settle(self, task: Task, outcome: Outcome) -> list[Task]:
-        """Commit what came of a task and return the tasks that became ready.
+    def take(self) -> Task | None:
+        """The next task, or None when there is none that can run now."""
+        task = self._schedule.take()
+        self.bar.total = self.bar.n + self._schedule.open
+        return task
+
+    def settle(self, task: Task, outcome: Outcome) -> None:
+        """Commit what came of a task.
 
         Raises:
             LeakboardError: the machine is at fault (disk full).
@@ -91,69 +83,61 @@ class Ledger:
         """
         if outcome.fatal:
             raise LeakboardError(outcome.fatal)
+        if outcome.died and self._retry(task, outcome):
+            return
         if outcome.died:
-            return self._bury(task, outcome)
-        for key in outcome.damaged:
-            self.say(f"artifact {key[:12]} is missing or damaged: it will be computed again")
-            self.artifacts.drop(key)
-            self.damaged.add(key)
+            outcome = _buried(task, outcome)
+        self._schedule.finish()
+        self.bar.update()
+        if outcome.damaged:
+            self._discard(outcome)
+            return
         self.nfe += outcome.nfe
-        bad = [answer for answer in outcome.answers if answer.status != "done"]
-        attempts, ready = self._score(outcome) if isinstance(task, ScoreTask) else self._observe(outcome)
+        scoring = isinstance(task, ScoreTask)
         self.store.record(
             self.run_id,
-            task=_task_row(task, outcome, bad, self._cells),
-            attempts=attempts,
+            task=task_row(task, outcome),
+            attempts=[attempt_row(a.key, a, outcome) for a in outcome.answers] if scoring else self._observed(outcome),
             artifacts=[*outcome.stored, *(row for answer in outcome.answers for row in answer.stored)],
         )
-        self.bar.update()
-        for answer in bad:
-            self._tell(answer, task)
-        if isinstance(task, ObserveTask):
-            self._watch_start(outcome)
-        return ready
-
-    def _score(self, outcome: Outcome) -> tuple[list[AttemptRow], list[Task]]:
-        return [_attempt(answer, outcome) for answer in outcome.answers], []
-
-    def _observe(self, outcome: Outcome) -> tuple[list[AttemptRow], list[Task]]:
-        """Failed features fail the cells that need them; done ones may complete what a scoring task needs."""
-        attempts: list[AttemptRow] = []
-        ready: list[Task] = []
         for answer in outcome.answers:
-            for index in self._waiting.pop(answer.key, []):
-                self._missing[index].discard(answer.key)
-                if answer.status != "done":
-                    task = self._scoring[index]
-                    lost = [cell for cell in task.cells if answer.key in (*cell.calibrate_on, *cell.evaluate_on)]
-                    attempts += [_attempt(replace(answer, key=cell.key, seconds=0.0), outcome) for cell in lost]
-                    kept = tuple(cell for cell in task.cells if cell not in lost)
-                    self._scoring[index] = replace(task, cells=kept)
-                task = self._scoring[index]
-                if not self._missing[index]:
-                    if task.cells:
-                        ready.append(task)
-                    else:
-                        self.bar.update()
-        return attempts, ready
+            if answer.status != "done":
+                self._tell(f"{answer.status}: {answer.error}", task)
+        if not scoring:
+            self._watch_start(outcome)
 
-    def _bury(self, task: Task, outcome: Outcome) -> list[Task]:
-        """A worker died: try the parts of its task apart, until one component alone is to blame."""
-        parts = split(task)
-        if len(parts) > 1:
-            self.say(f"{outcome.died}; running its {len(parts)} parts apart: {task.label}")
-            self.bar.total += len(parts) - 1
-            return parts
-        status = "timeout" if outcome.timed_out else "failed"
-        keys = [cell.key for cell in task.cells] if isinstance(task, ScoreTask) else [want.key for want in task.wanted]
-        answers = tuple(Answer(key, cast("Any", status), error=outcome.died) for key in keys)
-        return self.settle(task, replace(outcome, answers=answers, died=""))
+    def _observed(self, outcome: Outcome) -> list[AttemptRow]:
+        """Features that failed fail the cells that need them."""
+        attempts = []
+        for answer in outcome.answers:
+            if answer.status == "done":
+                self._schedule.arrived(answer.key)
+            else:
+                attempts += [attempt_row(cell.key, answer, outcome) for cell in self._schedule.failed(answer.key)]
+        return attempts
 
-    def _tell(self, answer: Answer, task: Task) -> None:
+    def _discard(self, outcome: Outcome) -> None:
+        for key in outcome.damaged:
+            if key not in self.damaged:
+                self.say(f"artifact {key[:12]} is missing or damaged: it will be made again")
+            self.artifacts.drop(key)
+        self.damaged |= {*outcome.damaged}
+
+    def _retry(self, task: Task, outcome: Outcome) -> bool:
+        """A worker died: run the parts of its task apart, and a single part once more, for it may not be to blame."""
+        hung = bool(outcome.trace)
+        alone = len(task.cells if isinstance(task, ScoreTask) else task.wanted) == 1
+        if alone and (hung or task in self._again):
+            return False
+        self._again.add(task)
+        parts = self._schedule.retry(task)
+        self.say(f"{outcome.died}; trying again{f' in {parts} parts' if parts > 1 else ''}  [{task.label}]")
+        return True
+
+    def _tell(self, line: str, task: Task) -> None:
         """Say each error once, at the moment it first happens."""
-        line = f"{answer.status}: {answer.error}"
-        self._said[line] += 1
-        if self._said[line] == 1:
+        if line not in self._said:
+            self._said.add(line)
             self.say(f"{line}  [{task.label}]")
 
     def _watch_start(self, outcome: Outcome) -> None:
@@ -166,94 +150,8 @@ class Ledger:
                 raise Stopped(f"the first {ALIKE} observation tasks all failed alike: {self._alike[0]}")
 
 
-def _attempt(answer: Answer, outcome: Outcome) -> AttemptRow:
-    done = answer.status == "done"
-    return AttemptRow(
-        cell_key=answer.key,
-        status=answer.status,
-        seconds=answer.seconds,
-        queries=answer.queries if done else None,
-        nfe=answer.nfe if done else None,
-        peak_mb=outcome.peak_mb or None,
-        error=answer.error,
-        traceback=answer.traceback,
-        n_calibration=answer.n_calibration,
-        n_evaluation=answer.n_evaluation,
-        scores_key=answer.scores_key,
-        batch_size=outcome.batch,
-        results=tuple(
-            ResultRow(
-                measure=measure.name,
-                value=measure.value,
-                low=measure.low,
-                high=measure.high,
-                n_member=measure.n_member,
-                n_nonmember=measure.n_nonmember,
-                method=measure.method,
-                flag=measure.flag,
-            )
-            for measure in answer.measures
-        ),
-    )
-
-
-def _task_row(task: Task, outcome: Outcome, bad: list[Answer], cells: dict[str, Cell]) -> TaskRow:
-    observing = isinstance(task, ObserveTask)
-    failed = [answer for answer in bad if answer.status != "skipped"]
-    return TaskRow(
-        kind="observe" if observing else "score",
-        label=task.label,
-        victim=task.victim_identity if observing else cells[task.cells[0].key].victim.identity,
-        dataset=task.dataset_identity,
-        status=failed[0].status if failed else "done",
-        seconds=outcome.seconds,
-        nfe=outcome.nfe,
-        samples=task.stop - task.start if observing else 0,
-        cells=0 if observing else len(task.cells),
-        error=failed[0].error if failed else "",
-    )
-
-
-def _cell_row(cell: Cell) -> CellRow:
-    observer = cell.observer.only
-    return CellRow(
-        key=cell.key,
-        **{axis: getattr(cell, axis).identity for axis in AXES},
-        attacker=cell.attacker,
-        labels=cell.labels,
-        seed=cell.seed,
-        samples=cell.samples,
-        attack=cell.attack,
-        role="null" if cell.is_null else "attack",
-        access="none" if observer.null else observer.access,
-    )
-
-
-def _components(cells: Iterable[Cell], populations: Populations) -> list[ComponentRow]:
-    points: dict[str, Bound] = {}
-    for cell in cells:
-        points |= {point.identity: point for point in (getattr(cell, axis) for axis in AXES)}
-    return [
-        ComponentRow(
-            kind=point.kind,
-            spec=point.spec,
-            label=point.label,
-            identity=identity,
-            info=_facts(point, populations),
-        )
-        for identity, point in points.items()
-    ]
-
-
-def _facts(point: Bound, populations: Populations) -> dict[str, Any]:
-    facts: dict[str, Any] = {"doc": (type(point.chain[0]).__doc__ or "").partition("\n")[0]}
-    for link in point.chain:
-        facts |= link.facts()
-    if point.kind == "observer":
-        facts |= {"access": "none" if point.only.null else point.only.access, "space": point.only.space}
-    if point.kind == "dataset" and point.identity in populations.known:
-        ids, member, notes = populations.known[point.identity]
-        facts |= {"members": int(member.sum()), "nonmembers": int((~member).sum()), "notes": list(notes)}
-    if point.kind == "victim":
-        facts |= {"null": point.only.null}
-    return facts
+def _buried(task: Task, outcome: Outcome) -> Outcome:
+    """The outcome of a task whose only part ended its worker."""
+    key = task.wanted[0].key if isinstance(task, ObserveTask) else task.cells[0].key
+    status: Status = "timeout" if outcome.trace else "failed"
+    return replace(outcome, answers=(Answer(key, status, outcome.died, outcome.trace),))

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import signal
-import sys
 import threading
+import time
 import traceback
-from collections.abc import Iterator
-from types import FrameType
-from typing import NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from leakboard.api import Unsupported
-from leakboard.tasks import Status
 
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import FrameType
 
-GRACE = 5.0
-"""Seconds after the limit at which a worker process that hangs outside Python is ended."""
+    from leakboard.tasks import Status
 
-_watching = False
+_note: IO[str] | None = None
 
 
 class TimedOut(BaseException):
     """The limit is over. Not an `Exception`, so that a plugin's own ``except Exception`` cannot swallow it."""
+
+
+FAULTS = (Exception, SystemExit, TimedOut)
+"""What a component may raise without ending the run; an interrupt from the keyboard is not among them."""
 
 
 class Fault(NamedTuple):
@@ -34,43 +36,75 @@ class Fault(NamedTuple):
     traceback: str
 
 
-def watch() -> None:
-    """From now on end this process, a worker, when it overruns a time limit without reacting to the signal."""
-    global _watching  # noqa: PLW0603 - a property of the process, set once at its start
-    _watching = True
-
-
-@contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimedOut` after ``seconds``; 0 is no limit.
-
-    It interrupts Python code of the main thread. In a worker process, code that hangs where no signal reaches it
-    ends with the process, a little later.
-    """
-    if not seconds or threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise TimedOut(f"took longer than {seconds:g} s")
-
-    previous = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    if _watching:
-        faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=sys.__stderr__)
-    try:
-        yield
-    finally:
-        if _watching:
-            faulthandler.cancel_dump_traceback_later()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-
-
 def fault(error: BaseException) -> Fault:
     """Status, one line and traceback of what a component raised."""
     if isinstance(error, Unsupported):
         return Fault("skipped", str(error), "")
-    line = " ".join(f"{type(error).__name__}: {error}".split())
-    status: Status = "timeout" if isinstance(error, TimedOut) else "failed"
-    return Fault(status, line.removeprefix("TimedOut: "), "".join(traceback.format_exception(error)))
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, TimedOut):
+        return Fault("timeout", str(error), trace)
+    return Fault("failed", " ".join(f"{type(error).__name__}: {error}".split()), trace)
+
+
+def watch(note: Path) -> None:
+    """From now on end this process, a worker, when a component hangs where no signal reaches it.
+
+    Before it ends, the place where it hangs is written into the file ``note``.
+    """
+    global _note  # noqa: PLW0603 - a property of the process, set once at its start
+    _note = note.open("w", encoding="utf-8")
+
+
+def stop_watching() -> None:
+    """Call off an end that `watch` may have left pending: an alarm can ring just where a block is left."""
+    if _note:
+        faulthandler.cancel_dump_traceback_later()
+
+
+class Allowance:
+    """The seconds that one component may use up, in one go or in several: ``with allowance: ...``; 0 is no limit.
+
+    `TimedOut` is raised inside the block when they are over. That reaches Python code of the main thread; in a worker
+    process, code that hangs elsewhere ends with the process, a little later. Blocks do not nest.
+
+    Attributes:
+        spent: seconds used so far, whether there is a limit or not.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.spent = seconds, 0.0
+        self._begun = 0.0
+        self._before: tuple[Any, float] | None = None
+
+    def __enter__(self) -> None:
+        self._begun = time.perf_counter()
+        alarms = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+        if self.seconds and alarms:
+            self._arm(max(self.seconds - self.spent, 0.001))
+
+    def __exit__(self, *_: object) -> None:
+        self._disarm()
+        self.spent += time.perf_counter() - self._begun
+
+    def _arm(self, left: float) -> None:
+        def ring(_number: int, _frame: FrameType | None) -> None:
+            raise TimedOut(f"took longer than {self.seconds:g} s")
+
+        handler = signal.signal(signal.SIGALRM, ring)
+        if _note:
+            # A long call into C may yet come back and meet the signal, so the process gets a little longer.
+            faulthandler.dump_traceback_later(1.1 * left + 1, exit=True, file=_note)
+        self._before = handler, signal.setitimer(signal.ITIMER_REAL, left)[0]
+
+    def _disarm(self) -> None:
+        if self._before is None:
+            return
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if _note:
+            faulthandler.cancel_dump_traceback_later()
+        handler, ringing_in = self._before
+        self._before = None
+        signal.signal(signal.SIGALRM, handler)
+        if ringing_in:
+            # The alarm belonged to somebody else, and would have rung meanwhile or will ring yet.
+            signal.setitimer(signal.ITIMER_REAL, max(ringing_in - (time.perf_counter() - self._begun), 0.001))

@@ -23,8 +23,15 @@ def row_seed(seed: int, query: str, draw: int, sample: str) -> int:
 
 
 def normal(seed: int, query: str, draw: int, ids: Sequence[str], like: torch.Tensor) -> torch.Tensor:
-    """Standard normal float32 rows (N, ...), drawn on the CPU and moved to where ``like`` is."""
+    """Standard normal float32 rows (N, ...), drawn on the CPU and moved to where ``like`` is.
+
+    Raises:
+        ValueError: ``like`` has not one row a sample.
+    """
     import torch
+
+    if len(like) != len(ids):
+        raise ValueError(f"noise is drawn for {len(ids)} samples, not for a tensor of {len(like)} rows")
 
     # torch's own CPU generator keeps only 32 bits of its seed, so that rows of a large run would coincide
     rows = np.empty((len(ids), *like.shape[1:]), np.float32)

@@ -5,42 +5,53 @@ from __future__ import annotations
 import itertools
 import json
 import resource
+import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from leakboard.api import Distance, Observer, Pair, Samples, Unsupported
-from leakboard.artifacts import ArtifactRow, Artifacts
-from leakboard.components import Bound, at
-from leakboard.keys import content_key
-from leakboard.limits import TimedOut, fault, time_limit
-from leakboard.oracle import Answers, Door, defended
-from leakboard.registry import Registry
-from leakboard.tasks import Answer, ObserveTask, Outcome, Wanted
+from leakboard.api import Pair, Unsupported
+from leakboard.artifacts import Artifacts
+from leakboard.components import at
+from leakboard.limits import FAULTS, Allowance, fault
+from leakboard.oracle import Door, defended
+from leakboard.preview import keep_preview
+from leakboard.tasks import Answer, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
 
-PREVIEW_BYTES = 1 << 20
+    from leakboard.api import Distance, Observer, Oracle, Samples
+    from leakboard.artifacts import ArtifactRow
+    from leakboard.components import Bound
+    from leakboard.oracle import Answers
+    from leakboard.registry import Registry
+    from leakboard.tasks import ObserveTask, Wanted
+
+MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10
+"""In the unit in which the system tells the peak memory of a process."""
 
 
 @dataclass
-class Columns:
+class Column:
     """The features that one distance has made so far of one observer's pairs."""
 
     wanted: Wanted
     distance: Distance
-    labels: list[str]
-    values: list[torch.Tensor]
+    allowance: Allowance
+    labels: list[str] = field(default_factory=list)
+    values: list[torch.Tensor] = field(default_factory=list)
     failure: Answer | None = None
 
 
 def observe(task: ObserveTask, registry: Registry, samples: Samples, answers: Answers) -> Outcome:
-    """Run every wanted observer and distance for one shard; a component that fails takes only its own features along."""
-    start, paid_before = time.perf_counter(), answers.paid.evaluations
+    """Run every wanted observer and distance for one shard; one that fails takes only its own features along."""
+    start = time.perf_counter()
     artifacts = Artifacts(Path(task.settings.artifacts))
     found: list[Answer] = []
     previews: list[ArtifactRow] = []
@@ -48,21 +59,28 @@ def observe(task: ObserveTask, registry: Registry, samples: Samples, answers: An
         of_defense = list(group)
         defense = registry.one("defense", spec)
         try:
-            images = seen_by_victim(samples, defense, seed)
-        except Exception as error:
+            with Allowance(task.settings.timeout):
+                images = seen_by_victim(samples, defense, seed)
+        except FAULTS as error:
             found += [Answer(wanted.key, *fault(error)) for wanted in of_defense]
             continue
         returned: torch.Tensor | None = None
         for observer_spec, of_observer in itertools.groupby(of_defense, lambda wanted: wanted.observer):
             observer = registry.one("observer", observer_spec).only
             door = Door(answers, samples, images, observer.access, seed, at(defense.chain, "output"))
-            columns = [Columns(w, registry.one("distance", w.distance).only, [], []) for w in of_observer]
-            found += _run(observer, door, defense, columns, task, artifacts)
-            returned = door.returned if returned is None else returned
+            columns = [
+                Column(wanted, registry.one("distance", wanted.distance).only, Allowance(task.settings.timeout))
+                for wanted in of_observer
+            ]
+            seconds = _run(observer, door, defense, columns, Allowance(task.settings.timeout))
+            made = [column.failure or _store(column, door, task, artifacts, seconds) for column in columns]
+            found += made
+            if returned is None and any(answer.status == "done" for answer in made):
+                returned = door.returned
         if task.start == 0:
-            previews.append(_preview(task, artifacts, samples, defense, seed, images, returned))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    paid = (answers.paid.evaluations - paid_before) * len(samples.ids)
+            previews += keep_preview(task, artifacts, samples, defense, seed=seed, seen=images, returned=returned)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
+    paid = answers.paid.evaluations * len(samples.ids)
     return Outcome(tuple(found), time.perf_counter() - start, paid, peak, answers.batch_size, tuple(previews))
 
 
@@ -74,70 +92,87 @@ def seen_by_victim(samples: Samples, defense: Bound, seed: int) -> torch.Tensor:
     return images
 
 
-def _run(
-    observer: Observer, door: Door, defense: Bound, columns: list[Columns], task: ObserveTask, artifacts: Artifacts
-) -> list[Answer]:
-    """One observer under one defense: its pairs through every distance that wants them."""
-    start = time.perf_counter()
+def _run(observer: Observer, door: Door, defense: Bound, columns: list[Column], allowance: Allowance) -> float:
+    """One observer under one defense: its pairs through every distance that wants them. Gives its seconds."""
+    paid_before = door.answers.paid.seconds
     try:
-        with time_limit(task.settings.timeout):
-            for pair in observer.observe(door):
-                _check(pair, door)
-                smoothed = _smooth(pair, defense, door)
-                for column in columns:
-                    if column.failure is None:
-                        _measure(column, smoothed)
-        if not any(column.labels or column.failure for column in columns):
-            raise ValueError("the observer yielded no pair")
-    except (Exception, TimedOut) as error:
-        return [column.failure or Answer(column.wanted.key, *fault(error)) for column in columns]
-    own = time.perf_counter() - start
-    return [column.failure or _store(column, door, task, artifacts, own) for column in columns]
+        for pair in _pairs(observer, door, defense, allowance):
+            for column in columns:
+                if column.failure is None:
+                    _measure(column, pair)
+            if all(column.failure for column in columns):
+                break
+        else:
+            if not any(column.labels or column.failure for column in columns):
+                raise ValueError("the observer yielded no pair")
+    except FAULTS as error:
+        for column in columns:
+            column.failure = column.failure or Answer(column.wanted.key, *fault(error))
+    # What was paid for by an observer before this one belongs to the price of this one all the same.
+    return allowance.spent - (door.answers.paid.seconds - paid_before) + door.asked.seconds
+
+
+def _pairs(observer: Observer, door: Door, defense: Bound, allowance: Allowance) -> Iterator[Pair]:
+    """The observer's pairs, checked, after the defenses that stand right before the distance."""
+    links = at(defense.chain, "both")
+    with allowance:
+        pairs = iter(observer.observe(cast("Oracle", door)))
+    while True:
+        with allowance:
+            pair = next(pairs, None)
+            if pair is None:
+                return
+            _check(pair, door)
+            if links and pair.space != "image":
+                raise Unsupported(f"{defense.label} acts on images, the pair is {pair.space}")
+            for link, part in enumerate(links):
+                place = f"{link} {pair.label}"
+                reference = defended(part, pair.reference, door.samples, door.seed, f"reference{place}")
+                observation = defended(part, pair.observation, door.samples, door.seed, f"observation{place}")
+                pair = Pair(reference, observation, pair.label, pair.space)
+        yield pair
 
 
 def _check(pair: Pair, door: Door) -> None:
     count = len(door.samples.ids)
+    if not (isinstance(pair, Pair) and isinstance(pair.label, str)):
+        raise TypeError(f"the observer yielded {type(pair).__name__}, expected a Pair with a text as its label")
     if pair.reference.shape != pair.observation.shape or len(pair.reference) != count:
         shapes = f"{tuple(pair.reference.shape)} and {tuple(pair.observation.shape)}"
         raise ValueError(f"pair {pair.label!r} has shapes {shapes}, expected two equal ones of {count} samples")
+    for name, part in (("reference", pair.reference), ("observation", pair.observation)):
+        if not bool(part.isfinite().all()):
+            raise ValueError(f"the {name} of pair {pair.label!r} holds values that are not finite")
 
 
-def _smooth(pair: Pair, defense: Bound, door: Door) -> Pair:
-    """Apply the defenses that stand at both images right before the distance."""
-    links = at(defense.chain, "both")
-    if not links:
-        return pair
-    if pair.space != "image":
-        raise Unsupported(f"{defense.label} acts on images, the pair is {pair.space}")
-    reference, observation = pair.reference, pair.observation
-    for link, part in enumerate(links):
-        reference = defended(part, reference, door.samples, door.seed, f"reference{link}")
-        observation = defended(part, observation, door.samples, door.seed, f"observation{link}")
-    return Pair(reference, observation, pair.label, pair.space)
-
-
-def _measure(column: Columns, pair: Pair) -> None:
+def _measure(column: Column, pair: Pair) -> None:
     import torch
 
+    distance = column.distance
     try:
-        if pair.space not in column.distance.spaces:
-            raise Unsupported(f"{column.distance.name} does not measure pairs of {pair.space}")
-        values = column.distance.measure(pair).detach().to("cpu", torch.float64)
-        if values.shape != (len(pair.reference),):
-            raise ValueError(
-                f"{column.distance.name} returned shape {tuple(values.shape)}, expected ({len(pair.reference)},)"
-            )
-        if not bool(values.isfinite().all()):
-            bad = int((~values.isfinite()).sum())
-            raise ValueError(f"{column.distance.name} returned {bad} of {len(values)} values that are not finite")
-    except Exception as error:
+        if pair.space not in distance.spaces:
+            raise Unsupported(f"{distance.name} does not measure pairs of {pair.space}")
+        with column.allowance:
+            # A distance that works in place must not spoil what the next one sees.
+            own = Pair(pair.reference.clone(), pair.observation.clone(), pair.label, pair.space)
+            values = distance.measure(own).detach().to("cpu", torch.float64)
+        _check_values(values, distance.name, len(pair.reference))
+    except FAULTS as error:
         column.failure = Answer(column.wanted.key, *fault(error))
         return
     column.labels.append(pair.label)
     column.values.append(values)
 
 
-def _store(column: Columns, door: Door, task: ObserveTask, artifacts: Artifacts, own: float) -> Answer:
+def _check_values(values: torch.Tensor, name: str, count: int) -> None:
+    if values.shape != (count,):
+        raise ValueError(f"{name} returned shape {tuple(values.shape)}, expected ({count},)")
+    finite = values.isfinite()
+    if not bool(finite.all()):
+        raise ValueError(f"{name} returned {int((~finite).sum())} of {count} values that are not finite")
+
+
+def _store(column: Column, door: Door, task: ObserveTask, artifacts: Artifacts, seconds: float) -> Answer:
     wanted, cost = column.wanted, door.asked
     meta = {
         "columns": json.dumps(column.labels),
@@ -151,41 +186,8 @@ def _store(column: Columns, door: Door, task: ObserveTask, artifacts: Artifacts,
         "seed": str(wanted.seed),
         "queries": str(cost.queries),
         "nfe": str(cost.evaluations),
-        "seconds": repr(max(cost.seconds, own)),
+        "seconds": repr(seconds + column.allowance.spent),
     }
     values = np.stack([value.numpy() for value in column.values], axis=1)
     row = artifacts.put(wanted.key, {"values": values}, meta, "features")
-    return Answer(
-        wanted.key, "done", seconds=own, queries=cost.queries, nfe=cost.evaluations, stored=(row,)
-    )
-
-
-def preview_key(dataset: str, victim: str, defense: str, seed: int) -> str:
-    """Content key of the pictures shown for one victim behind one defense, from component identities."""
-    return content_key("preview", dataset, victim, defense, seed)
-
-
-def _preview(
-    task: ObserveTask,
-    artifacts: Artifacts,
-    samples: Samples,
-    defense: Bound,
-    seed: int,
-    images: torch.Tensor,
-    returned: torch.Tensor | None,
-) -> ArtifactRow:
-    """Keep the first images as the attacker has them, as the victim sees them and as it returned them."""
-    size = int(samples.images[0].numel())
-    count = min(len(samples.ids), max(8, min(64, PREVIEW_BYTES // size)))
-    shown = {"original": samples.images, "seen": images} | ({} if returned is None else {"returned": returned})
-    tensors = {name: (part[:count].cpu() * 255).round().byte().numpy() for name, part in shown.items()}
-    tensors["member"] = samples.member[:count].astype(np.uint8)
-    meta = {
-        "ids": json.dumps(samples.ids[:count]),
-        "dataset": task.dataset,
-        "victim": task.victim,
-        "defense": defense.spec,
-        "seed": str(seed),
-    }
-    key = preview_key(task.dataset_identity, task.victim_identity, defense.identity, seed)
-    return artifacts.put(key, tensors, meta, "preview")
+    return Answer(wanted.key, "done", queries=cost.queries, nfe=cost.evaluations, stored=(row,))

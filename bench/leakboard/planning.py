@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from leakboard.artifacts import Artifacts
-from leakboard.cells import Cell, features_key
-from leakboard.components import Bound, at, bind
-from leakboard.grid import Grid
-from leakboard.population import Population
+from leakboard.cells import features_key
+from leakboard.components import at, bind
 from leakboard.tasks import CellWork, ObserveTask, ScoreTask, Settings, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from leakboard.artifacts import Artifacts
+    from leakboard.cells import Cell
+    from leakboard.components import Bound
+    from leakboard.grid import Grid
+    from leakboard.population import Population
 
 CELLS_PER_TASK = 40
 
@@ -26,18 +31,19 @@ class Plan:
         cells: all cells of the grid.
         done: keys that have a result, or a recorded skip, already.
         skipped: keys of cells whose components do not fit, and why.
+        lost: keys of cells that had a result, but whose scores are missing or damaged on disk.
         observe: expensive tasks.
         score: cheap tasks; each waits for its features.
     """
 
-    grid: Grid
     cells: tuple[Cell, ...]
     done: frozenset[str]
-    skipped: dict[str, str]
+    skipped: Mapping[str, str]
+    lost: frozenset[str]
     observe: tuple[ObserveTask, ...]
     score: tuple[ScoreTask, ...]
 
-    @property
+    @functools.cached_property
     def todo(self) -> tuple[Cell, ...]:
         """The cells that will be computed."""
         return tuple(cell for cell in self.cells if cell.key not in self.done and cell.key not in self.skipped)
@@ -63,7 +69,7 @@ class Plan:
         """The plan in numbers, for people and for ``plan --json``."""
         return {
             "cells": len(self.cells),
-            "done": sum(cell.key in self.done for cell in self.cells),
+            "done": len(self.done),
             "skipped": len(self.skipped),
             "todo": len(self.todo),
             "observation_tasks": len(self.observe),
@@ -74,7 +80,11 @@ class Plan:
 
 
 def make_plan(
-    grid: Grid, statuses: Mapping[str, str], artifacts: Artifacts, population: Callable[[Bound], Population]
+    grid: Grid,
+    statuses: Mapping[str, str],
+    artifacts: Artifacts,
+    population: Callable[[Bound], Population],
+    sound: Callable[[str], bool] = lambda _: True,
 ) -> Plan:
     """Work out what is missing.
 
@@ -83,35 +93,87 @@ def make_plan(
         statuses: last recorded status of each cell key; ``done`` and ``skipped`` cells are left alone.
         artifacts: where shards of features lie.
         population: the samples in use of a dataset; asked only when something is missing.
+        sound: whether the scores of a cell that is done, given by its key, are whole on disk.
     """
-    settled = frozenset(cell.key for cell in grid.cells if statuses.get(cell.key) in ("done", "skipped"))
-    skipped: dict[str, str] = {}
-    todo = []
-    for cell in grid.cells:
-        if cell.key in settled:
-            continue
-        reason = cell.skip_reason()
-        if reason:
-            skipped[cell.key] = reason
-        else:
-            todo.append(cell)
+    done = {cell.key for cell in grid.cells if statuses.get(cell.key) == "done"}
+    lost = frozenset(key for key in done if not sound(key))
+    settled = (done - lost) | {cell.key for cell in grid.cells if statuses.get(cell.key) == "skipped"}
+    reasons = {cell.key: cell.skip_reason() for cell in grid.cells if cell.key not in settled}
+    skipped = {key: reason for key, reason in reasons.items() if reason}
+    todo = [cell for cell in grid.cells if cell.key in reasons and cell.key not in skipped]
+    shards = _Shards(grid.run.shard, population)
     settings = Settings(
         str(artifacts.root), grid.plugins, grid.run.device, grid.run.batch, grid.run.timeout, grid.run.level
     )
-    ranges: dict[str, list[tuple[int, int]]] = {}
-    for cell in todo:
-        if cell.dataset.identity not in ranges:
-            count = len(population(cell.dataset).ids)
-            starts = range(0, count, grid.run.shard)
-            ranges[cell.dataset.identity] = [(start, min(start + grid.run.shard, count)) for start in starts]
     return Plan(
-        grid,
         grid.cells,
-        settled,
+        frozenset(settled),
         skipped,
-        _observation_tasks(todo, ranges, artifacts, settings),
-        _scoring_tasks(todo, ranges, settings),
+        lost,
+        _observation_tasks(todo, shards, artifacts, settings),
+        _scoring_tasks(todo, shards, settings),
     )
+
+
+class _Shards:
+    """The pieces of each dataset and the keys of their features: many cells share them."""
+
+    def __init__(self, size: int, population: Callable[[Bound], Population]) -> None:
+        self.size, self.population = size, population
+        self._ranges: dict[str, list[range]] = {}
+        self._keys: dict[tuple[object, ...], tuple[str, ...]] = {}
+
+    def ranges(self, cell: Cell) -> list[range]:
+        """Rows of the samples in use, piece by piece."""
+        dataset = cell.dataset.identity
+        if dataset not in self._ranges:
+            rows = range(len(self.population(cell.dataset).ids))
+            self._ranges[dataset] = [rows[start : start + self.size] for start in rows[:: self.size]]
+        return self._ranges[dataset]
+
+    def keys(self, cell: Cell, defense: Bound) -> tuple[str, ...]:
+        """Keys of the features of a cell under a defense, one a piece."""
+        parts = (cell.dataset, cell.victim, defense, cell.observer, cell.distance)
+        combination = (*(part.identity for part in parts), cell.seed)
+        if combination not in self._keys:
+            self._keys[combination] = tuple(
+                features_key(cell, defense, rows.start, rows.stop) for rows in self.ranges(cell)
+            )
+        return self._keys[combination]
+
+
+def _observation_tasks(
+    todo: Sequence[Cell], shards: _Shards, artifacts: Artifacts, settings: Settings
+) -> tuple[ObserveTask, ...]:
+    wanted: dict[tuple[str, str, str, int], list[Wanted]] = defaultdict(list)
+    tasks: dict[tuple[str, str, str, int], ObserveTask] = {}
+    seen: set[tuple[str, ...]] = set()
+    for cell in todo:
+        for defense in (cell.defense, cell.calibration_defense):
+            keys = shards.keys(cell, defense)
+            if keys in seen:
+                continue
+            seen.add(keys)
+            query = query_label(defense)
+            for rows, key in zip(shards.ranges(cell), keys, strict=True):
+                if artifacts.has(key):
+                    continue
+                group = (cell.dataset.identity, cell.victim.identity, query, rows.start)
+                wanted[group].append(Wanted(key, cell.seed, defense.spec, cell.observer.spec, cell.distance.spec))
+                if group not in tasks:
+                    tasks[group] = ObserveTask(
+                        dataset=cell.dataset.spec,
+                        dataset_identity=cell.dataset.identity,
+                        victim=cell.victim.spec,
+                        victim_identity=cell.victim.identity,
+                        query=query,
+                        per_side=cell.samples,
+                        start=rows.start,
+                        stop=rows.stop,
+                        wanted=(),
+                        settings=settings,
+                    )
+    return tuple(replace(task, wanted=tuple(sorted(wanted[group], key=_place))) for group, task in tasks.items())
 
 
 def query_label(defense: Bound) -> str:
@@ -120,72 +182,33 @@ def query_label(defense: Bound) -> str:
     return bind("defense", links).label if links else "none"
 
 
-def _observation_tasks(
-    todo: list[Cell], ranges: Mapping[str, list[tuple[int, int]]], artifacts: Artifacts, settings: Settings
-) -> tuple[ObserveTask, ...]:
-    wanted: dict[tuple[str, str, str, int], dict[str, Wanted]] = defaultdict(dict)
-    tasks: dict[tuple[str, str, str, int], ObserveTask] = {}
-    for cell in todo:
-        for defense in {cell.defense.spec: cell.defense, cell.calibration_defense.spec: cell.calibration_defense}.values():
-            query = query_label(defense)
-            for start, stop in ranges[cell.dataset.identity]:
-                key = features_key(cell, defense, start, stop)
-                group = (cell.dataset.identity, cell.victim.identity, query, start)
-                if key in wanted[group] or artifacts.has(key):
-                    continue
-                wanted[group][key] = Wanted(
-                    key, cell.seed, defense.spec, cell.observer.spec, cell.distance.spec
-                )
-                if group not in tasks:
-                    tasks[group] = ObserveTask(
-                        cell.dataset.spec,
-                        cell.dataset.identity,
-                        cell.victim.spec,
-                        cell.victim.identity,
-                        query,
-                        cell.samples,
-                        start,
-                        stop,
-                        (),
-                        settings,
-                    )
-    in_order = {group: sorted(found.values(), key=_place) for group, found in wanted.items()}
-    return tuple(replace(task, wanted=tuple(in_order[group])) for group, task in tasks.items())
-
-
 def _place(wanted: Wanted) -> tuple[int, str, str, str]:
     return wanted.seed, wanted.defense, wanted.observer, wanted.distance
 
 
-def _scoring_tasks(
-    todo: list[Cell], ranges: Mapping[str, list[tuple[int, int]]], settings: Settings
-) -> tuple[ScoreTask, ...]:
-    groups: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
+def _scoring_tasks(todo: Sequence[Cell], shards: _Shards, settings: Settings) -> tuple[ScoreTask, ...]:
+    groups: dict[tuple[object, ...], list[Cell]] = defaultdict(list)
     for cell in todo:
-        shared = (cell.dataset.identity, cell.victim.identity, cell.seed, cell.observer.identity, cell.distance.identity)
-        groups[shared].append(cell)
+        parts = (cell.dataset, cell.victim, cell.observer, cell.distance)
+        groups[(*(part.identity for part in parts), cell.seed)].append(cell)
     tasks = []
     for cells in groups.values():
         first = cells[0]
         label = f"{first.victim.label} | {first.observer.label} | {first.distance.label}"
         for start in range(0, len(cells), CELLS_PER_TASK):
-            some = cells[start : start + CELLS_PER_TASK]
-            work = tuple(_work(cell, ranges[cell.dataset.identity]) for cell in some)
-            tasks.append(ScoreTask(label, first.dataset.identity, first.samples, work, settings))
+            work = tuple(_work(cell, shards) for cell in cells[start : start + CELLS_PER_TASK])
+            tasks.append(ScoreTask(label, first.dataset.identity, first.victim.identity, first.samples, work, settings))
     return tuple(tasks)
 
 
-def _work(cell: Cell, ranges: list[tuple[int, int]]) -> CellWork:
-    def shards(defense: Bound) -> tuple[str, ...]:
-        return tuple(features_key(cell, defense, start, stop) for start, stop in ranges)
-
+def _work(cell: Cell, shards: _Shards) -> CellWork:
     return CellWork(
-        cell.key,
-        cell.classifier.spec,
-        cell.attacker,
-        cell.labels,
-        cell.seed,
-        cell.calibration,
-        shards(cell.calibration_defense),
-        shards(cell.defense),
+        key=cell.key,
+        classifier=cell.classifier.spec,
+        attacker=cell.attacker,
+        labels=cell.labels,
+        seed=cell.seed,
+        calibration=cell.calibration,
+        calibrate_on=shards.keys(cell, cell.calibration_defense),
+        evaluate_on=shards.keys(cell, cell.defense),
     )

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from leakboard.api import member_digest
+from leakboard.api import Samples, member_digest
 from leakboard.artifacts import ArtifactRow, Artifacts, Damaged, Missing
-from leakboard.cells import Cell
-from leakboard.components import Bound
 from leakboard.errors import LeakboardError
 from leakboard.keys import content_key
 from leakboard.sampling import choose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from leakboard.cells import Cell
+    from leakboard.components import Bound
 
 FEWEST = 8
 """Samples a side below which no half can be calibrated and the other evaluated."""
@@ -29,6 +32,12 @@ class Population(NamedTuple):
     ids: tuple[str, ...]
     member: npt.NDArray[np.bool_]
     notes: tuple[str, ...] = ()
+
+    @property
+    def per_side(self) -> int:
+        """Members or non-members, whichever are fewer."""
+        members = int(self.member.sum())
+        return min(members, len(self.ids) - members)
 
     def chosen(self, per_side: int) -> Population:
         """The samples in use with ``per_side`` samples a side (0: all), alternating members and non-members."""
@@ -67,28 +76,25 @@ class Populations:
     unsaved: set[str] = field(default_factory=set)
 
     def all(self, dataset: Bound) -> Population:
-        """Every sample of a dataset."""
+        """Every sample of a dataset.
+
+        Raises:
+            LeakboardError: the dataset cannot be loaded, or is unfit for any attack.
+        """
         if dataset.identity not in self.known:
             self.known[dataset.identity] = self._read(dataset)
         return self.known[dataset.identity]
 
     def check(self, cells: Iterable[Cell]) -> None:
-        """Refuse victims that were trained on other members than their dataset says.
+        """Refuse victims that were trained on other members than their dataset says, and grids that want too many.
 
         Raises:
-            LeakboardError: manifest and dataset disagree, or the dataset is unfit for any attack.
+            LeakboardError: manifest and dataset disagree, or the dataset is unfit for any attack or too small.
         """
-        for cell in {(cell.dataset.identity, cell.victim.identity): cell for cell in cells}.values():
-            trained_on = cell.victim.only.trained_on()
-            ids, member, _ = self.all(cell.dataset)
-            digest = member_digest([sample for sample, flag in zip(ids, member, strict=True) if flag])
-            if trained_on not in (None, digest):
-                raise LeakboardError(
-                    f"{cell.victim.label} was not trained on the members of {cell.dataset.label}",
-                    where="the member digest in the victim's manifest",
-                    expected=f"{str(trained_on)[:16]}..., but the dataset's members give {digest[:16]}...",
-                    next="name the dataset that the victim was trained on, or train a victim on these members",
-                )
+        for cell in {(cell.dataset.identity, cell.victim.identity, cell.samples): cell for cell in cells}.values():
+            population = self.all(cell.dataset)
+            _check_count(cell, population.per_side)
+            _check_members(cell, population)
 
     def save(self, artifacts: Artifacts) -> list[ArtifactRow]:
         """Keep the lists that had to be loaded."""
@@ -104,20 +110,65 @@ class Populations:
                 pass
             except Damaged as damaged:
                 self.artifacts.drop(damaged.key)
-        samples = dataset.only.load()
+        try:
+            samples = dataset.only.load()
+            check_samples(samples, dataset.label)
+        except LeakboardError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise LeakboardError(f"the dataset {dataset.label} cannot be loaded: {reason}") from error
         self.unsaved.add(dataset.identity)
-        population = Population(samples.ids, samples.member, samples.notes)
-        _validate(population, dataset.label)
-        return population
+        return Population(tuple(samples.ids), samples.member, tuple(samples.notes))
 
 
-def _validate(population: Population, label: str) -> None:
-    twice = [sample for sample, count in Counter(population.ids).items() if count > 1]
+def check_samples(samples: Samples, label: str) -> None:
+    """Refuse samples that do not keep to the contract, or are too few for any attack.
+
+    Raises:
+        LeakboardError: it says what is wrong, and what would have been right.
+    """
+
+    def refuse(what: str, expected: str) -> None:
+        raise LeakboardError(f"the dataset {label} {what}", expected=expected)
+
+    twice = [(sample, count) for sample, count in Counter(samples.ids).items() if count > 1]
     if twice:
-        raise LeakboardError(f"{label} gives the id {twice[0]!r} to {len(twice) + 1} samples", expected="unique ids")
-    members = int(population.member.sum())
-    if min(members, len(population.ids) - members) < FEWEST:
+        refuse(f"gives the id {twice[0][0]!r} to {twice[0][1]} samples", "unique ids")
+    count, images, member = len(samples.ids), samples.images, samples.member
+    if member.dtype != np.bool_ or member.shape != (count,) or len(images) != count:
+        shapes = f"{tuple(images.shape)} and member flags {member.dtype} {member.shape}"
+        refuse(f"has {count} ids, images {shapes}", "one image and one bool flag an id")
+    if samples.prompts is not None and len(samples.prompts) != count:
+        refuse(f"has {count} ids and {len(samples.prompts)} prompts", "one prompt an id, or None")
+    if images.ndim != 4 or str(images.dtype) != "torch.float32":
+        refuse(f"has images {tuple(images.shape)} of {images.dtype}", "float32 (N, C, H, W)")
+    low, high = (float(limit) for limit in images.aminmax())
+    if not (low >= 0 and high <= 1):
+        refuse(f"has images from {low:g} to {high:g}", "values in [0, 1]")
+    members = int(member.sum())
+    if min(members, count - members) < FEWEST:
+        wanted = f"at least {FEWEST} of each: one half calibrates, the other is evaluated"
+        refuse(f"has {members} members and {count - members} non-members", wanted)
+
+
+def _check_count(cell: Cell, per_side: int) -> None:
+    if cell.samples and not FEWEST <= cell.samples <= per_side:
         raise LeakboardError(
-            f"{label} has {members} members and {len(population.ids) - members} non-members",
-            expected=f"at least {FEWEST} of each: one half calibrates, the other is evaluated",
+            f"{cell.samples} samples a side cannot be taken from {cell.dataset.label}",
+            where="[run] samples",
+            expected=f"{FEWEST} to {per_side}, or 0 for all",
+            nearest=str(min(max(cell.samples, FEWEST), per_side)),
+        )
+
+
+def _check_members(cell: Cell, population: Population) -> None:
+    trained_on = cell.victim.only.trained_on()
+    members = [sample for sample, flag in zip(population.ids, population.member, strict=True) if flag]
+    if trained_on not in (None, member_digest(members)):
+        raise LeakboardError(
+            f"{cell.victim.label} was not trained on the members of {cell.dataset.label}",
+            where="the member digest in the victim's manifest",
+            expected=f"{str(trained_on)[:16]}..., but the dataset's members give {member_digest(members)[:16]}...",
+            next="name the dataset that the victim was trained on, or train a victim on these members",
         )

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
 
 from leakboard.artifacts import Artifacts
-from leakboard.executors import Executor, make_executor
-from leakboard.grid import Grid
+from leakboard.executors import make_executor
 from leakboard.ledger import Ledger, Stopped
 from leakboard.planning import Plan, make_plan
 from leakboard.population import Populations
 from leakboard.provenance import provenance
+from leakboard.scoring import scores_key
 from leakboard.store import RunInfo, Store
 from leakboard.store.engines import locate
+from leakboard.store.tables import Artifact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from leakboard.components import Bound
+    from leakboard.executors import Executor
+    from leakboard.grid import Grid
+    from leakboard.population import Population
+    from leakboard.store.rows import RunStatus
 
 ROUNDS = 3
 """Times that the grid is planned in one run; more than once only when artifacts turn out to be damaged."""
@@ -49,10 +62,12 @@ class Report:
         return not self.stopped and set(self.counts) <= {"done", "skipped"}
 
 
-def plan(grid: Grid, store: Store | None = None) -> Plan:
-    """What ``grid`` still needs, given what a store already holds."""
-    artifacts = Artifacts(store.artifacts if store else Path("leakboard-artifacts"))
-    return _plan(grid, store.latest_status() if store else {}, artifacts, Populations(artifacts))
+def plan(grid: Grid, store: Store | None = None, artifacts: Path | None = None) -> Plan:
+    """What ``grid`` still needs, given what a store and its folder of payload files already hold."""
+    if store is None:
+        folder = Artifacts(artifacts or Path("leakboard-artifacts"))
+        return make_plan(grid, {}, folder, _samples(grid, Populations(folder)))
+    return _plan(grid, store, Populations(Artifacts(store.artifacts)))
 
 
 def run(
@@ -73,15 +88,15 @@ def run(
         store: a store, or where to open or make one: a file path or an SQLAlchemy URL.
         artifacts: folder of payload files; by default the one the store remembers.
         executor: ``serial`` (this process) or ``processes``.
-        workers: worker processes, 0 for one a core.
-        threads: torch threads a worker, 0 for an equal share of the cores.
+        workers: worker processes; 0 for one a core, or a single one on an accelerator.
+        threads: torch threads a worker; 0 for an equal share of the cores, or what torch likes in this process.
         progress: show a bar; by default when standard error is a terminal.
         command: the command line to write down.
 
     Raises:
         LeakboardError: a victim contradicts its dataset, the store cannot be opened, the disk is full.
     """
-    chosen = make_executor(executor, workers, threads)
+    chosen = make_executor(executor, workers, threads, grid.run.device)
     populations = Populations()
     if not isinstance(store, Store):
         place = locate(store)
@@ -90,46 +105,87 @@ def run(
             populations.check(grid.cells)
         store = Store(store, artifacts=Path(artifacts) if artifacts else None)
     populations.artifacts = Artifacts(store.artifacts)
-    first = current = _plan(grid, store.latest_status(), populations.artifacts, populations)
+    first = _plan(grid, store, populations)
     if not (first.todo or first.skipped):
         return Report(first, store.latest_status())
     populations.check(first.todo)
     info = RunInfo(grid_name=grid.name, grid_text=grid.text, command=command, provenance=provenance())
-    run_id = store.begin_run(info)
-    nfe, stopped, status = 0, "", "interrupted"
+    session = _Session(grid, store, store.begin_run(info), chosen, progress)
+    status: RunStatus = "failed"
     try:
-        for _ in range(ROUNDS):
-            ledger = _execute(current, store, run_id, populations, chosen, progress)
-            nfe += ledger.nfe
-            if not ledger.damaged:
-                break
-            current = _plan(grid, store.latest_status(), populations.artifacts, populations)
+        session.rounds(first, populations)
         status = "done"
     except Stopped as reason:
-        stopped, status = str(reason), "failed"
+        session.stopped = str(reason)
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
     finally:
-        store.end_run(run_id, status)  # type: ignore[arg-type]
-    return Report(first, store.latest_status(), nfe, stopped)
+        store.end_run(session.run_id, status)
+    return Report(first, store.latest_status(), session.nfe, session.stopped)
 
 
-def _plan(grid: Grid, statuses: Mapping[str, str], artifacts: Artifacts, populations: Populations) -> Plan:
-    return make_plan(grid, statuses, artifacts, lambda dataset: populations.all(dataset).chosen(grid.run.samples))
+@dataclass
+class _Session:
+    """One run from its beginning to its end."""
+
+    grid: Grid
+    store: Store
+    run_id: int
+    executor: Executor
+    progress: bool | None
+    nfe: int = 0
+    stopped: str = ""
+
+    def rounds(self, plan: Plan, populations: Populations) -> None:
+        """Carry out a plan, and plan again when artifacts turned out to be damaged meanwhile."""
+        for _ in range(ROUNDS):
+            if not self._execute(plan, populations).damaged:
+                return
+            # One of the damaged artifacts may be a list of samples, so these are read anew as well.
+            populations = Populations(populations.artifacts)
+            plan = _plan(self.grid, self.store, populations)
+
+    def _execute(self, plan: Plan, populations: Populations) -> Ledger:
+        from tqdm import tqdm
+
+        def say(line: str) -> None:
+            tqdm.write(line, file=sys.stderr)
+
+        if plan.lost:
+            say(f"the scores of {len(plan.lost)} results are missing or damaged: they will be made again")
+        quiet = not sys.stderr.isatty() if self.progress is None else not self.progress
+        with tqdm(unit="task", disable=quiet, smoothing=0.1) as bar:
+            ledger = Ledger(self.store, self.run_id, plan, Artifacts(self.store.artifacts), say, bar)
+            ledger.open(populations)
+            try:
+                self.executor(ledger)
+            finally:
+                self.nfe += ledger.nfe
+        return ledger
 
 
-def _execute(
-    plan: Plan, store: Store, run_id: int, populations: Populations, executor: Executor, progress: bool | None
-) -> Ledger:
-    from tqdm import tqdm
+def _plan(grid: Grid, store: Store, populations: Populations) -> Plan:
+    artifacts = Artifacts(store.artifacts)
+    return make_plan(grid, store.latest_status(), artifacts, _samples(grid, populations), _sound(store))
 
-    quiet = not sys.stderr.isatty() if progress is None else not progress
-    with tqdm(total=len(plan.observe) + len(plan.score), unit="task", disable=quiet, smoothing=0.1) as bar:
-        ledger = Ledger(
-            store,
-            run_id,
-            plan,
-            Artifacts(store.artifacts),
-            say=lambda line: tqdm.write(line, file=sys.stderr),
-            bar=bar,
-        )
-        executor(ledger.open(populations), ledger.settle)
-    return ledger
+
+def _samples(grid: Grid, populations: Populations) -> Callable[[Bound], Population]:
+    return lambda dataset: populations.all(dataset).chosen(grid.run.samples)
+
+
+def _sound(store: Store) -> Callable[[str], bool]:
+    """Tells whether the scores of a cell lie on disk as they were written."""
+    with store.reading() as connection:
+        rows = connection.execute(select(Artifact.key, Artifact.digest).where(Artifact.kind == "scores")).all()
+    digests = {key: digest for key, digest in rows}  # noqa: C416 - rows are not pairs to mypy
+    artifacts = Artifacts(store.artifacts)
+
+    def sound(cell: str) -> bool:
+        key = scores_key(cell)
+        try:
+            return hashlib.sha256(artifacts.path(key).read_bytes()).hexdigest() == digests.get(key)
+        except OSError:
+            return False
+
+    return sound

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
 Mask = npt.NDArray[np.bool_]
 
 
-def _rank(ids: Sequence[str], rows: npt.NDArray[np.int64], purpose: str) -> list[int]:
+def _rank(ids: Sequence[str], rows: Iterable[int], purpose: str) -> list[int]:
     """Rows in an order that depends on their ids and the purpose only."""
-    return sorted(rows.tolist(), key=lambda row: hashlib.blake2b(f"{purpose}\x1f{ids[row]}".encode()).digest())
+    return sorted(rows, key=lambda row: hashlib.blake2b(f"{purpose}\x1f{ids[row]}".encode()).digest())
 
 
 def choose(ids: Sequence[str], member: Mask, per_side: int) -> list[int]:
@@ -21,22 +24,28 @@ def choose(ids: Sequence[str], member: Mask, per_side: int) -> list[int]:
 
     With ``per_side`` 0 the smaller side decides.
     """
-    members = _rank(ids, np.flatnonzero(member), "subset")
-    others = _rank(ids, np.flatnonzero(~member), "subset")
+    members = _rank(ids, np.flatnonzero(member).tolist(), "subset")
+    others = _rank(ids, np.flatnonzero(~member).tolist(), "subset")
     count = min(len(members), len(others), *([per_side] if per_side else []))
     return [row for pair in zip(members[:count], others[:count], strict=True) for row in pair]
 
 
 def calibration(ids: Sequence[str], member: Mask, seed: int, share: float) -> Mask:
-    """True for the samples that classifiers and thresholds may see; stratified by membership."""
+    """True for the samples that classifiers and thresholds may see: ``share`` of each side, to the nearest sample.
+
+    However small or large the share, each side with two samples or more has one to calibrate on and one to evaluate.
+    """
     mask = np.zeros(len(ids), bool)
     for side in (True, False):
-        ranked = _rank(ids, np.flatnonzero(member == side), f"calibration {seed}")
-        mask[ranked[: round(share * len(ranked))]] = True
+        ranked = _rank(ids, np.flatnonzero(member == side).tolist(), f"calibration {seed}")
+        wanted = round(share * len(ranked))
+        mask[ranked[: min(max(wanted, 1), len(ranked) - 1)]] = True
     return mask
 
 
-def permuted(member: Mask, purpose: str) -> Mask:
-    """The member flags in an order drawn from ``purpose``: the labels of a null check."""
-    seed = int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "big")
-    return np.random.default_rng(seed).permutation(member)
+def permuted(ids: Sequence[str], member: Mask, purpose: str) -> Mask:
+    """The member flags dealt out anew, as ids and ``purpose`` decide: the labels of a null check."""
+    shuffled = np.empty_like(member)
+    rows = range(len(ids))
+    shuffled[_rank(ids, rows, f"taker {purpose}")] = member[_rank(ids, rows, f"giver {purpose}")]
+    return shuffled

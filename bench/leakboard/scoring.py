@@ -5,56 +5,150 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from leakboard.api import Classifier
 from leakboard.artifacts import Artifacts, Damaged, Missing
 from leakboard.keys import content_key
-from leakboard.limits import TimedOut, fault, time_limit
-from leakboard.measures import choose_threshold, evaluate
+from leakboard.limits import FAULTS, Allowance, fault
+from leakboard.measures import Measure, choose_threshold, evaluate
 from leakboard.population import Population
 from leakboard.population import get as population_of
-from leakboard.registry import Registry
 from leakboard.sampling import calibration, permuted
-from leakboard.tasks import Answer, CellWork, Outcome, ScoreTask
+from leakboard.tasks import Answer, Outcome
+
+if TYPE_CHECKING:
+    from leakboard.api import Classifier, Scorer
+    from leakboard.registry import Registry
+    from leakboard.tasks import CellWork, ScoreTask
 
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 class Table(NamedTuple):
-    """Features of all samples, oriented so that larger means closer, and what one sample's answers cost."""
+    """Features of all samples, oriented so that larger means closer, and what the answers behind them cost.
+
+    ``queries`` and ``nfe`` are those of one sample, ``seconds`` those of all.
+    """
 
     values: Array
+    columns: str
     queries: float
     nfe: float
     seconds: float
 
 
+class Half(NamedTuple):
+    """Which samples calibrate (N,), and the ids of the others, which are evaluated."""
+
+    known: Mask
+    evaluated: list[str]
+
+
+class Judged(NamedTuple):
+    """What became of one cell: scores and labels of the evaluation samples, and the numbers made of them."""
+
+    scores: Array
+    member: Mask
+    measures: tuple[Measure, ...]
+
+
+class Price(NamedTuple):
+    """What a cell would cost alone: queries and denoiser evaluations of one sample, seconds of all."""
+
+    queries: float
+    nfe: float
+    seconds: float
+
+
+def scores_key(cell: str) -> str:
+    """Content key of a cell's scores."""
+    return content_key("scores", cell)
+
+
 def score(task: ScoreTask, registry: Registry) -> Outcome:
-    """Fit and measure every cell of a task; a classifier that fails takes only its own cell along."""
+    """Fit and measure every cell of a task; a classifier that fails takes only its own cell along.
+
+    Raises:
+        Missing, Damaged: features or the list of samples have to be made again.
+        LeakboardError: no space left.
+    """
     start = time.perf_counter()
     artifacts = Artifacts(Path(task.settings.artifacts))
-    population = population_of(artifacts, task.dataset_identity).chosen(task.per_side)
-    features = functools.cache(functools.partial(_load, artifacts))
+    population = _population(artifacts, task.dataset_identity, task.per_side)
+    table = functools.cache(functools.partial(_load, artifacts))
+    halves = functools.cache(functools.partial(_halves, population))
     found = []
     for cell in task.cells:
-        begun = time.perf_counter()
+        allowance = Allowance(task.settings.timeout)
         try:
-            with time_limit(task.settings.timeout):
-                found.append(_score(cell, task, registry, population, features, artifacts))
+            half, member = halves(cell.seed, cell.calibration), population.member
+            before, after = table(cell.calibrate_on), table(cell.evaluate_on)
+            if before.columns != after.columns:
+                raise ValueError(f"calibrated on the pairs {before.columns}, evaluated on {after.columns}")
+            if cell.labels == "permuted":
+                member = permuted(population.ids, member, cell.key)
+            classifier = registry.one("classifier", cell.classifier).only
+            with allowance:
+                judged = judge(classifier, (before.values, after.values), member, half.known, task.settings.level)
         except (Missing, Damaged):
             raise
-        except (Exception, TimedOut) as error:
-            found.append(Answer(cell.key, *fault(error), seconds=time.perf_counter() - begun))
+        except FAULTS as error:
+            found.append(Answer(cell.key, *fault(error), seconds=allowance.spent))
+            continue
+        share = float(half.known.mean())
+        seconds = share * before.seconds + (1 - share) * after.seconds + allowance.spent
+        found.append(_store(cell, artifacts, half, judged, Price(after.queries, after.nfe, seconds)))
     return Outcome(tuple(found), time.perf_counter() - start)
 
 
+def judge(classifier: Classifier, features: tuple[Array, Array], member: Mask, known: Mask, level: float) -> Judged:
+    """Fit a classifier and a threshold on the known samples, and measure both on the others.
+
+    Args:
+        classifier: what turns features into scores.
+        features: those (N, K) that are calibrated on, of which only the known rows are used, and those that are
+            evaluated, of which only the other rows are used.
+        member: labels (N,).
+        known: the samples (N,) whose labels the attacker has.
+        level: confidence level of the intervals.
+
+    Raises:
+        ValueError: the classifier gave scores of a wrong shape, or such that are not finite.
+    """
+    calibrating, evaluated = features[0][known], features[1][~known]
+    scorer = classifier.fit(calibrating.copy(), member[known])
+    threshold = choose_threshold(_scores(classifier.name, scorer, calibrating), member[known])
+    scores = _scores(classifier.name, scorer, evaluated)
+    return Judged(scores, member[~known], evaluate(scores, member[~known], threshold=threshold, level=level))
+
+
+def _scores(name: str, scorer: Scorer, features: Array) -> Array:
+    scores = np.asarray(scorer(features), np.float64)
+    if scores.shape != (len(features),):
+        raise ValueError(f"{name} returned scores of shape {scores.shape}, expected ({len(features)},)")
+    if not np.isfinite(scores).all():
+        bad = int((~np.isfinite(scores)).sum())
+        raise ValueError(f"{name} returned {bad} of {len(scores)} scores that are not finite")
+    return scores
+
+
+@functools.lru_cache(maxsize=1)
+def _population(artifacts: Artifacts, dataset: str, per_side: int) -> Population:
+    return population_of(artifacts, dataset).chosen(per_side)
+
+
+def _halves(population: Population, seed: int, share: float) -> Half:
+    known = calibration(population.ids, population.member, seed, share)
+    return Half(known, [sample for sample, used in zip(population.ids, known, strict=True) if not used])
+
+
 def _load(artifacts: Artifacts, keys: tuple[str, ...]) -> Table:
+    """Shards of features, one below the other."""
     parts = []
     columns: set[str] = set()
     queries = nfe = seconds = 0.0
@@ -67,52 +161,22 @@ def _load(artifacts: Artifacts, keys: tuple[str, ...]) -> Table:
         seconds += float(meta["seconds"])
     if len(columns) > 1:
         raise ValueError(f"the observer yielded other pairs for other samples: {' / '.join(sorted(columns))}")
-    return Table(np.concatenate(parts), queries, nfe, seconds)
+    return Table(np.concatenate(parts), columns.pop(), queries, nfe, seconds)
 
 
-def _score(
-    cell: CellWork,
-    task: ScoreTask,
-    registry: Registry,
-    population: Population,
-    features: Callable[[tuple[str, ...]], Table],
-    artifacts: Artifacts,
-) -> Answer:
-    begun = time.perf_counter()
-    ids, member, _ = population
-    table = features(cell.evaluate_on)
-    known = calibration(ids, member, cell.seed, cell.calibration)
-    if cell.labels == "permuted":
-        member = permuted(member, cell.key)
-    classifier: Classifier = registry.one("classifier", cell.classifier).only
-    calibration_features = features(cell.calibrate_on).values[known]
-    scorer = classifier.fit(calibration_features, member[known])
-    threshold = choose_threshold(_scores(cell, scorer, calibration_features), member[known])
-    scores = _scores(cell, scorer, table.values[~known])
-    measures = evaluate(scores, member[~known], threshold=threshold, level=task.settings.level)
-    meta = {"ids": json.dumps([sample for sample, used in zip(ids, known, strict=True) if not used])}
-    key = content_key("scores", cell.key)
-    tensors = {"score": scores, "member": member[~known].astype(np.uint8)}
-    row = artifacts.put(key, tensors, meta, "scores")
+def _store(cell: CellWork, artifacts: Artifacts, half: Half, judged: Judged, price: Price) -> Answer:
+    key = scores_key(cell.key)
+    tensors: dict[str, npt.NDArray[Any]] = {"score": judged.scores, "member": judged.member.astype(np.uint8)}
+    row = artifacts.put(key, tensors, {"ids": json.dumps(half.evaluated)}, "scores")
     return Answer(
         cell.key,
         "done",
-        seconds=table.seconds + time.perf_counter() - begun,
-        queries=table.queries,
-        nfe=table.nfe,
-        measures=measures,
-        n_calibration=int(known.sum()),
-        n_evaluation=len(scores),
+        seconds=price.seconds,
+        queries=price.queries,
+        nfe=price.nfe,
+        measures=judged.measures,
+        n_calibration=int(half.known.sum()),
+        n_evaluation=len(judged.scores),
         scores_key=key,
         stored=(row,),
     )
-
-
-def _scores(cell: CellWork, scorer: Callable[[Array], Array], features: Array) -> Array:
-    scores = np.asarray(scorer(features), np.float64)
-    if scores.shape != (len(features),):
-        raise ValueError(f"{cell.classifier} returned scores of shape {scores.shape}, expected ({len(features)},)")
-    if not np.isfinite(scores).all():
-        bad = int((~np.isfinite(scores)).sum())
-        raise ValueError(f"{cell.classifier} returned {bad} of {len(scores)} scores that are not finite")
-    return scores

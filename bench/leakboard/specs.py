@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterator
+import warnings
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leakboard.errors import LeakboardError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 GRAMMAR = "name, name(key=value, ...), a set {1, 2} to sweep a value, a + b to chain defenses"
+LITERALS = "a number, a quoted string, True, False, None, a list or tuple of these, or a set to sweep"
 
 
 @dataclass(frozen=True)
@@ -40,46 +45,57 @@ def parse(text: str, where: str = "") -> tuple[tuple[Spec, ...], ...]:
         LeakboardError: the text is not in the spec language, or a keyword is given twice.
     """
     place = where or f"spec {text!r}"
+    source = text.strip()
     try:
-        expression = ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a backslash in a path is no concern of the user's
+            expression = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise LeakboardError(f"cannot read the spec {text!r}: {reason}", where=place, expected=GRAMMAR) from None
-    alternatives = [list(_sweep(call, text, place)) for call in _links(expression)]
+    alternatives = [list(_sweep(link, source, place)) for link in _links(expression)]
     return tuple(itertools.product(*alternatives))
 
 
 def _links(expression: ast.expr) -> Iterator[ast.expr]:
-    if isinstance(expression, ast.BinOp) and isinstance(expression.op, ast.Add):
-        yield from _links(expression.left)
-        yield from _links(expression.right)
-    else:
-        yield expression
+    """The links of a chain from left to right; without recursion, for a chain may be any length."""
+    ahead = [expression]
+    while ahead:
+        link = ahead.pop()
+        if isinstance(link, ast.BinOp) and isinstance(link.op, ast.Add):
+            ahead += [link.right, link.left]
+        else:
+            yield link
 
 
-def _sweep(call: ast.expr, text: str, place: str) -> Iterator[Spec]:
+def _sweep(link: ast.expr, source: str, place: str) -> Iterator[Spec]:
     """Every point of the sweeps in one call, in the order they are written."""
-    if isinstance(call, ast.Name):
-        yield Spec(call.id)
+    if isinstance(link, ast.Name):
+        yield Spec(link.id)
         return
-    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
-        raise LeakboardError(f"{ast.unparse(call)!r} is not a plugin call", where=place, expected=GRAMMAR)
-    if call.args or any(keyword.arg is None for keyword in call.keywords):
-        raise LeakboardError(f"parameters of {call.func.id} must be named", where=place, expected=GRAMMAR)
+    if not (isinstance(link, ast.Call) and isinstance(link.func, ast.Name)):
+        written = ast.get_source_segment(source, link)
+        raise LeakboardError(f"{written} is not the call of a plugin", where=place, expected=GRAMMAR)
+    name, keys = link.func.id, [keyword.arg for keyword in link.keywords]
+    if link.args or None in keys:
+        raise LeakboardError(f"the parameters of {name} must be named", where=place, expected=f"{name}(key=value, ...)")
+    twice = [key for key, count in Counter(keys).items() if count > 1]
+    if twice:
+        sweep = f"{name}({twice[0]}={{..., ...}}) to sweep it"
+        raise LeakboardError(f"{name} is given {twice[0]!r} twice", where=place, expected=sweep)
     axes: list[list[tuple[str, Any]]] = []
-    for keyword in call.keywords:
+    for keyword in link.keywords:
         values = keyword.value.elts if isinstance(keyword.value, ast.Set) else [keyword.value]
-        axes.append([(str(keyword.arg), _literal(value, text, place)) for value in values])
+        axes.append([(str(keyword.arg), _literal(value, source, place)) for value in values])
     for point in itertools.product(*axes):
-        yield Spec(call.func.id, point)
+        yield Spec(name, point)
 
 
-def _literal(value: ast.expr, text: str, place: str) -> Any:
+def _literal(value: ast.expr, source: str, place: str) -> Any:
     try:
         return ast.literal_eval(value)
-    except (ValueError, TypeError):
-        written = ast.unparse(value)
-        hint = f"{written!r} in quotes" if isinstance(value, ast.Name) else ""
-        raise LeakboardError(
-            f"{written} in {text!r} is not a literal", where=place, expected="a number, string, tuple or set", nearest=hint
-        ) from None
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        written = ast.get_source_segment(source, value)
+        meant = {"true": "True", "false": "False", "none": "None", "null": "None"}
+        hint = meant.get(value.id.lower(), repr(value.id)) if isinstance(value, ast.Name) else ""
+        raise LeakboardError(f"{written} is not a literal", where=place, expected=LITERALS, nearest=hint) from None

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leakboard.measures import chance_p_value
-from leakboard.runner import Report
-from leakboard.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     import pandas as pd
+
+    from leakboard.runner import Report
+    from leakboard.store import Store
 
 FAMILY = 0.01
 """Probability that any null check of a run raises a false alarm."""
 
 
 def summary(report: Report, store: Store, page: Path | None = None) -> str:
-    """Best attack per victim, defense and access level with its interval; null checks; failures; cost; where to look."""
+    """Best attack per victim, defense, attacker and access level; null checks; failures; cost; where the report is."""
     results = store.results()
     mine = results[results["cell"].isin({cell.key for cell in report.plan.cells}) & (results["measure"] == "auc")]
     lines = [*_best(mine[mine["role"] == "attack"]), *_nulls(mine[mine["role"] == "null"])]
@@ -39,13 +41,14 @@ def _best(results: pd.DataFrame) -> Iterator[str]:
     groups = ["dataset", "victim", "defense", "attacker", "access"]
     best = order.groupby(groups, sort=True, observed=True).head(1).sort_values(groups, kind="stable")
     wide = max(len(text) for text in best["defense"])
-    for (dataset, victim), rows in best.groupby(["dataset", "victim"], observed=True):
-        yield f"{victim} on {dataset}: best attack per defense, attacker and access level (the maximum flatters)"
-        for row in rows.itertuples():
-            attack = row.attack or f"{row.observer} + {row.distance} + {row.classifier}"
+    for place, rows in best.groupby(["victim", "dataset"], observed=True):
+        target = " on ".join(map(str, place))
+        yield f"{target}: best attack per defense, attacker and access level (the maximum flatters)"
+        for row in _rows(rows):
+            attack = row["attack"] or f"{row['observer']} + {row['distance']} + {row['classifier']}"
             yield (
-                f"  {row.defense:<{wide}}  {row.attacker:<8}  {row.access:<5}  AUC {row.value:.3f} "
-                f"[{row.low:.3f}, {row.high:.3f}]  n={row.n_member}+{row.n_nonmember}  {attack}"
+                f"  {row['defense']:<{wide}}  {row['attacker']:<8}  {row['access']:<5}  AUC {row['value']:.3f} "
+                f"[{row['low']:.3f}, {row['high']:.3f}]  n={row['n_member']}+{row['n_nonmember']}  {attack}"
             )
 
 
@@ -54,9 +57,14 @@ def _nulls(results: pd.DataFrame) -> Iterator[str]:
         yield "null checks: none in this grid"
         return
     limit = FAMILY / len(results)
-    alarms = [row for row in results.itertuples() if chance_p_value(row.value, row.low, row.high) < limit]
+    alarms = [row for row in _rows(results) if chance_p_value(row["value"], row["low"], row["high"]) < limit]
     low, high = results["value"].min(), results["value"].max()
     verdict = f"{len(alarms)} NOT AT CHANCE" if alarms else "all at chance"
     yield f"null checks: {len(results)}, AUC {low:.3f} to {high:.3f}, {verdict} (family-wise {FAMILY:.0%})"
     for row in alarms[:5]:
-        yield f"  {row.victim} {row.defense} {row.observer} {row.distance} {row.classifier} {row.labels}: {row.value:.3f}"
+        axes = ("victim", "defense", "observer", "distance", "classifier", "labels")
+        yield f"  {' | '.join(str(row[axis]) for axis in axes)}: {row['value']:.3f}"
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]

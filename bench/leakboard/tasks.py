@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from leakboard.artifacts import ArtifactRow
-from leakboard.measures import Measure
+if TYPE_CHECKING:
+    from leakboard.artifacts import ArtifactRow
+    from leakboard.measures import Measure
 
 Status = Literal["done", "failed", "skipped", "timeout"]
 
@@ -69,6 +70,11 @@ class CellWork:
     evaluate_on: tuple[str, ...]
     """Keys of the feature shards, in order."""
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The feature shards that must exist first."""
+        return frozenset((*self.calibrate_on, *self.evaluate_on))
+
 
 @dataclass(frozen=True)
 class ScoreTask:
@@ -76,6 +82,7 @@ class ScoreTask:
 
     label: str
     dataset_identity: str
+    victim_identity: str
     per_side: int
     cells: tuple[CellWork, ...]
     settings: Settings
@@ -83,7 +90,7 @@ class ScoreTask:
     @property
     def needs(self) -> frozenset[str]:
         """The feature shards that must exist first."""
-        return frozenset(key for cell in self.cells for key in (*cell.calibrate_on, *cell.evaluate_on))
+        return frozenset().union(*(cell.needs for cell in self.cells))
 
 
 Task = ObserveTask | ScoreTask
@@ -113,10 +120,12 @@ class Outcome:
 
     Attributes:
         nfe: denoiser evaluations paid, over all samples.
+        peak_mb: the largest memory of the process so far.
+        batch: samples a denoiser call, after any halving for want of memory.
         damaged: artifacts that must be made again before the task can run.
         fatal: a fault of the machine, not of a component (disk full): the run stops.
         died: how the worker died; the task is split to find the component to blame.
-        timed_out: the worker was killed because a component hung outside Python.
+        trace: where the worker hung, outside the reach of signals, when that is why it died.
     """
 
     answers: tuple[Answer, ...] = ()
@@ -128,7 +137,7 @@ class Outcome:
     damaged: tuple[str, ...] = ()
     fatal: str = ""
     died: str = ""
-    timed_out: bool = False
+    trace: str = ""
 
 
 def split(task: Task) -> list[Task]:

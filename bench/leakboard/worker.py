@@ -4,71 +4,128 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
+import threading
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leakboard.api import Model, Samples
-from leakboard.artifacts import Damaged, Missing
+from leakboard.artifacts import Artifacts, Damaged, Missing
 from leakboard.errors import LeakboardError
-from leakboard.limits import fault
+from leakboard.limits import FAULTS, Allowance, fault, stop_watching, watch
+from leakboard.population import population_key
 from leakboard.registry import shared
 from leakboard.sampling import choose
-from leakboard.tasks import Answer, ObserveTask, Outcome, ScoreTask, Settings, Task
+from leakboard.tasks import Answer, ObserveTask, Outcome, Settings
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from leakboard.registry import Registry
+    from leakboard.tasks import Task
 
 
-def prepare(threads: int) -> None:
-    """Set up a worker process before its first task: passive waiting and its share of the cores."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-
-
-def work(task: Task) -> Outcome:
-    """Run one task."""
-    registry = shared(task.settings.plugins)
+def work(task: Task, threads: int = 0) -> Outcome:
+    """Run one task; with ``threads`` torch threads, or as many as torch likes."""
     try:
-        if isinstance(task, ScoreTask):
-            from leakboard.scoring import score
+        registry = shared(task.settings.plugins)
+        if isinstance(task, ObserveTask):
+            return _observe(task, registry, threads)
+        from leakboard.scoring import score
 
-            return score(task, registry)
-        return _observe(task, registry)
-    except (Missing, Damaged) as error:
-        return Outcome(damaged=(error.key,))
+        return score(task, registry)
+    except (Missing, Damaged):
+        return Outcome(damaged=_unsound(task))
     except LeakboardError as error:
         return Outcome(fatal=str(error))
+    except FAULTS as error:
+        return _all_failed(task, error)
 
 
-def _observe(task: ObserveTask, registry: Registry) -> Outcome:
+def serve(connection: Connection, threads: int, note: Path) -> None:
+    """The life of a worker process: run what comes through the connection until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    watch(note)
+    while True:
+        try:
+            task = connection.recv()
+        except (EOFError, OSError):
+            return
+        outcome = work(task, threads)
+        stop_watching()
+        connection.send(outcome)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed must not go on, perhaps for ever."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _all_failed(task: Task, error: BaseException) -> Outcome:
+    found = fault(error)
+    keys = [want.key for want in task.wanted] if isinstance(task, ObserveTask) else [cell.key for cell in task.cells]
+    return Outcome(tuple(Answer(key, *found) for key in keys))
+
+
+def _unsound(task: Task) -> tuple[str, ...]:
+    """All artifacts of a scoring task that have to be made again, not just the first that it met."""
+    if isinstance(task, ObserveTask):
+        return ()
+    artifacts = Artifacts(Path(task.settings.artifacts))
+    return tuple(
+        key for key in (population_key(task.dataset_identity), *sorted(task.needs)) if not _whole(artifacts, key)
+    )
+
+
+def _whole(artifacts: Artifacts, key: str) -> bool:
+    try:
+        artifacts.get(key)
+    except (Missing, Damaged):
+        return False
+    return True
+
+
+def _observe(task: ObserveTask, registry: Registry, threads: int) -> Outcome:
     import torch
 
     from leakboard.observing import observe
     from leakboard.oracle import Answers
 
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
     victim = registry.one("victim", task.victim).only
-    try:
-        model = _model(task.victim, task.victim_identity, task.settings)
-        samples = _samples(task.dataset, task.dataset_identity, task.per_side, task.settings.plugins)
-        shard = samples.take(range(task.start, task.stop))
-    except Exception as error:
-        found = fault(error)
-        return Outcome(tuple(Answer(wanted.key, *found) for wanted in task.wanted))
-    answers = Answers(model, task.settings.batch, victim.evaluations_per_step)
     device = torch.device(task.settings.device)
-    shard = Samples(shard.ids, shard.images.to(device), shard.member, shard.prompts)
-    with torch.no_grad():
-        return observe(task, registry, shard, answers)
+    try:
+        try:
+            with Allowance(task.settings.timeout):
+                model = _model(task.victim, task.victim_identity, task.settings)
+            with Allowance(task.settings.timeout):
+                samples = _samples(task.dataset, task.dataset_identity, task.per_side, task.settings.plugins)
+            shard = samples.take(range(task.start, task.stop))
+        except FAULTS as error:
+            return _all_failed(task, error)
+        answers = Answers(model, task.settings.batch, victim.evaluations_per_step)
+        shard = Samples(shard.ids, shard.images.to(device), shard.member, shard.prompts)
+        with torch.no_grad():
+            return observe(task, registry, shard, answers)
+    finally:
+        torch.set_num_threads(before)
 
 
 @functools.lru_cache(maxsize=1)
-def _model(victim: str, identity: str, settings: Settings) -> Model:
-    """The opened victim; its identity is part of the question, so a changed folder is opened anew."""
+def _model(victim: str, identity: str, settings: Settings) -> Model:  # noqa: ARG001 - a changed folder is opened anew
+    """The opened victim."""
     opened: Model = shared(settings.plugins).one("victim", victim).only.open(settings.device)
     return opened
 
 
 @functools.lru_cache(maxsize=1)
-def _samples(dataset: str, identity: str, per_side: int, plugins: tuple[str, ...]) -> Samples:
+def _samples(dataset: str, identity: str, per_side: int, plugins: tuple[str, ...]) -> Samples:  # noqa: ARG001 - as above
     samples: Samples = shared(plugins).one("dataset", dataset).only.load()
     return samples.take(choose(samples.ids, samples.member, per_side))

@@ -64,10 +64,9 @@ def opening(cells: Sequence[Cell], offered: dict[str, list[str]]) -> dict[str, s
 
 
 def matching(rows: Sequence[dict[str, Any]], start: dict[str, str]) -> list[dict[str, Any]]:
-    """Attacks that pass the opening filters, for the rows in the page itself."""
-    return [
-        row for row in rows if row["role"] == "attack" and all(str(row[name]) == value for name, value in start.items())
-    ]
+    """Attacks that pass the opening filters, for the rows in the page itself; rounded as `payload` rounds."""
+    chosen = (row for row in rows if row["role"] == "attack" and all(str(row[n]) == v for n, v in start.items()))
+    return [{name: _short(value) for name, value in row.items()} for row in chosen]
 
 
 def alike(rows: Sequence[dict[str, Any]]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,15 +17,15 @@ def decimal(value: float | None, places: int = 3) -> str:
     """A plain number with a true minus sign, or a dash."""
     if value is None or math.isnan(value):
         return ABSENT
-    return f"{value:.{places}f}".replace("-", MINUS)
+    return _rounded(value, places).replace("-", MINUS)
 
 
 def signed(value: float | None, places: int = 3) -> str:
     """A difference: its sign is always written, and zero has none."""
     if value is None or math.isnan(value):
         return ABSENT
-    text = f"{value:+.{places}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", MINUS)
+    text = _rounded(abs(value), places)
+    return text if float(text) == 0 else f"{'+' if value > 0 else MINUS}{text}"
 
 
 def percent(value: float | None) -> str:
@@ -33,12 +34,12 @@ def percent(value: float | None) -> str:
 
 
 def amount(value: float | None) -> str:
-    """A cost: whole numbers plain, small ones with the digits that matter."""
+    """A cost: whole and large numbers plain, others with one or two decimals."""
     if value is None or math.isnan(value):
         return ABSENT
     if value == int(value) or value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2g}"
+        return f"{int(_rounded(value, 0)):,}"
+    return "< 0.01" if value < 0.005 else _rounded(value, 1 if value >= 10 else 2)
 
 
 def decibel(value: float | None) -> str:
@@ -67,3 +68,8 @@ def heat(auc: float | None) -> str:
         return "heat-absent"
     step = min(10, round(abs(auc - 0.5) / 0.05))
     return f"{'hot' if auc >= 0.5 else 'cold'}-{step}"
+
+
+def _rounded(value: float, places: int) -> str:
+    """Halves go up, as the browser's toFixed has them, so that a page reads the same with and without scripts."""
+    return str(Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))

@@ -162,11 +162,18 @@ def _vega() -> str:
 def _provenance(runs: pd.DataFrame, components: pd.DataFrame, cells: list[Cell]) -> dict[str, Any]:
     records = runs.to_dict("records")
     names = list(dict.fromkeys(str(run["grid_name"]) for run in records if run["grid_name"]))
-    used = {getattr(cell, axis) for cell in cells for axis in ("dataset", "victim")}
+    used = {(axis, getattr(cell, axis)) for cell in cells for axis in ("dataset", "victim")}
     described = components.to_dict("records")
-    manifests = [
-        component
+    subjects = [
+        (component["label"], component["kind"], facts)
         for component in described
-        if component["kind"] == "victim" and component["label"] in used and component["info"].get("manifest")
+        if (component["kind"], component["label"]) in used and (facts := _facts(component["info"]))
     ]
-    return {"runs": records[::-1], "grids": names, "components": described, "manifests": manifests}
+    return {"runs": records[::-1], "grids": names, "components": described, "subjects": subjects}
+
+
+def _facts(info: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is known of a victim or a dataset: a victim's manifest (losses, recipe, digests), a dataset's notes."""
+    known = {name: value for name, value in info.items() if name not in ("doc", "null")}
+    manifest = known.pop("manifest", None) or {}
+    return tables.flatten({**manifest, **known})

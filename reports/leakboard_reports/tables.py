@@ -115,7 +115,12 @@ def _heat_rows(cells: Sequence[Cell], attacker: str, defenses: Sequence[str]) ->
         fine[cell.attack or f"{cell.observer} · {cell.distance}"].append(cell)
         coarse[cell.attack or cell.observer].append(cell)
     rows = [_heat_row(title, group, defenses) for title, group in (fine if len(fine) <= MAX_ROWS else coarse).items()]
-    return tuple(sorted(rows, key=lambda row: (-max(c.auc.value for c in row.cells if c), row.title)))
+    return tuple(sorted(rows, key=lambda row: (-_first(row), row.title)))
+
+
+def _first(row: HeatRow) -> float:
+    """Without a defense; a row that was never tried so comes last."""
+    return next((cell.auc.value for cell in row.cells if cell and cell.undefended), -1.0)
 
 
 def _heat_row(title: str, cells: Sequence[Cell], defenses: Sequence[str]) -> HeatRow:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from leakboard import __version__
-from leakboard.cli import looking, running, storing, training
+from leakboard.cli import checking, looking, running, storing, training
 from leakboard.errors import LeakboardError
 
 
@@ -22,7 +22,8 @@ class _Program(click.Group):
             click.echo(f"error: {error}", err=True)
             ctx.exit(2)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """In the order they are added below, the way people come to need them."""
         return list(self.commands)
 
 
@@ -40,6 +41,7 @@ for command in (
     running.plan,
     looking.list_plugins,
     looking.show,
+    checking.check,
     storing.report,
     storing.export,
     looking.failures,

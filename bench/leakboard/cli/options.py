@@ -18,7 +18,9 @@ plugin_option = click.option(
 only_option = click.option(
     "--only", multiple=True, metavar="AXIS=PATTERN", help="Keep matching cells, like 'defense=gaussian_*'; repeatable."
 )
-skip_option = click.option("--skip", multiple=True, metavar="AXIS=PATTERN", help="Leave matching cells out; repeatable.")
+skip_option = click.option(
+    "--skip", multiple=True, metavar="AXIS=PATTERN", help="Leave matching cells out; repeatable."
+)
 
 
 def open_store(url: str) -> Any:

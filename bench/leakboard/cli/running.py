@@ -17,6 +17,7 @@ from leakboard.cli.options import (
     skip_option,
     store_option,
 )
+from leakboard.cli.storing import render
 
 
 @click.command()
@@ -24,13 +25,22 @@ from leakboard.cli.options import (
 @store_option
 @artifacts_option
 @click.option("--executor", default="processes", show_default=True, metavar="SPEC", help="serial or processes.")
-@click.option("--workers", default=0, metavar="N", help="Worker processes  [default: one a core]")
-@click.option("--threads", default=0, metavar="N", help="Torch threads a worker  [default: an equal share of the cores]")
+@click.option(
+    "--workers", type=click.IntRange(min=0), default=0, metavar="N", help="Worker processes  [default: one a core]"
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Torch threads a worker  [default: an equal share of the cores]",
+)
 @only_option
 @skip_option
 @plugin_option
 @click.option("--report", type=click.Path(file_okay=False), help="Also write the HTML report into this folder.")
 def run(
+    *,
     grid: str,
     store: str,
     artifacts: str | None,
@@ -63,15 +73,9 @@ def run(
         click.echo("interrupted: nothing finished is lost, the same command continues", err=True)
         sys.exit(130)
     opened = Store(store, read_only=True)
-    page = _render(opened, Path(report), plugins) if report else None
+    page = render(opened, Path(report), plugins) if report else None
     click.echo(summary(done, opened, page))
     sys.exit(0 if done.ok else 1)
-
-
-def _render(store: object, out: Path, plugins: tuple[str, ...]) -> Path:
-    from leakboard.cli.storing import render
-
-    return render(store, out, plugins)
 
 
 @click.command()
@@ -83,6 +87,7 @@ def _render(store: object, out: Path, plugins: tuple[str, ...]) -> Path:
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def plan(
+    *,
     grid: str,
     store: str,
     artifacts: str | None,

@@ -42,8 +42,10 @@ def export(store: str, what: str, form: str, out: str) -> None:
     """Write a tidy table of STORE: one row, one number."""
     from leakboard.store import export as export_store
 
-    export_store(open_store(store), what, form, Path(out))  # type: ignore[arg-type]
-    click.echo(out)
+    done = export_store(open_store(store), what, form, Path(out))  # type: ignore[arg-type]
+    for reason in done.unreadable:
+        click.echo(f"left out: {reason}", err=True)
+    click.echo(f"{done.path}: {done.rows} rows")
 
 
 @click.command()
@@ -54,8 +56,13 @@ def merge(into: str, sources: tuple[str, ...]) -> None:
     from leakboard.store import Store
     from leakboard.store import merge as merge_stores
 
-    done = merge_stores(Store(into), [open_store(source) for source in sources])
-    click.echo(f"{done.cells} cells, {done.attempts} attempts, {done.results} results, {done.artifacts} artifacts added")
+    opened = [open_store(source) for source in sources]
+    done = merge_stores(Store(into), opened)
+    click.echo(
+        f"{done.cells} cells, {done.attempts} attempts, {done.results} results, {done.artifacts} artifacts added"
+    )
+    if done.missing or done.damaged:
+        click.echo(f"left behind: {done.missing} missing and {done.damaged} damaged artifacts", err=True)
 
 
 @click.group()

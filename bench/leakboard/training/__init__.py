@@ -35,7 +35,9 @@ def find_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def train_recipe(recipe: str | Recipe, dataset: Dataset, out: Path, *, progress: Progress) -> list[Path]:
+def train_recipe(
+    recipe: str | Recipe, dataset: Dataset, out: Path, *, progress: Progress, generated: int = 256
+) -> list[Path]:
     """Train on the members of a dataset, then write the manifest of every checkpoint.
 
     The same call after an interruption goes on from the last saved state and ends with the same weights, bit by bit.
@@ -45,6 +47,7 @@ def train_recipe(recipe: str | Recipe, dataset: Dataset, out: Path, *, progress:
         dataset: whose members are trained on; its non-members are the held-out images of the manifests.
         out: folder that gets one pipeline folder a checkpoint.
         progress: told after every epoch and before every manifest.
+        generated: images each checkpoint generates for its sample-quality figure.
 
     Returns:
         The pipeline folders, least trained first.
@@ -71,7 +74,7 @@ def train_recipe(recipe: str | Recipe, dataset: Dataset, out: Path, *, progress:
                 out,
                 lambda epoch, loss: progress(f"training, loss {loss:.4f}", epoch, recipe.epochs),
             )
-            return write_manifests(recipe, samples, out, progress=progress)
+            return write_manifests(recipe, samples, out, progress=progress, generated=generated)
     finally:
         torch.use_deterministic_algorithms(deterministic)
 
@@ -102,7 +105,9 @@ def _claim(recipe: Recipe, samples: Samples, out: Path) -> None:
             )
         return
     out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:

@@ -79,9 +79,9 @@ def kernel_distance(generated: torch.Tensor, reference: torch.Tensor) -> float:
     Formula of the Kernel Inception Distance (Binkowski et al. 1801.01401, equation 4) on features of our own
     instead of Inception's: see `features`. 0 for two samples of one distribution; it may fall below by chance.
     """
-    real = features(reference)
-    scale = real.std(0).clamp_min(1e-6)
-    first, second = (features(generated) - real.mean(0)) / scale, (real - real.mean(0)) / scale
+    first, second = features(generated), features(reference)
+    center, scale = second.mean(0), _scale(second, reference.shape[1])
+    first, second = (first - center) / scale, (second - center) / scale
     within = _mean_off_diagonal(_kernel(first, first)) + _mean_off_diagonal(_kernel(second, second))
     return within - 2 * float(_kernel(first, second).mean())
 
@@ -112,6 +112,17 @@ def _draws(seed: int, rows: range, shape: tuple[int, ...]) -> tuple[torch.Tensor
     noise = np.stack([generator.standard_normal((STRATA, *shape), np.float32) for generator in generators])
     places = np.stack([generator.random(STRATA) for generator in generators])
     return torch.from_numpy(noise), torch.from_numpy(places)
+
+
+def _scale(real: torch.Tensor, channels: int) -> torch.Tensor:
+    """One scale for all pixel features and one for all edge features, so that both kinds weigh the same.
+
+    A scale for each feature would let those that are nearly constant in real images drown the rest.
+    """
+    import torch
+
+    pixels, edges = real.var(0).split([channels * POOLED**2, ORIENTATIONS * CELLS**2])  # type: ignore[no-untyped-call]
+    return torch.cat([part.mean().sqrt().expand_as(part) for part in (pixels, edges)]).clamp_min(1e-6)
 
 
 def _kernel(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

@@ -37,7 +37,7 @@ RECIPES = {
         Recipe(
             name="fashion_ddpm",
             dataset="fashion_mnist",
-            checkpoints={"untrained": 0, "light": 180, "moderate": 330, "heavy": 770},
+            checkpoints={"untrained": 0, "light": 330, "moderate": 550, "heavy": 770},
         ),
     )
 }

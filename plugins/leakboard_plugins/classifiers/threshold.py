@@ -10,6 +10,8 @@ import numpy as np
 from leakboard.api import Classifier, Unsupported
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     from leakboard.api import Array, Scorer
@@ -23,6 +25,7 @@ class Threshold(Classifier):
     """
 
     name: ClassVar[str] = "threshold"
+    declined_checks: ClassVar[Mapping[str, str]] = {"labels flip the ranking": "it trains nothing"}
     column: Literal["mean"] | int = "mean"
 
     def fit(self, features: Array, member: npt.NDArray[np.bool_]) -> Scorer:  # noqa: ARG002 - trains nothing

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from leakboard.api import LeakboardError, Victim
-from leakboard_plugins.victims.pipeline_folder import manifest_digest, open_pipeline, pipeline_files
+from leakboard_plugins.victims.pipeline_folder import check_weights, manifest_digest, open_pipeline, pipeline_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from leakboard.api import Model
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "fashion_ddpm"
+Level = Literal["light", "moderate", "heavy", "untrained"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class FashionDdpm(Victim):
     """
 
     name: ClassVar[str] = "fashion_ddpm"
-    level: Literal["light", "moderate", "heavy", "untrained"] = "moderate"
+    level: Level = "moderate"
     """How long it was trained."""
 
     @property
@@ -48,7 +49,7 @@ class FashionDdpm(Victim):
         return folder
 
     @property
-    def null(self) -> bool:  # type: ignore[override] - depends on the level and is only ever read
+    def null(self) -> bool:  # type: ignore[override]  # depends on the level, and is only read
         """True for the untrained level: it cannot have learnt its members."""
         return self.level == "untrained"
 
@@ -63,6 +64,18 @@ class FashionDdpm(Victim):
     def files(self) -> Sequence[Path]:
         """Configuration and weights of the pipeline."""
         return pipeline_files(self.folder)
+
+    @classmethod
+    def check_shipped(cls) -> list[str]:
+        """The levels that come with this installation, after comparing each with its manifest.
+
+        Raises:
+            LeakboardError: one is not whole, or its weights are not those of its manifest.
+        """
+        levels = [level for level in get_args(Level) if (WEIGHTS / level).is_dir()]
+        for level in levels:
+            check_weights(WEIGHTS / level)
+        return levels
 
     def trained_on(self) -> str | None:
         """`member_digest` of the members it was trained on; None for ``untrained``."""

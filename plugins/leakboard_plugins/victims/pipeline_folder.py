@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -122,6 +123,29 @@ def manifest_digest(folder: Path) -> str | None:
     if not isinstance(digest, str):
         raise LeakboardError("the manifest names no members", where=str(path), expected="a member_digest")
     return digest if manifest.get("epochs") != 0 else None
+
+
+def check_weights(folder: Path) -> None:
+    """Compare the weights of a pipeline with the digest in the ``manifest.json`` beside it, where there is one.
+
+    Raises:
+        LeakboardError: as `pipeline_files`, or the weights are others.
+    """
+    pipeline_files(folder)
+    path = folder / "manifest.json"
+    if not path.is_file():
+        return
+    promised = _read_json(path).get("weights")
+    if not isinstance(promised, dict) or promised.get("file") != WEIGHTS:
+        raise LeakboardError("the manifest names no weights", where=str(path), expected=f"a digest of {WEIGHTS}")
+    found = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    if found != promised.get("sha256"):
+        raise LeakboardError(
+            "the weights are not those that the manifest describes",
+            where=str(folder / WEIGHTS),
+            expected=f"sha256 {promised.get('sha256')}, but it is {found}",
+            next="install leakboard again",
+        )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -159,14 +159,13 @@ class PixelModel(Model):
         """A sampler of its own for every question, since samplers carry state, and the timesteps to go down."""
         if steps < 1:
             raise LeakboardError(f"{steps} steps cannot be made", expected="at least 1 step")
-        total = round(steps / strength)
-        length = len(self.alphas_cumprod)
-        if total > length:
+        total, length = steps / strength, len(self.alphas_cumprod)
+        if total >= length + 0.5:
             raise Unsupported(
-                f"{steps} steps at strength {strength} need {total} sampler steps, but the victim has {length}"
+                f"{steps} steps at strength {strength} need {total:.0f} sampler steps, but the victim has {length}"
             )
         sampler = self._sampler()
-        sampler.set_timesteps(total, device=self.alphas_cumprod.device)
+        sampler.set_timesteps(round(total), device=self.alphas_cumprod.device)
         timesteps: torch.Tensor = sampler.timesteps[-steps:]
         self._check_timestep(int(timesteps[0]))
         return sampler, timesteps

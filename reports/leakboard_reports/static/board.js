@@ -13,7 +13,7 @@
   const amount = (value) => {
     if (value === null) return ABSENT;
     if (Number.isInteger(value) || value >= 100) return Math.round(value).toLocaleString("en");
-    return value >= 10 ? value.toFixed(1) : String(Number(value.toPrecision(2)));
+    return value < 0.005 ? "< 0.01" : value.toFixed(value >= 10 ? 1 : 2);
   };
 
   const make = (name, className, ...children) => {
@@ -71,12 +71,14 @@
     }
     return text;
   };
+  // Long specs may break after an opening bracket or an underscore.
+  const softly = (text) => text.split(/(?<=[(_])/).flatMap((part, place) => (place ? [make("wbr"), part] : [part]));
   const attack = (row) => {
     const parts = ["observer", "distance", "classifier"].map((name) => value(row, name));
     const named = value(row, "attack");
     return named
-      ? [make("b", "", named), make("span", "sub", parts.join(" \u00b7 "))]
-      : [parts[0], make("span", "sub", parts.slice(1).join(" \u00b7 "))];
+      ? [make("b", "", named), make("span", "sub", ...softly(parts.join(" \u00b7 ")))]
+      : [...softly(parts[0]), make("span", "sub", ...softly(parts.slice(1).join(" \u00b7 ")))];
   };
   const contents = {
     rank: (row) => [String(value(row, "rank") ?? ABSENT)],

@@ -1,0 +1,32 @@
+"""``check``: does a plugin keep to the contract?"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from leakboard.cli.options import plugin_option
+
+
+@click.command()
+@click.argument("spec")
+@click.option("--dataset", default="fashion_mnist", show_default=True, help="Images to ask a victim about.")
+@plugin_option
+def check(spec: str, dataset: str, plugins: tuple[str, ...]) -> None:
+    """Run the contract checks on the plugin of SPEC."""
+    from leakboard.errors import LeakboardError
+    from leakboard.registry import shared
+    from leakboard.specs import parse
+    from leakboard.testing import check_component, summarize
+
+    registry = shared(plugins)
+    name = parse(spec)[0][0].name
+    kinds = registry.kinds_of(name, f"spec {spec!r}")
+    if not kinds:
+        raise LeakboardError(f"{name} is an attack: check the plugins it is made of", next=f"leakboard show {name}")
+    point = registry.one(kinds[0], spec)
+    samples = registry.one("dataset", dataset).only.load() if point.kind == "victim" else None
+    rows = [row for link in point.chain for row in check_component(link, samples)]
+    click.echo(summarize(rows))
+    sys.exit(1 if any(row.outcome == "failed" for row in rows) else 0)

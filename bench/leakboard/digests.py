@@ -1,0 +1,128 @@
+"""Digests of what a plugin is made of, its code and its files: what has changed is measured again, the rest is not."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import inspect
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leakboard.errors import LeakboardError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HARNESS = "leakboard"
+"""Its own changes are told by `leakboard.keys.KEY_FORMAT`."""
+
+
+@functools.cache
+def code_digest(cls: type) -> str:
+    """Digest of a plugin's module, of its base classes', and of what these import from their own packages.
+
+    Comments, docstrings and layout do not count, nor where the files lie. Nothing is imported to find out.
+
+    Raises:
+        LeakboardError: there is no source code to go by.
+    """
+    own = {base.__module__ for base in cls.__mro__ if _is_plugin(base.__module__)}
+    packages = {_top(name) for name in own}
+    queue, modules = sorted(own), dict[str, str]()
+    while queue:
+        name = queue.pop()
+        if name in modules:
+            continue
+        file = _file(name)
+        if file is None or file.suffix != ".py":
+            modules[name] = _without_source(cls, name, file)
+            continue
+        tree = _Bare().visit(ast.parse(file.read_bytes()))
+        modules[name] = ast.unparse(tree)
+        queue += [found for found in _imports(tree, name, file) if _top(found) in packages]
+    return hashlib.sha256(json.dumps(sorted(modules.values())).encode()).hexdigest()
+
+
+class _Bare(ast.NodeTransformer):
+    """Drops docstrings, and other constants that stand alone as a statement."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else node
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _is_plugin(module: str) -> bool:
+    return _top(module) != HARNESS and _top(module) not in sys.stdlib_module_names
+
+
+def _without_source(cls: type, name: str, file: Path | None) -> str:
+    """What tells versions apart where there is no Python file: a compiled module's bytes, a class typed in."""
+    if file is not None:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    try:
+        return "".join(inspect.getsource(base) for base in cls.__mro__ if base.__module__ == name)
+    except (OSError, TypeError):
+        what = f"the source code of {cls.__qualname__} is nowhere to be found, so its results could not be told apart"
+        raise LeakboardError(what, where=f"module {name}", expected="a class in a Python file") from None
+
+
+def _imports(tree: ast.AST, module: str, file: Path) -> Iterator[str]:
+    """Absolute names of the modules that a module imports from; of submodules where those are meant."""
+    package = module if file.stem == "__init__" else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            try:
+                source = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            except ImportError:
+                continue  # beyond the top of its package, where the import itself fails too
+            members = [f"{source}.{alias.name}" for alias in node.names]
+            yield from (member if _file(member) else source for member in members)
+
+
+def _file(module: str) -> Path | None:
+    """The file of a module, looked for beside its package when the module is not loaded."""
+    loaded = sys.modules.get(module)
+    if loaded is not None:
+        origin = getattr(loaded, "__file__", None)
+        return Path(origin) if origin else None
+    parent, _, name = module.rpartition(".")
+    for folder in _folders(parent) if parent else ():
+        for path in (folder / f"{name}.py", folder / name / "__init__.py"):
+            if path.is_file():
+                return path
+    return None
+
+
+def _folders(package: str) -> list[Path]:
+    if package in sys.modules:
+        return [Path(folder) for folder in getattr(sys.modules[package], "__path__", ())]
+    file = _file(package)
+    return [file.parent] if file and file.stem == "__init__" else []
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's content; read again only when its size or time of change differ.
+
+    Raises:
+        LeakboardError: the file cannot be read.
+    """
+    try:
+        stat = path.stat()
+        return _digest(path, stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise LeakboardError(f"cannot read a file that results depend on: {error.strerror}", where=str(path)) from None
+
+
+@functools.cache
+def _digest(path: Path, size: int, modified: int) -> str:  # noqa: ARG001 - a changed file is another question
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

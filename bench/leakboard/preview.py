@@ -1,0 +1,61 @@
+"""The contact sheet: some images as the attacker has them, as the victim sees them and as it returned them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leakboard.keys import content_key
+
+if TYPE_CHECKING:
+    import torch
+
+    from leakboard.api import Samples
+    from leakboard.artifacts import ArtifactRow, Artifacts
+    from leakboard.components import Bound
+    from leakboard.tasks import ObserveTask
+
+BYTES = 1 << 20
+FEWEST, MOST = 8, 64
+"""Images kept, whatever their size."""
+
+
+def preview_key(dataset: str, victim: str, defense: str, seed: int) -> str:
+    """Content key of the pictures shown for one victim behind one defense, from component identities."""
+    return content_key("preview", dataset, victim, defense, seed)
+
+
+def keep_preview(
+    task: ObserveTask,
+    artifacts: Artifacts,
+    samples: Samples,
+    defense: Bound,
+    *,
+    seed: int,
+    seen: torch.Tensor,
+    returned: torch.Tensor | None,
+) -> list[ArtifactRow]:
+    """Keep the first images; pictures kept before stay when the victim returned none this time.
+
+    Raises:
+        LeakboardError: no space left.
+    """
+    key = preview_key(task.dataset_identity, task.victim_identity, defense.identity, seed)
+    if returned is None and artifacts.has(key):
+        return []
+    count = max(FEWEST, min(MOST, BYTES // int(samples.images[0].numel())))
+    shown = {"original": samples.images, "seen": seen}
+    if returned is not None and returned.shape == seen.shape:
+        shown["returned"] = returned
+    tensors = {name: (part[:count].cpu().clamp(0, 1) * 255).round().byte().numpy() for name, part in shown.items()}
+    tensors["member"] = samples.member[:count].astype(np.uint8)
+    meta = {
+        "ids": json.dumps(samples.ids[:count]),
+        "dataset": task.dataset,
+        "victim": task.victim,
+        "defense": defense.spec,
+        "seed": str(seed),
+    }
+    return [artifacts.put(key, tensors, meta, "preview")]

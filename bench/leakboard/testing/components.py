@@ -1,0 +1,120 @@
+"""What all plugins owe: to be found, described, spelled and told apart from their next version."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import itertools
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any, cast
+
+from leakboard.adopting import check_class
+from leakboard.components import bind, build, fields_of, is_required
+from leakboard.digests import code_digest
+from leakboard.specs import parse
+from leakboard.testing.checks import Check, Declined, Subject
+
+LINE = 120
+
+
+def _contract(subject: Subject) -> None:
+    kind = getattr(subject.cls, "kind", None)
+    assert kind is not None, f"{subject.cls.__name__} does not derive from a base class of leakboard.api"
+    try:
+        check_class(kind, subject.cls)
+    except (TypeError, ValueError) as refused:
+        raise AssertionError(str(refused)) from refused
+
+
+def _imports(subject: Subject) -> None:
+    module = sys.modules.get(subject.cls.__module__)
+    path = getattr(module, "__file__", None)
+    if path is None:
+        raise Declined("it was not imported from a file")
+    found = _loaded_by(subject.cls.__module__, path)
+    assert not found, f"importing {subject.cls.__module__} imports {found}; import it where it is used"
+
+
+@functools.cache
+def _loaded_by(module: str, path: str) -> str:
+    code = """
+        import importlib, sys
+        from pathlib import Path
+        sys.path[:] = {paths!r}
+        try:
+            importlib.import_module({module!r})
+        except ModuleNotFoundError:
+            from leakboard.adopting import load_file
+            load_file(Path({path!r}))
+        print("torch" if "torch" in sys.modules else "")
+    """
+    program = textwrap.dedent(code).format(paths=sys.path, module=module, path=path)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+    assert done.returncode == 0, f"{module} cannot be imported alone: {done.stderr.strip().splitlines()[-1]}"
+    return done.stdout.strip()
+
+
+def _docstring(subject: Subject) -> None:
+    text = _own_words(subject.cls)
+    assert text, f"{subject.cls.__name__} has no docstring of its own"
+    first = text.splitlines()[0]
+    assert len(first) <= LINE, (
+        f"the first line of the docstring, which `leakboard list` shows, has {len(first)} letters"
+    )
+
+
+def _own_words(cls: type) -> str:
+    """The docstring of a class, unless it is the signature that dataclass writes where there is none."""
+    text = inspect.cleandoc(vars(cls).get("__doc__") or "")
+    return "" if text.startswith(f"{cls.__name__}(") else text
+
+
+def _parameters(subject: Subject) -> None:
+    required = [field.name for field in fields_of(subject.cls) if is_required(field)]
+    documented = set(re.findall(r"\w+", _own_words(subject.cls)))
+    bare = set(required) - documented
+    bare -= set(_described(subject.cls)) if bare else set()
+    assert not bare, f"parameters without a default and without a word about them: {', '.join(sorted(bare))}"
+
+
+def _described(cls: type) -> list[str]:
+    """Names of the fields that a docstring of their own follows."""
+    body = cast("ast.ClassDef", ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]).body
+    return [
+        statement.target.id
+        for statement, after in itertools.pairwise(body)
+        if isinstance(statement, ast.AnnAssign)
+        and isinstance(statement.target, ast.Name)
+        and isinstance(after, ast.Expr)
+        and isinstance(after.value, ast.Constant)
+    ]
+
+
+def _spelling(subject: Subject) -> None:
+    point = bind(cast("Any", subject.cls.kind), [subject.made])
+    for text in (point.spec, point.label):
+        ((spec,),) = parse(text)
+        again = build(subject.cls, spec)
+        assert again == subject.made, f"{text} reads back as {again}, not as {subject.made}"
+
+
+def _identity(subject: Subject) -> None:
+    assert code_digest(cast("Any", subject.cls))
+    for path in getattr(subject.made, "files", tuple)():
+        assert Path(path).is_file(), f"files() names {path}, which is no file"
+
+
+CHECKS = (
+    Check("contract", _contract),
+    Check("importing it imports no torch", _imports),
+    Check("docstring", _docstring),
+    Check("parameters have defaults or are documented", _parameters),
+    Check("canonical spelling reads back", _spelling),
+    Check("code and files are known", _identity),
+)

@@ -1,0 +1,96 @@
+"""What an observer owes: the same pairs in the same order for any batch, within its access, blind to the labels.
+
+It is tried on the counting twin, which stands in for any victim.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from leakboard.oracle import Answers, Door
+from leakboard.testing.checks import COUNT, Check, Subject, agree, samples, unchanged
+from leakboard.twin import CountingTwin
+
+if TYPE_CHECKING:
+    from leakboard.api import Observer, Oracle, Pair, Samples
+
+
+def _asked(observer: Observer, shown: Samples, batch: int = COUNT) -> tuple[list[Pair], Door]:
+    door = Door(Answers(CountingTwin(), batch), shown, shown.images, observer.access, seed=0)
+    return list(observer.observe(cast("Oracle", door))), door
+
+
+def _pairs(subject: Subject) -> None:
+    pairs, _ = _asked(subject.made, samples())
+    assert pairs, "it yields no pair"
+    for pair in pairs:
+        shapes = tuple(pair.reference.shape), tuple(pair.observation.shape)
+        assert shapes[0] == shapes[1], f"pair {pair.label!r} has two shapes: {shapes[0]} and {shapes[1]}"
+        assert shapes[0][0] == COUNT, f"pair {pair.label!r} has {shapes[0][0]} rows for {COUNT} samples"
+        assert pair.space == subject.made.space, (
+            f"pair {pair.label!r} is {pair.space}, declared is {subject.made.space}"
+        )
+        finite = pair.reference.isfinite().all() and pair.observation.isfinite().all()
+        assert bool(finite), f"pair {pair.label!r} is not finite"
+    labels = [pair.label for pair in pairs]
+    assert len(set(labels)) == len(labels), f"labels are not unique: {labels}"
+
+
+def _order(subject: Subject) -> None:
+    whole, door = _asked(subject.made, samples())
+    alone, single = _asked(subject.made, samples().take([3]))
+    labels = [pair.label for pair in whole]
+    assert [pair.label for pair in alone] == labels, f"{len(whole)} pairs for a batch and {len(alone)} for one sample"
+    costs = [(cost.queries, cost.evaluations) for cost in (door.asked, single.asked)]
+    assert costs[0] == costs[1], f"queries and evaluations a sample depend on the batch: {costs}"
+
+
+def _batch(subject: Subject) -> None:
+    whole, _ = _asked(subject.made, samples())
+    for row in (0, COUNT - 1):
+        alone, _ = _asked(subject.made, samples().take([row]))
+        for one, many in zip(alone, whole, strict=True):
+            agree(
+                one.reference,
+                many.reference[row : row + 1],
+                f"reference {one.label!r} of a sample alone and in a batch",
+            )
+            agree(one.observation, many.observation[row : row + 1], f"observation {one.label!r} alone and in a batch")
+
+
+def _repeatable(subject: Subject) -> None:
+    shown = samples()
+    before = shown.images.clone()
+    first, _ = _asked(subject.made, shown)
+    unchanged(before, shown.images, "the images")
+    second, _ = _asked(subject.made, shown, batch=2)
+    for one, other in zip(first, second, strict=True):
+        same = (one.observation == other.observation).all() and (one.reference == other.reference).all()
+        assert bool(same), f"pair {one.label!r} differs the second time: take noise from the oracle alone"
+
+
+def _access(subject: Subject) -> None:
+    # the door raises AccessDenied for more than is declared
+    _, door = _asked(subject.made, samples())
+    asks = door.asked.queries > 0
+    assert not (subject.made.null and asks), "null observers ask nothing, but it asked"
+
+
+def _labels(subject: Subject) -> None:
+    shown = samples()
+    first, _ = _asked(subject.made, shown)
+    second, _ = _asked(subject.made, replace(shown, member=~shown.member))
+    for one, other in zip(first, second, strict=True):
+        same = (one.observation == other.observation).all() and (one.reference == other.reference).all()
+        assert bool(same), f"pair {one.label!r} depends on who is a member"
+
+
+CHECKS = (
+    Check("pairs fit each other and the declared space", _pairs),
+    Check("same pairs and cost for any batch size", _order),
+    Check("independent of the batch", _batch),
+    Check("repeatable, images untouched", _repeatable),
+    Check("within the declared access", _access),
+    Check("blind to membership", _labels),
+)

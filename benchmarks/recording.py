@@ -1,0 +1,95 @@
+"""Plugins for the benchmarks: a victim that remembers every denoiser call made of it, and a dataset of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from leakboard import hookimpl
+from leakboard.api import Dataset, Model, Samples, Step, Victim
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+CALLS: list[Callable[[], Any]] = []
+"""The denoiser calls of this process, as batches, ready to be made again."""
+
+
+class Recorder(Model):
+    """Passes every question on and keeps it."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.alphas_cumprod = model.alphas_cumprod
+        self.encode = model.encode  # type: ignore[method-assign]
+        self.decode = model.decode  # type: ignore[method-assign]
+
+    def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """One denoiser call."""
+        CALLS.append(lambda: self.model.predict_noise(state, timestep, prompts))
+        return self.model.predict_noise(state, timestep, prompts)
+
+    def reconstruct(
+        self, inner: torch.Tensor, noise: torch.Tensor, strength: float, steps: int, prompts: Sequence[str] | None
+    ) -> Iterator[Step]:
+        """``steps`` denoiser calls."""
+        CALLS.append(lambda: list(self.model.reconstruct(inner, noise, strength, steps, prompts)))
+        return self.model.reconstruct(inner, noise, strength, steps, prompts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded(Victim):
+    """An embedded victim whose denoiser calls are kept for a bare loop to make again."""
+
+    name: ClassVar[str] = "recorded"
+    level: str = "moderate"
+
+    def open(self, device: str) -> Model:
+        """Open the embedded victim behind a recorder."""
+        from leakboard.registry import shared
+
+        victim: Victim = shared().one("victim", f"fashion_ddpm(level={self.level!r})").only
+        return Recorder(victim.open(device))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool(Dataset):
+    """As many images a side as asked for, from all that ship; who is called a member means nothing here."""
+
+    name: ClassVar[str] = "pool"
+    per_side: Annotated[int, Field(ge=8, le=3072)] = 512
+
+    def load(self) -> Samples:
+        """The first 2 x ``per_side`` images of the package's file."""
+        import torch
+
+        count = 2 * self.per_side
+        with np.load(self.files()[0]) as arrays:
+            images = torch.from_numpy(arrays["images"][:count])[:, None].float() / 255
+        ids = tuple(f"pool-{row}" for row in range(count))
+        return Samples(ids, images, np.arange(count) % 2 == 0)
+
+    def files(self) -> Sequence[Path]:
+        """The package's image file."""
+        from importlib.resources import files
+        from pathlib import Path
+
+        return (Path(str(files("leakboard_plugins") / "data" / "fashion_mnist.npz")),)
+
+
+@hookimpl
+def leakboard_victims() -> list[type[Victim]]:
+    """The recording victim."""
+    return [Recorded]
+
+
+@hookimpl
+def leakboard_datasets() -> list[type[Dataset]]:
+    """The pool of any size."""
+    return [Pool]

@@ -1,0 +1,83 @@
+"""Write ``docs/reference.md``: every command, grid key and plugin, from the program itself.
+
+    python docs/build_reference.py
+
+A test holds that the file is up to date.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+INTRO = """# Reference
+
+Made by `python docs/build_reference.py` from the program itself.
+"""
+
+
+def commands(group: click.Group, path: str) -> Iterator[str]:
+    """The help of every command below a group."""
+    for name, command in group.commands.items():
+        context = click.Context(command, info_name=f"{path} {name}", terminal_width=100, max_content_width=100)
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"### {path} {name}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def tables() -> Iterator[str]:
+    """The keys of a grid file."""
+    from leakboard.grid import Axes, Checks, RunSettings
+
+    for name, model in (("run", RunSettings), ("grid", Axes), ("checks", Checks)):
+        yield f"### [{name}]\n"
+        yield "| key | default | type |\n|---|---|---|"
+        for key, field in model.model_fields.items():
+            default = "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
+            limits = ", ".join(str(limit) for limit in field.metadata if type(limit).__name__ != "Strict")
+            kind = getattr(field.annotation, "__name__", str(field.annotation))
+            yield f"| `{key}` | {default} | {kind}{f' ({limits})' if limits else ''} |"
+        yield ""
+
+
+def plugins() -> Iterator[str]:
+    """Every built-in plugin and attack."""
+    from leakboard.describe import describe_all
+    from leakboard.registry import Registry
+
+    heading = ""
+    for row in describe_all(Registry.load()):
+        if row["kind"] != heading:
+            heading = row["kind"]
+            yield f"\n### {heading}s\n"
+            yield "| name | parameters | what it is |\n|---|---|---|"
+        given = ", ".join(
+            f"`{name}={info['default']!r}`" if "default" in info else f"`{name}`"
+            for name, info in row["parameters"].items()
+        )
+        yield f"| `{row['name']}` | {given} | {row['summary'].replace('|', '/')} |"
+
+
+def reference() -> str:
+    """The whole page."""
+    from leakboard.cli import main
+
+    parts = [
+        INTRO,
+        "## Commands\n",
+        *commands(main, "leakboard"),
+        "## Grid file\n",
+        *tables(),
+        "## Plugins",
+        *plugins(),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    os.environ.pop("LEAKBOARD_PLUGINS", None)
+    Path(__file__).with_name("reference.md").write_text(reference(), encoding="utf-8")

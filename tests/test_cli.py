@@ -1,0 +1,338 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from leakboard.cli import main
+from leakboard.store import Store
+from storing import fill
+
+GRID = """
+    [run]
+    samples = 16
+    shard = 16
+
+    [grid]
+    dataset = ["fashion_mnist"]
+    victim = ["fashion_ddpm(level='light')"]
+    defense = ["none", "box_blur"]
+    observer = ["blind", "one_shot(steps=1)"]
+    distance = ["psnr", "rmse"]
+    classifier = ["threshold"]
+    """
+BROKEN = """
+    from dataclasses import dataclass
+    from typing import ClassVar
+    from leakboard import hookimpl
+    from leakboard.api import Distance
+
+    @dataclass(frozen=True, kw_only=True)
+    class Sad(Distance):
+        "A distance that fails."
+        name: ClassVar[str] = "sad"
+
+        def measure(self, pair):
+            raise ArithmeticError("no number today")
+
+    @hookimpl
+    def leakboard_distances():
+        return [Sad]
+    """
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to work in."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def grid(write):
+    return str(write("grid.toml", GRID))
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A filled store, as its URL."""
+    path = tmp_path / "filled.db"
+    fill(Store(path))
+    return str(path)
+
+
+def call(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+def really(*arguments, code=0, **environment):
+    """The program in a process of its own."""
+    command = [sys.executable, "-m", "leakboard", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def left_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def loaded(statement, *modules):
+    """Which of some modules a fresh process has loaded after a statement."""
+    code = f"import sys\n{statement}\nprint(sorted(set({modules!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+def invoked(*arguments):
+    return f"from leakboard.cli import main\nmain({list(arguments)!r}, standalone_mode=False)"
+
+
+def test_every_command_is_there_and_helps():
+    listed = call("--help").output
+
+    for command in ("run", "plan", "list", "show", "report", "export", "failures", "merge", "doctor", "train", "cache"):
+        assert f"  {command} " in listed
+        assert "Usage:" in call(command, "--help").output
+    assert call("--version").output.startswith("leakboard, version ")
+
+
+def test_help_loads_nothing_heavy():
+    assert loaded(invoked("--help"), "torch", "numpy", "sqlalchemy", "pandas", "pydantic", "pluggy") == "[]"
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert loaded("import leakboard", "torch", "numpy", "sqlalchemy", "pandas", "pydantic", "pluggy") == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["show", "lpips"]])
+def test_looking_at_plugins_loads_no_torch(arguments):
+    assert loaded(invoked(*arguments), "torch", "diffusers", "sklearn", "scipy", "skimage") == "[]"
+
+
+def test_list_shows_plugins_of_every_kind():
+    output = call("list").output
+
+    for heading in ("datasets", "victims", "defenses", "observers", "distances", "classifiers", "attacks"):
+        assert f"{heading}\n" in output
+    assert "psnr(cap=120.0)" in output
+
+
+@pytest.mark.parametrize("kind", ["distance", "distances"])
+def test_list_of_one_kind(kind):
+    rows = json.loads(call("list", kind, "--json").output)
+
+    assert {row["kind"] for row in rows} == {"distance"}
+    (psnr,) = [row for row in rows if row["name"] == "psnr"]
+    assert psnr["parameters"] == {"cap": {"type": "float > 0, <= 300", "default": 120.0}}
+    assert psnr["summary"]
+    assert psnr["source"].startswith("leakboard ")
+
+
+def test_list_names_plugins_that_could_not_be_loaded(write):
+    broken = write("broken.py", "import missing_package")
+    done = really("list", "distance", LEAKBOARD_PLUGINS=str(broken))
+
+    assert "psnr" in done.stdout
+    assert f"not loaded: {broken}: ModuleNotFoundError" in done.stderr
+
+
+def test_show_a_plugin_with_its_parameters_and_source():
+    output = call("show", "svm").output
+
+    assert "classifier svm(C=1.0, kernel='rbf', gamma='scale')" in output
+    assert "gamma: 'scale' | 'auto' | float > 0 (default 'scale')" in output
+    assert "from: leakboard " in output
+
+
+def test_show_spells_out_sweeps_and_chains():
+    output = call("show", "box_blur(radius={1, 2}) + jpeg").output
+
+    assert "canonical spelling: box_blur(at='query', radius=2.0) + jpeg(at='query', quality=75)" in output
+    assert "defense jpeg(" in output
+
+
+def test_show_an_attack_and_the_observer_of_the_same_name():
+    output = call("show", "pia").output
+
+    assert "attack pia" in output
+    assert "observer pia(t=200, normalize='no')" in output
+
+
+def test_plan_tells_the_cost_and_writes_nothing(here, grid):
+    before = left_in(here)
+    numbers = json.loads(call("plan", grid, "--json").output)
+
+    assert (numbers["cells"], numbers["todo"], numbers["done"]) == (8, 8, 0)
+    assert numbers["denoiser_evaluations"] == 2 * 32
+    assert numbers["seconds"] is None
+    assert left_in(here) == before
+    assert "64" in call("plan", grid).output
+
+
+def test_plan_of_a_selection(here, grid):
+    numbers = json.loads(call("plan", grid, "--json", "--only", "observer=blind", "--skip", "distance=psnr").output)
+
+    assert (numbers["cells"], numbers["denoiser_evaluations"]) == (2, 0)
+
+
+def test_run_then_everything_that_can_be_done_with_a_store(here, grid):
+    first = call("run", grid, "--store", "r.db", "--executor", "serial", "--only", "defense=none").output
+    assert "null checks: 2" in first
+    assert "cells: 4 done" in first
+
+    again = call("run", grid, "--store", "r.db", "--executor", "serial", "--only", "defense=none").output
+    assert "0 denoiser evaluations paid" in again
+    numbers = json.loads(call("plan", grid, "--store", "r.db", "--json").output)
+    assert (numbers["done"], numbers["todo"]) == (4, 4)
+
+    assert "no cell failed" in call("failures", "r.db").output
+    for what in ("results", "scores", "features", "failures"):
+        call("export", "r.db", "--what", what, "--format", "json", "--out", f"{what}.json")
+    results = json.loads((here / "results.json").read_text())
+    assert {row["measure"] for row in results} >= {"auc"}
+    assert len({row["cell"] for row in results}) == 4
+
+    kinds = {line.split()[0] for line in call("cache", "list", "--store", "r.db").output.splitlines()}
+    assert kinds == {"features", "preview", "samples", "scores"}
+    assert "files removed" in call("cache", "prune", "--store", "r.db").output
+    kinds = {line.split()[0] for line in call("cache", "list", "--store", "r.db").output.splitlines()}
+    assert kinds == {"preview", "samples", "scores"}
+
+    assert call("merge", "all.db", "r.db").output.startswith("4 cells, 4 attempts")
+    assert call("merge", "all.db", "r.db").output.startswith("0 cells, 0 attempts")
+
+
+def test_a_cell_that_fails_is_exit_code_1_and_is_grouped(here, grid, write):
+    plugin = write("sad.py", BROKEN)
+    path = write("sad.toml", GRID.replace('"rmse"', '"sad"'))
+    output = call("run", path, "--store", "r.db", "--executor", "serial", "--plugin", plugin, code=1).output
+
+    assert "leakboard failures r.db" in output
+    assert "4 done, 4 failed" in output
+    grouped = call("failures", "r.db", "--traceback").output
+    assert "4  failed: ArithmeticError: no number today" in grouped
+    assert "in measure" in grouped
+
+
+def test_check_tells_how_a_plugin_keeps_to_the_contract(write):
+    assert "12 checks: 12 ok, 0 failed, 0 declined" in call("check", "knn(k=3)").output
+    output = call("check", "sad", "--plugin", write("sad.py", BROKEN), code=1).output
+    assert "failed  one finite number a sample: ArithmeticError: no number today" in output
+
+
+def test_failures_of_a_store(store):
+    assert "no cell failed" in call("failures", store).output
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "json"])
+def test_export_writes_a_table(here, store, form):
+    output = call("export", store, "--format", form, "--out", f"table.{form}").output
+
+    assert output == f"table.{form}: 6 rows\n"
+    assert left_in(here) == [f"table.{form}"]
+
+
+def test_doctor_looks_at_everything():
+    findings = json.loads(call("doctor", "--json").output)
+
+    assert [row["check"] for row in findings] == ["packages", "plugins", "shipped files", "devices", "threads", "disk"]
+    (shipped,) = [row["detail"] for row in findings if row["check"] == "shipped files"]
+    assert "fashion_ddpm light" in shipped
+
+
+def test_doctor_finds_a_broken_plugin(write):
+    broken = write("broken.py", "import missing_package")
+    done = really("doctor", code=1, LEAKBOARD_PLUGINS=str(broken))
+
+    assert f"BAD  plugins: not loaded: {broken}" in done.stdout
+
+
+BAD_GRIDS = {
+    "not_toml": "[grid",
+    "unknown_plugin": GRID.replace('"psnr"', '"psmr"'),
+    "bad_value": GRID.replace('"psnr"', '"psnr(cap=-1)"'),
+    "empty_axis": GRID.replace('["psnr", "rmse"]', "[]"),
+    "missing_folder": GRID.replace('"fashion_mnist"', "\"folder(members='no', nonmembers='where')\""),
+    "no_pipeline": GRID.replace("fashion_ddpm(level='light')", "ddpm(model='.')"),
+    "too_many": GRID.replace("samples = 16", "samples = 5000"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_GRIDS)
+def test_a_bad_grid_is_exit_code_2_a_message_and_no_file(here, write, name):
+    path = write(f"{name}.toml", BAD_GRIDS[name])
+    for command in (["plan", path], ["run", path, "--executor", "serial"]):
+        if name == "too_many" and command[0] == "plan":
+            continue
+        result = call(*command, "--store", "r.db", code=2)
+
+        assert result.stderr.startswith("error: ")
+        assert "expected: " in result.stderr
+        assert not result.stdout
+        assert left_in(here) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nowhere.toml"], "cannot read the grid nowhere.toml"),
+        (["run", "GRID", "--executor", "serail"], "did you mean: serial"),
+        (["run", "GRID", "--only", "distance=psmr"], "did you mean: psnr"),
+        (["run", "GRID", "--skip", "distance"], "axis=pattern"),
+        (["run", "GRID", "--plugin", "nowhere.py"], "there is no plugin file nowhere.py"),
+        (["run", "GRID", "--workers", "-1"], "--workers"),
+        (["run", "GRID", "--store", "mysql://host/x"], "no store on mysql"),
+        (["plan", "GRID", "--only", "x=y"], "there is no axis 'x'"),
+        (["list", "distancs"], "did you mean: distance"),
+        (["show", "psmr"], "did you mean: psnr"),
+        (["show", "psnr("], "cannot read the spec"),
+        (["show", "psnr(cap=0)"], "greater than 0"),
+        (["check", "psmr"], "did you mean: psnr"),
+        (["check", "secmi_", "--plugin", "nowhere.py"], "nowhere.py"),
+        (["check", "cilloni_complete"], "is an attack"),
+        (["failures", "nowhere.db"], "nowhere.db"),
+        (["report", "nowhere.db", "--out", "pages"], "nowhere.db"),
+        (["export", "nowhere.db", "--out", "table.csv"], "nowhere.db"),
+        (["export", "STORE", "--out", "no/folder/table.csv"], "cannot write the table"),
+        (["export", "STORE", "--what", "nothing", "--out", "table.csv"], "--what"),
+        (["merge", "new.db", "nowhere.db"], "nowhere.db"),
+        (["merge", "new.db"], "SOURCES"),
+        (["cache", "list", "--store", "nowhere.db"], "nowhere.db"),
+        (["cache", "prune", "--store", "nowhere.db"], "nowhere.db"),
+        (["train", "fashion_dpm", "--out", "weights"], "fashion_ddpm"),
+        (["runn"], "runn"),
+    ],
+)
+def test_bad_input_is_exit_code_2_a_message_and_no_file(here, grid, store, arguments, message):
+    places = {"GRID": grid, "STORE": store}
+    result = call(*(places.get(argument, argument) for argument in arguments), code=2)
+
+    assert message in result.stderr
+    assert not result.stdout
+    assert left_in(here) == []
+
+
+def test_a_foreign_file_is_not_taken_for_a_store(here):
+    (here / "notes.db").write_text("not a database at all" * 100)
+
+    assert "notes.db" in call("failures", "notes.db", code=2).stderr
+
+
+def test_the_real_program_shows_no_traceback_either(here):
+    done = really("run", "nowhere.toml", code=2)
+
+    assert done.stderr.startswith("error: cannot read the grid nowhere.toml")
+    assert left_in(here) == []
+
+
+def test_the_real_program_lists_plugins():
+    assert "psnr" in really("list", "distance").stdout

@@ -1,0 +1,406 @@
+import json
+
+import pytest
+
+from leakboard.errors import LeakboardError
+from leakboard.grid import Grid
+
+AXES = {
+    "dataset": "fashion_mnist",
+    "victim": "fashion_ddpm(level='light')",
+    "observer": "complete(steps=2)",
+    "distance": "psnr",
+    "classifier": "threshold",
+}
+TEXT = """
+[grid]
+dataset = ["fashion_mnist"]
+victim = ["fashion_ddpm(level='light')"]
+defense = ["none", "box_blur(radius={1, 2})"]
+observer = ["complete(steps=2)", "blind"]
+distance = ["psnr", "rmse"]
+classifier = ["threshold"]
+attack = ["pia"]
+attacker = ["adaptive", "naive"]
+"""
+
+
+def make(**tables):
+    return Grid.of(**{**AXES, **tables})
+
+
+def labels(grid, axis):
+    return list(dict.fromkeys(cell.axis(axis)[-1] for cell in grid.cells))
+
+
+def refusal(action, *arguments, **tables):
+    with pytest.raises(LeakboardError) as refused:
+        action(*arguments, **tables)
+    return refused.value
+
+
+def test_one_point_an_axis_is_one_cell():
+    (cell,) = make().cells
+
+    assert cell.dataset.spec == "fashion_mnist"
+    assert cell.observer.label == "complete(steps=2)"
+    assert (cell.defense.label, cell.attacker, cell.labels, cell.seed, cell.attack) == (
+        "none",
+        "adaptive",
+        "true",
+        0,
+        "",
+    )
+
+
+def test_axes_multiply_and_sets_sweep():
+    grid = make(defense=["none", "jpeg(quality={50, 75})"], distance="lp(p={1, 2, 4})", run={"seeds": [3, 4]})
+
+    assert len(grid.cells) == 3 * 3 * 2
+    assert labels(grid, "defense") == ["none", "jpeg(quality=50)", "jpeg"]
+    assert labels(grid, "seed") == ["3", "4"]
+
+
+def test_a_point_that_is_given_twice_counts_once():
+    grid = make(distance=["psnr", "psnr(cap=120)", "psnr(cap={120.0, 60})"], defense=["none", "none + none"])
+
+    assert len(grid.cells) == 2
+    assert len({cell.key for cell in grid.cells}) == 2
+
+
+def test_chains_are_points_of_the_defense_axis():
+    grid = make(defense="gaussian_noise(sigma={0.1, 0.2}) + jpeg(at='output')")
+
+    assert labels(grid, "defense") == [
+        "gaussian_noise + jpeg(at='output')",
+        "gaussian_noise(sigma=0.2) + jpeg(at='output')",
+    ]
+
+
+def test_named_attacks_join_the_product_and_keep_their_name():
+    grid = make(attack=["pia", "secmi"])
+
+    assert [cell.attack for cell in grid.cells] == ["", "pia", "secmi"]
+    assert grid.cells[1].observer.label == "pia"
+
+
+def test_named_attacks_alone_are_a_grid():
+    grid = Grid.of(dataset="fashion_mnist", victim=AXES["victim"], attack="pia")
+
+    assert [cell.attack for cell in grid.cells] == ["pia"]
+
+
+def test_a_triple_that_has_a_name_is_one_cell_with_that_name():
+    grid = make(observer="pia", distance="lp(p=4)", attack="pia")
+
+    assert [cell.attack for cell in grid.cells] == ["pia"]
+
+
+def test_without_a_defense_both_attackers_are_one_cell():
+    grid = make(defense=["none", "none(at='output')", "jpeg"], attacker=["adaptive", "naive"])
+
+    found = [(cell.defense.label, cell.attacker, cell.calibration_defense.label) for cell in grid.cells]
+    assert found == [("none", "adaptive", "none"), ("jpeg", "adaptive", "jpeg"), ("jpeg", "naive", "none")]
+
+
+def test_a_naive_attacker_alone_is_still_a_grid():
+    assert [cell.attacker for cell in make(defense=["none", "jpeg"], attacker="naive").cells] == ["adaptive", "naive"]
+
+
+def test_permuted_labels_add_a_null_check_to_every_adaptive_cell():
+    grid = make(defense=["none", "jpeg"], attacker=["adaptive", "naive"], checks={"permuted_labels": True})
+
+    permuted = [cell for cell in grid.cells if cell.labels == "permuted"]
+    assert [(cell.defense.label, cell.attacker) for cell in permuted] == [("none", "adaptive"), ("jpeg", "adaptive")]
+    assert all(cell.is_null for cell in permuted)
+    assert len(grid.cells) == 5
+
+
+def test_null_observers_and_untrained_victims_are_null_checks():
+    grid = make(victim="fashion_ddpm(level={'light', 'untrained'})", observer=["complete(steps=2)", "blind"])
+
+    nulls = {(cell.victim.label, cell.observer.label): cell.is_null for cell in grid.cells}
+    assert list(nulls.values()) == [False, True, True, True]
+
+
+def test_components_that_do_not_fit_stay_in_the_grid_with_a_reason():
+    """Nothing is dropped silently."""
+    grid = make(observer=["complete(steps=2)", "pia"], distance=["psnr", "lp"], defense=["none", "jpeg(at='both')"])
+
+    reasons = {(c.observer.label, c.distance.label, c.defense.label): c.skip_reason() for c in grid.cells}
+    assert len(grid.cells) == 8
+    assert reasons["pia", "psnr", "none"] == "psnr measures image, pia yields noise"
+    assert reasons["pia", "lp", "jpeg(at='both')"] == "jpeg(at='both') acts on images, pia yields noise"
+    assert sum(map(bool, reasons.values())) == 3
+
+
+def test_a_key_depends_on_what_the_result_depends_on_and_nothing_else():
+    (cell,) = make().cells
+    (same,) = make(run={"batch": 7, "shard": 11, "timeout": 5.0, "level": 0.9}, name="other").cells
+    others = [make(run={"samples": 64}), make(run={"seeds": [1]}), make(run={"calibration": 0.4}), make(defense="jpeg")]
+
+    assert same.key == cell.key
+    assert len({cell.key, *(other.cells[0].key for other in others)}) == 5
+
+
+def test_a_file_is_read_with_its_name(write):
+    grid = Grid.load(write("mine.toml", TEXT))
+
+    assert (grid.name, grid.text) == ("mine", TEXT)
+    assert len(grid.cells) == 5 * 5
+
+
+def test_a_byte_order_mark_does_no_harm(write):
+    assert Grid.load(write("mine.toml", "\ufeff" + TEXT)).cells
+
+
+def test_a_grid_of_a_notebook_remembers_what_it_was_made_of():
+    grid = make(run={"samples": 64}, name="mine")
+
+    assert json.loads(grid.text)["grid"]["distance"] == ["psnr"]
+    assert (grid.name, grid.run.samples) == ("mine", 64)
+
+
+def test_plugin_files_bring_their_plugins(write):
+    plugin = write(
+        "extra.py",
+        """
+        from dataclasses import dataclass
+        from typing import ClassVar
+        from leakboard import hookimpl
+        from leakboard.api import Distance
+
+        @dataclass(frozen=True, kw_only=True)
+        class Mine(Distance):
+            "Mine."
+            name: ClassVar[str] = "mine"
+
+        @hookimpl
+        def leakboard_distances():
+            return [Mine]
+        """,
+    )
+    grid = make(distance="mine", plugins=[plugin, plugin])
+
+    assert grid.plugins == (str(plugin),)
+    assert labels(grid, "distance") == ["mine"]
+
+
+def test_an_exclude_rule_removes_what_all_its_patterns_match():
+    grid = make(
+        observer=["complete(steps=2)", "blind"],
+        defense=["none", "jpeg"],
+        run={"seeds": [0, 1]},
+        exclude=[{"observer": "blind", "defense": "[!n]*"}, {"observer": "blind", "seed": 1}],
+    )
+
+    found = [(cell.observer.label, cell.defense.label, cell.seed) for cell in grid.cells]
+    assert ("blind", "none", 0) in found
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "count"),
+    [
+        ("defense=box_blur", 10),
+        ("defense=box_blur*", 20),
+        ("defense=box_blur(at='query', radius=1.0)", 10),
+        ("defense=*radius=2.0*", 10),
+        (" defense = none ", 5),
+        ("attack=pia", 5),
+        ("observer=blind", 10),
+        ("attacker=naive", 10),
+        ("seed=0", 25),
+    ],
+)
+def test_patterns_match_the_canonical_and_the_short_spelling(pattern, count):
+    grid = Grid.parse(TEXT)
+
+    assert len(grid.select(only=[pattern]).cells) == count
+    if count < 25:
+        assert len(grid.select(skip=[pattern]).cells) == 25 - count
+
+
+def test_a_spelling_with_brackets_matches_itself(write):
+    """Brackets are classes to fnmatch, but a user pastes what a table shows."""
+    folders = [str(write(f"{name}[1]/image.png", name).parent) for name in ("members", "others")]
+    grid = make(dataset=f"folder(members={folders[0]!r}, nonmembers={folders[1]!r})")
+    (dataset,) = labels(grid, "dataset")
+
+    assert "[1]" in dataset
+    assert len(grid.select(only=[f"dataset={dataset}"]).cells) == 1
+
+
+def test_only_patterns_of_one_axis_are_alternatives_and_axes_combine():
+    grid = Grid.parse(TEXT).select(only=["defense=none", "defense=box_blur", "distance=psnr"])
+
+    assert labels(grid, "defense") == ["none", "box_blur"]
+    assert labels(grid, "distance") == ["psnr"]
+
+
+def test_selection_leaves_the_keys_alone():
+    grid = Grid.parse(TEXT)
+    keys = {cell.key for cell in grid.cells}
+
+    assert {cell.key for cell in grid.select(skip=["defense=none"]).cells} < keys
+
+
+@pytest.mark.parametrize(
+    ("only", "skip", "what", "expected", "nearest"),
+    [
+        (["defense=box_blurr"], [], "matches no cell", "box_blur, box_blur(radius=2.0), none", "box_blur"),
+        ([], ["distance=psnrr"], "matches no cell", "psnr", "psnr"),
+        (["distanse=psnr"], [], "no axis 'distanse'", "dataset, victim", "distance"),
+        (["psnr"], [], "cannot read the pattern", "axis=pattern", ""),
+        (["defense=none", "attacker=naive"], [], "no cell of the grid is left", "", ""),
+        ([], ["distance=*"], "no cell of the grid is left", "", ""),
+    ],
+)
+def test_a_selection_that_cannot_be_meant_is_refused(only, skip, what, expected, nearest):
+    error = refusal(Grid.parse(TEXT).select, only, skip)
+
+    assert what in error.what
+    assert expected in error.expected
+    assert error.nearest == nearest
+    assert error.where
+
+
+@pytest.mark.parametrize(
+    ("rule", "what"),
+    [
+        ({"observer": "blindd"}, "matches no cell"),
+        ({"observr": "blind"}, "no axis 'observr'"),
+        ({"observer": "blind", "distance": "lp*"}, "no cell matches all patterns"),
+        ({}, "empty"),
+        ({"observer": "*"}, "no cell of the grid is left"),
+        ({"seed": 1.5}, "bad value 1.5"),
+    ],
+)
+def test_an_exclude_rule_that_cannot_be_meant_is_refused(rule, what):
+    error = refusal(make, observer=["complete(steps=2)", "blind"], attack="pia", exclude=[rule])
+
+    assert what in error.what
+    assert error.where.startswith("Grid.of")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what", "where", "expected", "nearest"),
+    [
+        ('"psnr"', '"psmr"', "unknown distance 'psmr'", "grid.distance", "psnr", "psnr"),
+        ('"psnr"', '"psnr(cup=3)"', "psnr has no parameter 'cup'", "grid.distance", "cap", "cap"),
+        ('"psnr"', "\"psnr(cap='3')\"", "psnr cannot take cap='3'", "grid.distance", "number", ""),
+        ('"psnr"', '"psnr(cap=-3)"', "psnr cannot take cap=-3", "grid.distance", "greater than 0", ""),
+        ('"psnr"', '"psnr(cap=1, cap=2)"', "'cap' twice", "grid.distance", "sweep", ""),
+        ('"psnr"', '"psnr("', "cannot read the spec", "grid.distance", "name(key=value", ""),
+        ('"psnr"', '"psnr + rmse"', "only defenses chain", "grid.distance", "", ""),
+        ("='light'", "='ligth'", "cannot take level='ligth'", "grid.victim", "'light', 'moderate'", "'light'"),
+        ("fashion_mnist", "fashion_mnst", "unknown dataset", "grid.dataset", "folder", "fashion_mnist"),
+        ('"pia"', '"piaa"', "unknown attack 'piaa'", "grid.attack", "secmi", "pia"),
+        ('["psnr", "rmse"]', "[]", "'distance' is empty", "grid.distance", "at least one", ""),
+        ('["none", "box_blur(radius={1, 2})"]', "[]", "'defense' is empty", "grid.defense", "at least one", ""),
+        ('["psnr", "rmse"]', '"psnr"', "bad value 'psnr'", "grid.distance", "a valid list", ""),
+        ('["psnr", "rmse"]', "[3]", "bad value 3", "grid.distance.0", "a valid string", ""),
+        ('"naive"', '"naiv"', "bad value 'naiv'", "grid.attacker.1", "'adaptive' or 'naive'", "naive"),
+        ("distance =", "distanc =", "unknown key 'distanc'", "grid.distanc", "distance", "distance"),
+        ('distance = ["psnr", "rmse"]', "", "the grid has no distance", "[grid]", "together", ""),
+        ('dataset = ["fashion_mnist"]', "", "'dataset' is missing", "grid.dataset", "a value", ""),
+        ("[grid]", "[gird]", "'grid' is missing", "grid", "", ""),
+        ("[grid]", "[run]\nsample = 3\n[grid]", "unknown key 'sample'", "run.sample", "samples", "samples"),
+        ("[grid]", "[run]\nsamples = -3\n[grid]", "bad value -3", "run.samples", "greater than or equal to 0", ""),
+        ("[grid]", "[run]\nsamples = 3.5\n[grid]", "bad value 3.5", "run.samples", "integer", ""),
+        ("[grid]", "[run]\nsamples = true\n[grid]", "bad value True", "run.samples", "integer", ""),
+        ("[grid]", "[run]\nseeds = []\n[grid]", "'seeds' is empty", "run.seeds", "at least one", ""),
+        ("[grid]", "[run]\ntimeout = inf\n[grid]", "bad value inf", "run.timeout", "finite", ""),
+        ("[grid]", "[run]\ntimeout = nan\n[grid]", "bad value nan", "run.timeout", "", ""),
+        ("[grid]", "[run]\ncalibration = 1\n[grid]", "bad value 1", "run.calibration", "less than 1", ""),
+        ("[grid]", "[run]\ndevice = 'gpu'\n[grid]", "bad value 'gpu'", "run.device", "cpu|mps|cuda", ""),
+        ("[grid]", "run = 3\n[grid]", "bad value 3", "run", "", ""),
+        (
+            "[grid]",
+            "[checks]\npermuted = true\n[grid]",
+            "unknown key 'permuted'",
+            "checks",
+            "permuted_labels",
+            "permuted_labels",
+        ),
+        ("[grid]", "[grid]\n[grid]", "is not TOML", "my.toml", "TOML", ""),
+        ("[grid]", "[grid]\nvictim = []", "is not TOML", "my.toml", "TOML", ""),
+        ("attacker =", "attacker", "is not TOML", "my.toml", "TOML", ""),
+    ],
+)
+def test_bad_input_is_refused_with_place_and_expectation(old, new, what, where, expected, nearest):
+    assert old in TEXT
+    error = refusal(Grid.parse, TEXT.replace(old, new, 1), "my", "my.toml")
+
+    assert what in error.what
+    assert error.where.startswith("my.toml")
+    assert where in error.where
+    assert expected in error.expected
+    assert error.nearest == nearest
+
+
+def test_a_missing_file_gets_the_nearest_one_beside_it(write):
+    path = write("mine.toml", TEXT)
+    error = refusal(Grid.load, path.with_name("min.toml"))
+
+    assert "No such file" in error.what
+    assert error.nearest == str(path)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "grid.toml").write_bytes(b"\xff\xfe[grid]")
+
+    assert "not UTF-8" in refusal(Grid.load, tmp_path / "grid.toml").what
+    assert "directory" in refusal(Grid.load, tmp_path).what.lower()
+
+
+def test_a_victim_whose_files_are_missing_is_refused(tmp_path):
+    error = refusal(make, victim=f"ddpm(model={str(tmp_path / 'nowhere')!r})")
+
+    assert "nowhere" in str(error)
+    assert error.expected
+
+
+def test_a_plugin_that_fails_to_name_its_files_is_refused_by_name(write):
+    plugin = write(
+        "extra.py",
+        """
+        from dataclasses import dataclass
+        from typing import ClassVar
+        from leakboard import hookimpl
+        from leakboard.api import Victim
+
+        @dataclass(frozen=True, kw_only=True)
+        class Mine(Victim):
+            "Mine."
+            name: ClassVar[str] = "mine"
+
+            def files(self):
+                raise KeyError("weights")
+
+        @hookimpl
+        def leakboard_victims():
+            return [Mine]
+        """,
+    )
+
+    assert "mine cannot name the files it depends on: KeyError" in refusal(make, victim="mine", plugins=[plugin]).what
+
+
+@pytest.mark.parametrize("name", ["quick", "demo", "paper"])
+def test_the_grids_that_ship_are_whole(name, request):
+    grid = Grid.load(request.config.rootpath / "grids" / f"{name}.toml")
+
+    assert grid.cells
+    assert any(cell.is_null for cell in grid.cells) or name == "paper"
+
+
+def test_a_large_grid_is_expanded_quickly():
+    """Keys are made of identities that are computed once a point, not once a cell."""
+    import time
+
+    start = time.perf_counter()
+    grid = make(distance=f"psnr(cap={{{', '.join(map(str, range(1, 101)))}}})", run={"seeds": list(range(50))})
+
+    assert len(grid.cells) == 5000
+    assert time.perf_counter() - start < 5

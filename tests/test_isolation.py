@@ -1,0 +1,170 @@
+"""Whatever a component does, only its own cells suffer, and everybody learns why."""
+
+import pytest
+from click.testing import CliRunner
+
+import leakboard
+from leakboard.cli import main
+from leakboard.store import Store
+from tinygrid import numbers, statuses, tiny
+
+FAULTS = ("raise", "nan", "shape", "quit")
+
+
+def specs(name, hows):
+    return [f"{name}(how={how!r})" for how in hows]
+
+
+def healthy(tmp_path, **axes):
+    """Numbers of the harmless part of a grid, run by itself."""
+    store = Store(tmp_path / "healthy.db")
+    assert leakboard.run(tiny(**axes), store).ok
+    return numbers(store)
+
+
+def the_rest(store, axis, bad):
+    """Numbers of the cells without the bad component."""
+    frame = numbers(store)
+    return frame[~frame[axis].astype(str).str.contains(bad)].reset_index(drop=True)
+
+
+def same_numbers(one, other):
+    columns = ["cell", "measure", "value", "low", "high"]
+    return len(one) > 0 and one[columns].equals(other[columns])
+
+
+def test_observers(tmp_path):
+    hows = [*FAULTS, "hang", "no pair", "no pair at all", "other pairs", "too curious", "unsupported"]
+    store = Store(tmp_path / "store.db")
+    report = leakboard.run(tiny(observer=[*specs("bad_observer", hows), "glance"], run={"timeout": 0.5}), store)
+    assert not report.ok
+    expected = {spec: {"failed"} for spec in specs("bad_observer", hows)} | {"glance": {"done"}}
+    expected["bad_observer(how='hang')"] = {"timeout"}
+    expected["bad_observer(how='unsupported')"] = {"skipped"}
+    expected["bad_observer"] = expected.pop("bad_observer(how='raise')")
+    assert statuses(store, "observer") == expected
+    assert same_numbers(the_rest(store, "observer", "bad"), healthy(tmp_path))
+    errors = "\n".join(store.failures()["error"])
+    for reason in (
+        "tiny fault",
+        "not finite",
+        "(16, 1, 8, 8) and (15, 1, 8, 8)",
+        "SystemExit",
+        "took longer than 0.5 s",
+        "yielded no pair",
+        "expected a Pair",
+        "other pairs for other samples",
+        "gradients needs white access",
+        "tiny does not fit",
+    ):
+        assert reason in errors
+
+
+def test_distances(tmp_path):
+    """They come first in the order of work, so what they spoil would show in the one after them."""
+    hows = [*FAULTS, "hang", "unsupported", "in place"]
+    store = Store(tmp_path / "store.db")
+    grid = tiny(distance=[*specs("a_bad_distance", hows), "gap"], run={"timeout": 0.5})
+    assert not leakboard.run(grid, store).ok
+    found = statuses(store, "distance")
+    assert found["gap"] == {"done"}
+    assert found["a_bad_distance(how='in place')"] == {"done"}
+    assert found["a_bad_distance(how='hang')"] == {"timeout"}
+    assert found["a_bad_distance(how='unsupported')"] == {"skipped"}
+    assert all(found[spec] == {"failed"} for spec in specs("a_bad_distance", FAULTS[1:]))
+    assert same_numbers(the_rest(store, "distance", "bad"), healthy(tmp_path))
+
+
+def test_classifiers(tmp_path):
+    hows = [*FAULTS, "hang", "unsupported", "in place"]
+    store = Store(tmp_path / "store.db")
+    grid = tiny(classifier=[*specs("a_bad_classifier", hows), "mean"], run={"timeout": 0.5})
+    assert not leakboard.run(grid, store).ok
+    found = statuses(store, "classifier")
+    assert found["mean"] == {"done"}
+    assert found["a_bad_classifier(how='hang')"] == {"timeout"}
+    assert found["a_bad_classifier(how='unsupported')"] == {"skipped"}
+    assert all(found[spec] == {"failed"} for spec in specs("a_bad_classifier", FAULTS[1:]))
+    assert same_numbers(the_rest(store, "classifier", "bad"), healthy(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["query", "output", "both"])
+def test_defenses(tmp_path, place):
+    hows = [*FAULTS, "hang", "unsupported"]
+    defenses = [f"bad_defense(how={how!r}, at={place!r})" for how in hows]
+    store = Store(tmp_path / "store.db")
+    grid = tiny(defense=[*defenses, "none"], attacker=["naive"], run={"timeout": 0.5})
+    assert not leakboard.run(grid, store).ok
+    by_how = {how: set() for how in hows} | {"none": set()}
+    for label, found in statuses(store, "defense").items():
+        how = next((how for how in hows if f"'{how}'" in label), "none" if label == "none" else "raise")
+        by_how[how] |= found
+    assert by_how == {how: {"failed"} for how in FAULTS} | {
+        "hang": {"timeout"},
+        "unsupported": {"skipped"},
+        "none": {"done"},
+    }
+    assert same_numbers(the_rest(store, "defense", "bad"), healthy(tmp_path))
+
+
+@pytest.mark.parametrize("when", ["open", "asked"])
+def test_victims(tmp_path, when):
+    hows = [how for how in (*FAULTS, "hang", "unsupported") if when == "asked" or how not in ("nan", "shape")]
+    victims = [f"bad_victim(how={how!r}, when={when!r})" for how in hows]
+    store = Store(tmp_path / "store.db")
+    assert not leakboard.run(tiny(victim=["linear", *victims], run={"timeout": 0.5}), store).ok
+    counts = leakboard.runner.Counter(status for found in statuses(store, "victim").values() for status in found)
+    assert counts == {"done": 1, "timeout": 1, "skipped": 1, "failed": len(hows) - 2}
+    assert same_numbers(the_rest(store, "victim", "bad"), healthy(tmp_path))
+
+
+def test_a_fault_costs_no_more_than_the_shard_it_happened_in(tmp_path, monkeypatch):
+    """Features whose cells are lost already are not asked for: one shard of 16 samples, two steps."""
+    log = tmp_path / "log"
+    monkeypatch.setenv("TINY_LOG", str(log))
+    leakboard.run(tiny(distance="a_bad_distance"), tmp_path / "store.db")
+    assert len(log.read_text().split()) == 2 * 16
+
+
+def test_components_that_end_or_block_their_process(tmp_path):
+    """In worker processes even these cost only their own cells."""
+    axes = {
+        "observer": ["bad_observer(how='deaf')", "glance"],
+        "distance": ["a_bad_distance(how='kill')", "gap"],
+        "classifier": ["a_bad_classifier(how='exit')", "mean"],
+        "exclude": [
+            {"observer": "bad*", "distance": "a_bad*"},
+            {"observer": "bad*", "classifier": "a_bad*"},
+            {"distance": "a_bad*", "classifier": "a_bad*"},
+        ],
+    }
+    store = Store(tmp_path / "store.db")
+    grid = tiny(**axes, run={"timeout": 1.0, "shard": 48})
+    assert not leakboard.run(grid, store, executor="processes", workers=2, threads=1).ok
+    assert statuses(store, "observer", "distance", "classifier") == {
+        ("bad_observer(how='deaf')", "gap", "mean"): {"timeout"},
+        ("glance", "a_bad_distance(how='kill')", "mean"): {"failed"},
+        ("glance", "gap", "a_bad_classifier(how='exit')"): {"failed"},
+        ("glance", "gap", "mean"): {"done"},
+    }
+    failures = store.failures().set_index("error")
+    assert "in misbehave" in failures["traceback"]["took longer than 1 s"]
+    assert {"the worker process died (SIGKILL)", "the worker process died (exit code 1)"} < set(failures.index)
+    assert same_numbers(numbers(store), healthy(tmp_path, run={"shard": 48}))
+
+
+def test_failures_are_said_grouped_and_end_with_code_1(tmp_path):
+    grid = tmp_path / "grid.toml"
+    grid.write_text(
+        "[run]\nshard = 16\n[grid]\ndataset = ['tiny']\nvictim = ['linear']\n"
+        "observer = ['bad_observer', 'glance']\ndistance = ['gap', 'a_bad_distance']\nclassifier = ['mean', 'centred']\n"
+    )
+    store = str(tmp_path / "store.db")
+    plugin = str(tmp_path.joinpath(leakboard.__file__).parents[2] / "tests" / "plugins" / "tiny.py")
+    done = CliRunner().invoke(main, ["run", str(grid), "--store", store, "--executor", "serial", "--plugin", plugin])
+    assert done.exit_code == 1
+    assert done.stderr.count("RuntimeError: tiny fault") == 1
+    assert "Traceback" not in done.stderr
+    listed = CliRunner().invoke(main, ["failures", store])
+    assert "tiny fault" in listed.output
+    assert "6" in listed.output

@@ -1,0 +1,251 @@
+"""What the report's tables, charts and pictures say."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+import synthetic_store
+from leakboard.artifacts import Artifacts
+from leakboard.measures import evaluate, paired_auc_difference
+from leakboard.store import Store
+from leakboard_reports import charts, formats, nulls, pictures, prices, summary, tables
+from leakboard_reports.hooks import leakboard_report
+from leakboard_reports.payloads import ScoreReader, psnr, read_previews
+from leakboard_reports.reading import best, headline, read_cells
+from synthetic_store import SMALL, made
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    synthetic_store.build(tmp_path_factory.mktemp("store") / "demo.db", seeds=(0, 1), **SMALL)
+    return Store(tmp_path_factory.getbasetemp() / "store0" / "demo.db", read_only=True)
+
+
+@pytest.fixture(scope="module")
+def cells(store):
+    return read_cells(store.results(), store.cells())
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_finished_cell_is_read_and_no_other(store, cells):
+    done = store.cells().query("status == 'done'")
+    assert {cell.key for cell in cells} == set(done["cell"])
+    assert not any(cell.distance.startswith("features") and cell.classifier == "knn" for cell in cells)
+
+
+def test_a_result_that_is_no_number_is_left_out(store):
+    results = store.results()
+    first = results["cell"].iloc[0]
+    results.loc[(results["cell"] == first) & (results["measure"] == "auc"), "value"] = math.nan
+    assert first not in {cell.key for cell in read_cells(results, store.cells())}
+
+
+def test_ranks_stay_within_an_access_level_and_ties_share_one():
+    a, b, c = made(0.9, observer="a"), made(0.9, observer="b"), made(0.8, observer="c")
+    black, other, null = made(0.6, access="black"), made(0.7, defense="jpeg"), made(0.99, role="null")
+    found = tables.ranks([c, black, a, b, other, null])
+    assert [found[cell.key] for cell in (a, b, c, black, other)] == [1, 1, 3, 1, 1]
+    assert null.key not in found
+
+
+def test_headline_takes_most_samples_then_the_lowest_seed():
+    small, late, chosen = made(0.9, samples=10), made(0.9, seed=1), made(0.8, seed=0)
+    assert headline([small, late, chosen]) == [chosen]
+
+
+def test_best_prefers_the_cheaper_of_equals():
+    assert best([made(0.8, nfe=10.0), made(0.8, nfe=1.0)]).nfe == 1.0
+    assert best([]) is None
+
+
+def test_heatmap_shows_best_cells_and_differences_to_no_defense():
+    cells = [
+        made(0.8, distance="d", classifier="weak"),
+        made(0.9, distance="d", classifier="strong"),
+        made(0.7, distance="d", defense="jpeg"),
+        made(0.6, distance="d", defense="jpeg", attacker="naive"),
+        made(0.65, attack="pia", defense="jpeg"),
+    ]
+    adaptive, naive = tables.heatmaps(cells)
+    assert adaptive.defenses == ("none", "jpeg")
+    assert [row.title for row in adaptive.rows] == ["x · d", "pia"]
+    assert [cell.auc.value for cell in adaptive.rows[0].cells] == [0.9, 0.7]
+    assert adaptive.rows[0].changes == (None, pytest.approx(-0.2))
+    assert adaptive.rows[1].cells[0] is None
+    assert adaptive.rows[1].changes == (None, None)
+    assert [cell.auc.value for cell in naive.rows[0].cells] == [0.9, 0.6], "both attackers share the undefended cells"
+
+
+def test_a_heatmap_with_too_many_rows_merges_distances():
+    cells = [made(0.6 + n / 1000, observer=f"o{n % 2}", distance=f"d{n}") for n in range(tables.MAX_ROWS + 1)]
+    assert [row.title for row in tables.heatmaps(cells)[0].rows] == ["o0", "o1"]
+
+
+def test_seeds_are_told_apart_from_samples():
+    rows = tables.seed_rows([made(0.7, seed=0), made(0.9, seed=1), made(0.5, observer="once")])
+    assert len(rows) == 1
+    assert rows[0].spread == pytest.approx((0.8, math.sqrt(0.02), 2))
+    assert rows[0].half_width == pytest.approx(0.05)
+
+
+def test_facts_are_flattened():
+    found = tables.flatten({"loss": {"members": 0.0221, "held_out": 0.5}, "tags": ["a", 1]})
+    assert found == [("loss.members", "0.0221"), ("loss.held_out", "0.5"), ("tags", "a, 1")]
+
+
+# --- null checks and doubts -------------------------------------------------------------------------------------------
+
+
+def test_null_checks_are_corrected_for_their_number():
+    """At n = 4 an interval that just misses one half is chance; a far one is an alarm."""
+    near = made(0.57, low=0.505, high=0.633, role="null", access="none")
+    far = made(0.75, low=0.68, high=0.81, role="null", labels="permuted")
+    found = nulls.null_checks([near, far, made(0.5, role="null"), made(0.49, role="null", seed=1), made(0.99)])
+    assert (found.count, found.outside) == (4, 2)
+    assert [cell.key for cell, _ in found.alarms] == [far.key]
+    assert [row.kind for row in found.rows] == ["blind observer", "permuted labels", "untrained victim"]
+
+
+def test_thousands_of_sound_null_checks_raise_no_alarm():
+    rng = np.random.default_rng(0)
+    cells = []
+    for number in range(800):
+        auc = evaluate(rng.normal(size=120), np.arange(120) < 60, threshold=None)[0]
+        cells.append(made(auc.value, low=auc.low, high=auc.high, role="null", seed=number))
+    found = nulls.null_checks(cells)
+    assert not found.alarms
+    assert 20 <= found.outside <= 60
+
+
+def test_a_store_without_null_checks_is_doubted(store, cells):
+    lonely = [cell for cell in cells if cell.role == "attack"]
+    assert summary.doubts(lonely, nulls.null_checks(lonely), store.failures().iloc[:0]).serious
+
+
+def test_failures_and_skipped_cells_are_counted_apart(store, cells):
+    found = summary.doubts(cells, nulls.null_checks(cells), store.failures())
+    counts = store.failures().groupby("status")["count"].sum()
+    assert found.failed == counts["failed"] > 0
+    assert found.skipped == 0
+    assert found.hidden + found.uncalibrated == len(cells)
+
+
+# --- prices -----------------------------------------------------------------------------------------------------------
+
+
+def test_prices_pair_the_same_samples(store, cells):
+    scores = ScoreReader(store)
+    found = prices.price_lists(cells, read_previews(store, store.components()), scores)
+    assert [each.victim for each in found] == ["fashion_ddpm(epochs='moderate')"]
+    change = found[0].rows[0].best["adaptive"]
+    mine, base = scores(change.cell), scores(found[0].base)
+    expected = paired_auc_difference(mine.score, base.score, mine.member)
+    assert (change.value, change.low, change.p_value) == (expected.value, expected.low, expected.p_value)
+    assert change.value == pytest.approx(change.cell.auc.value - found[0].base.auc.value)
+
+
+def test_unpaired_scores_still_give_a_wider_interval(cells, store):
+    attacks = [cell for cell in cells if cell.role == "attack" and cell.seed == 0]
+    paired = prices.change(attacks[0], attacks[1], ScoreReader(store))
+    unpaired = prices.change(attacks[0], attacks[1], lambda _: None)
+    assert unpaired.p_value is None
+    assert unpaired.value == pytest.approx(paired.value)
+    assert unpaired.low < paired.low < paired.high < unpaired.high
+    bare = [dataclasses.replace(c, measures={"auc": dataclasses.replace(c.auc, low=None)}) for c in attacks[:2]]
+    assert prices.change(*bare, lambda _: None).low is None
+
+
+def test_psnr_of_query_and_output(store, cells):
+    rows = prices.price_lists(cells, read_previews(store, store.components()), ScoreReader(store))[0].rows
+    query, output = (next(row for row in rows if ("output" in row.defense) == late) for late in (False, True))
+    assert 20 < query.query_db < 60
+    assert math.isinf(output.query_db), "an output defense leaves the query alone"
+    assert 20 < output.output_db < 60
+    white, gray = np.full((1, 1, 4, 4), 255, np.uint8), np.full((1, 1, 4, 4), 230, np.uint8)
+    assert psnr(white, gray) == pytest.approx(20 * math.log10(255 / 25))
+
+
+def test_findings_name_the_leak_and_the_best_defense(store, cells):
+    lists = prices.price_lists(cells, read_previews(store, store.components()), ScoreReader(store))
+    (found,) = summary.findings(cells, lists)
+    assert found.leaks
+    assert found.helpful.defense == "box_blur(radius=1, at='output')"
+    assert found.top.auc.value == max(c.auc.value for c in headline(cells) if c.role == "attack" and c.undefended)
+
+
+def test_the_best_of_many_at_chance_is_no_leak():
+    (found,) = summary.findings([made(0.57, low=0.505, high=0.633, seed=0, observer=str(n)) for n in range(40)], [])
+    assert not found.leaks
+    (found,) = summary.findings([made(0.57, low=0.505, high=0.633)], [])
+    assert found.leaks
+
+
+# --- charts and pictures ----------------------------------------------------------------------------------------------
+
+
+def test_roc_plots_take_the_best_of_each_access_level_and_the_blind_check(store, cells):
+    (plot,) = charts.plots(cells, ScoreReader(store))
+    assert [curve.access for curve in plot.curves] == ["black box", "gray box", "blind"]
+    for curve in plot.curves:
+        assert curve.tpr(0.01) == pytest.approx(curve.cell.measures["tpr_at_1pct_fpr"].value, abs=1e-6)
+    spec = charts.vega(plot)
+    assert spec["background"] is None
+    assert "://" not in json.dumps(spec)
+    assert "currentColor" in json.dumps(spec)
+
+
+def test_lost_and_damaged_files_leave_gaps(tmp_path):
+    synthetic_store.build(tmp_path / "demo.db", **SMALL)
+    lost = Store(tmp_path / "demo.db", read_only=True)
+    for number, entry in enumerate(list(Artifacts(lost.artifacts).list())):
+        path = Artifacts(lost.artifacts).path(entry.key)
+        path.unlink() if number % 2 else path.write_bytes(path.read_bytes()[:-3])
+    text = leakboard_report(lost, tmp_path / "out").read_text()
+    assert "No scores of an undefended victim could be read" in text
+    assert "No preview images are left" in text
+    assert "vega" not in text.split("</head>")[0]
+
+
+def test_strips_are_png_files_of_the_pixels(store):
+    from io import BytesIO
+
+    from PIL import Image
+
+    preview = read_previews(store, store.components())[0]
+    found = pictures.strip(preview.original, [0, 2], "members")
+    image = np.asarray(Image.open(BytesIO(found.payload)))
+    assert (found.alt, image.shape[0], image.shape[1]) == ("2 members", 28, found.width)
+    assert (image[:, :28, 0] == preview.original[0, 0]).all()
+    assert (image[:, 30:, 0] == preview.original[2, 0]).all()
+    assert pictures.strip(preview.original, [], "members") is None
+    colour = pictures.strip(np.zeros((1, 3, 512, 300), np.uint8), [0], "members")
+    assert colour.height <= pictures.LONGEST
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (formats.signed(-0.12349), "\N{MINUS SIGN}0.123"),
+        (formats.signed(0.00001), "0.000"),
+        (formats.decimal(None), "\N{EN DASH}"),
+        (formats.percent(0.1234), "12.3"),
+        (formats.amount(1234.0), "1,234"),
+        (formats.amount(0.8123), "0.81"),
+        (formats.amount(0.0001), "< 0.01"),
+        (formats.decimal(0.5625), "0.563"),
+        (formats.decibel(math.inf), "unchanged"),
+        (formats.chance(0.0001), "< 0.001"),
+        (formats.heat(0.71), "hot-4"),
+        (formats.heat(0.41), "cold-2"),
+        (str(formats.softly("a_b(<)")), "a_<wbr>b(<wbr>&lt;)"),
+    ],
+)
+def test_numbers_as_people_read_them(text, expected):
+    assert text == expected

@@ -1,0 +1,310 @@
+"""The report's page works from a file, alone, for everybody."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import synthetic_store
+from leakboard.errors import LeakboardError
+from leakboard.store import Store
+from leakboard_reports import board, pages, tables
+from leakboard_reports.hooks import leakboard_report
+from leakboard_reports.reading import Estimate, headline, read_cells
+from synthetic_store import CLASSIFIERS, DEFENSES, DISTANCES, OBSERVERS, SMALL, made
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SWITCHES += ["--disable-component-update", "--disable-sync", "--no-first-run"]
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+HOSTILE = "</script><img src=x onerror=alert(1)><!--"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    synthetic_store.build(tmp_path_factory.mktemp("store") / "demo.db", seeds=(0, 1), **SMALL)
+    return Store(tmp_path_factory.getbasetemp() / "store0" / "demo.db", read_only=True)
+
+
+@pytest.fixture(scope="module")
+def cells(store):
+    return read_cells(store.results(), store.cells())
+
+
+@pytest.fixture(scope="module")
+def page(store, tmp_path_factory):
+    return leakboard_report(store, tmp_path_factory.mktemp("page") / "report")
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, and the JSON blocks."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.blocks, self._block = [], {}, None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag == "script" and dict(attrs).get("type") == "application/json":
+            self._block = dict(attrs)["id"]
+
+    def handle_data(self, data):
+        if self._block:
+            self.blocks[self._block] = json.loads(data)
+            self._block = None
+
+
+def test_csv_files_hold_everything(page, store, cells):
+    rows = list(csv.DictReader((page.parent / "data/leaderboard.csv").read_text().splitlines()))
+    assert {row["cell"] for row in rows} == {cell.key for cell in cells}
+    top = max(cells, key=lambda cell: cell.auc.value)
+    assert float(rows[0]["auc"]) == top.auc.value
+    with (page.parent / "data/results.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == len(store.results())
+    curves = list(csv.DictReader((page.parent / "data/roc.csv").read_text().splitlines()))
+    assert {row["access"] for row in curves} == {"black", "gray", "none"}
+
+
+def test_the_pages_json_holds_every_row(page, cells):
+    data = Page(page.read_text()).blocks["board-data"]
+    assert len(data["rows"]) == len(cells)
+    place = {name: number for number, name in enumerate(data["columns"])}
+    first = data["rows"][0]
+    top = max(cells, key=lambda cell: cell.auc.value)
+    assert first[place["auc"]] == pytest.approx(top.auc.value, abs=1e-5)
+    assert data["words"]["observer"][first[place["observer"]]] == top.observer
+
+
+def test_every_link_of_the_page_leads_to_a_file_or_a_heading(page):
+    parsed = Page(page.read_text())
+    ids = {attrs["id"] for _, attrs in parsed.elements if "id" in attrs}
+    for tag, attrs in parsed.elements:
+        for address in (attrs.get("href"), attrs.get("src")):
+            if address is not None:
+                assert address[1:] in ids if address.startswith("#") else (page.parent / address).is_file(), (
+                    tag,
+                    address,
+                )
+    assert not any("style" in attrs or any(name.startswith("on") for name in attrs) for _, attrs in parsed.elements)
+
+
+def test_losses_of_the_victim_stand_on_the_page(page):
+    """Members and held-out, from the manifest: how far the victim overfits tells what an attack can find."""
+    text = page.read_text()
+    for name, value in (("loss.members", "0.0221"), ("loss.held_out", "0.0312"), ("members_digest", "62c66a")):
+        assert re.search(rf"<dt>{re.escape(name)}</dt><dd>{re.escape(value)}", text)
+
+
+def test_text_of_others_stays_text(tmp_path):
+    wild = synthetic_store.build(tmp_path / "wild.db", hostile=HOSTILE, **SMALL)
+    parsed = Page(leakboard_report(wild, tmp_path / "out").read_text())
+    images = [attrs["src"] for tag, attrs in parsed.elements if tag == "img"]
+    assert images
+    assert all(source.startswith("assets/strip-") for source in images)
+    assert any(HOSTILE in word for word in parsed.blocks["board-data"]["words"]["distance"])
+
+
+def test_an_empty_store_gives_a_page_that_says_so(tmp_path):
+    text = leakboard_report(Store(tmp_path / "empty.db"), tmp_path / "out").read_text()
+    assert "No results yet" in text
+
+
+def test_warnings_stand_at_the_top(tmp_path):
+    leaky = synthetic_store.build(tmp_path / "leaky.db", blind_leak=1.5, **SMALL)
+    text = leakboard_report(leaky, tmp_path / "out").read_text()
+    banner = text[text.index('class="banner serious"') : text.index('id="summary"')]
+    assert re.search(r"\d+ of \d+ null checks find", banner)
+    assert re.search(r"\d+ cells failed", banner)
+    assert "alarm" in text
+
+
+def test_rendering_again_replaces_only_our_own_files(store, tmp_path):
+    out = tmp_path / "out"
+    first = leakboard_report(store, out)
+    before = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    (out / "assets" / "mine.txt").write_text("mine")
+    leakboard_report(store, out)
+    after = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert after == {**before, Path("assets/mine.txt"): b"mine"}
+    leakboard_report(Store(tmp_path / "empty.db"), out)
+    left = {str(path.relative_to(out)) for path in (out / "assets").iterdir()}
+    assert left == {"assets/board.css", "assets/board.js", "assets/mine.txt"}
+    assert first == out / "index.html"
+
+
+def test_a_forged_ledger_removes_nothing_outside(store, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "precious").write_text("keep")
+    (out / ".leakboard-report.json").write_text(json.dumps(["../precious"]))
+    leakboard_report(store, out)
+    assert (tmp_path / "precious").read_text() == "keep"
+
+
+def test_a_report_needs_a_folder(store, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LeakboardError, match="needs a folder"):
+        leakboard_report(store, tmp_path / "file")
+    with pytest.raises(LeakboardError, match="cannot write the report"):
+        leakboard_report(store, tmp_path / "file" / "below")
+
+
+def test_thousands_of_cells_stay_a_small_page():
+    """2,000 cells below 3 MB: the table in the page is its own JSON and a first screen of rows."""
+    rng = np.random.default_rng(0)
+    estimate = dict.fromkeys(
+        tables.MEASURES, Estimate(0.512345678, 0.4123456789, 0.612345678, "uncalibrated", 256, 256)
+    )
+    axes = [
+        {"observer": o, "distance": d, "classifier": c, "defense": f, "seed": s}
+        for o in OBSERVERS for d in DISTANCES for c in CLASSIFIERS for f in DEFENSES for s in range(3)
+    ]  # fmt: skip
+    cells = [
+        dataclasses.replace(made(float(rng.uniform()), **each, seconds=1.23456), measures=estimate) for each in axes
+    ]
+    rows = tables.leaderboard(cells[:2000])
+    assert len(rows) == 2000
+    assert len(pages._json(board.payload(rows))) < 500_000
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page offline; what it asked for and complained of is on the returned tab as ``log``."""
+    contexts = []
+
+    def open_page(address, *, width=1280, scheme="light", scripts=True):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripts
+        )
+        contexts.append(context)
+        context.set_offline(True)
+        tab = context.new_page()
+        tab.log = []
+        tab.on("console", lambda message: tab.log.append(message.text))
+        tab.on("pageerror", lambda error: tab.log.append(str(error)))
+        tab.on("request", lambda request: request.url.startswith("file://") or tab.log.append(request.url))
+        tab.on("requestfailed", lambda request: tab.log.append(f"failed {request.url}"))
+        tab.goto(address.as_uri())
+        if scripts:
+            tab.wait_for_selector(".chart svg", timeout=30_000)
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@in_browser
+def test_the_page_works_offline_from_a_file_and_asks_for_nothing_else(page, visit):
+    """No request but file://, no complaint of the content security policy, charts drawn, pictures there."""
+    tab = visit(page)
+    tab.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
+    tab.eval_on_selector_all("img", "all => all.forEach(one => one.loading = 'eager')")
+    tab.wait_for_load_state("networkidle")
+    assert tab.evaluate("[...document.images].every(one => one.naturalWidth > 0)")
+    assert tab.log == []
+    assert "default-src 'none'" in tab.get_attribute("meta[http-equiv='Content-Security-Policy']", "content")
+    assert tab.evaluate("fetch('https://example.org').then(() => 'reached', () => 'refused')") == "refused"
+
+
+@in_browser
+def test_the_leaderboard_sorts_filters_and_pages(page, visit, cells):
+    tab = visit(page)
+    attacks = [cell for cell in cells if cell.role == "attack"]
+    shown = [c for c in headline(attacks) if c.undefended]
+    assert tab.locator("#board tbody tr").count() == len(shown)
+    assert "defense none" in tab.inner_text("#board caption")
+    for name in ("victim", "defense", "attacker", "seed"):
+        tab.select_option(f"select[name={name}]", "")
+    assert f"of {len(attacks)} rows shown, {len(cells)} in all" in tab.inner_text("#board-status")
+    assert tab.locator("#board tbody tr").count() == 25
+    tab.click("#board-next")
+    assert tab.inner_text("#board-status").startswith("26\N{EN DASH}")
+    tab.check("input[name=nulls]")
+    assert f"{len(cells)} rows" in tab.inner_text("#board-status") or f"of {len(cells)}" in tab.inner_text(
+        "#board-status"
+    )
+    tab.uncheck("input[name=nulls]")
+    heading = tab.locator("#board th[data-key=auc] button")
+    assert tab.get_attribute("#board th[data-key=auc]", "aria-sort") == "descending"
+    heading.focus()
+    tab.keyboard.press("Enter")
+    assert tab.get_attribute("#board th[data-key=auc]", "aria-sort") == "ascending"
+    lowest = min(cell.auc.value for cell in attacks)
+    assert tab.locator("#board tbody tr .c-auc b").first.inner_text() == f"{lowest:.3f}"
+    assert tab.evaluate("document.activeElement.textContent") == "AUC", "sorting keeps the focus"
+    tab.fill("input[name=search]", "complete hog")
+    assert all("hog" in text for text in tab.locator("#board tbody th").all_inner_texts())
+    tab.fill("input[name=search]", "no such thing")
+    assert "No row matches" in tab.inner_text("#board tbody")
+    tab.click("button[type=reset]")
+    tab.wait_for_selector("#board tbody td.c-auc")
+    assert tab.locator("#board tbody tr").count() == len(shown)
+
+
+@in_browser
+def test_columns_can_be_chosen(page, visit):
+    tab = visit(page)
+    assert tab.locator("#board th[data-key=peak_mb]").count() == 0
+    tab.click(".columns summary")
+    tab.check("input[value=peak_mb]")
+    tab.uncheck("input[value=nfe]")
+    assert tab.locator("#board th[data-key=peak_mb]").count() == 1
+    assert tab.locator("#board th[data-key=nfe]").count() == 0
+    tab.keyboard.press("Escape")
+    assert not tab.evaluate("document.querySelector('.columns').open")
+
+
+@in_browser
+def test_readers_without_scripts_see_the_same_first_rows(page, visit):
+    def rows(tab):
+        return [re.sub(r"\s+", " ", text) for text in tab.locator("#board tbody tr").all_inner_texts()]
+
+    plain, scripted = visit(page, scripts=False), visit(page)
+    assert rows(plain) == rows(scripted)
+    assert not plain.is_visible("#board-controls")
+    assert rows(plain)
+
+
+@in_browser
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+def test_the_page_is_accessible_and_fits(page, visit, width, scheme):
+    """axe finds nothing, in either colour scheme, on desktop and phone, with everything unfolded."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    tab = visit(page, width=width, scheme=scheme)
+    tab.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    # axe is put in by the test's own hand, past the page's policy.
+    found = Axe().run(tab)
+    assert [
+        (each["id"], [node["html"][:120] for node in each["nodes"][:3]]) for each in found.response["violations"]
+    ] == []
+
+
+@in_browser
+def test_text_of_others_runs_no_script(tmp_path, visit):
+    wild = synthetic_store.build(tmp_path / "wild.db", hostile=HOSTILE, **SMALL)
+    tab = visit(leakboard_report(wild, tmp_path / "out"))
+    tab.fill("input[name=search]", "psnr")
+    assert tab.log == []
+    assert HOSTILE in tab.inner_text("#board tbody tr >> nth=0")

@@ -1,0 +1,227 @@
+"""A run from its beginning to its end."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+import leakboard
+from leakboard.artifacts import Artifacts
+from leakboard.cli import main
+from leakboard.errors import LeakboardError
+from leakboard.population import population_key
+from leakboard.store import Store
+from tinygrid import PLUGIN, numbers, payloads, same, statuses, tiny
+
+AXES = {"defense": ["none", "fog"], "observer": ["glance", "peek"], "classifier": ["mean", "centred"]}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store.db")
+
+
+def test_a_run_leaves_results_scores_features_and_pictures(store):
+    report = leakboard.run(tiny(**AXES), store)
+    assert report.ok
+    assert report.counts == {"done": 8}
+    results = store.results()
+    assert len(results) == 8 * 4
+    assert set(results["n_member"]) == {12}
+    assert len(store.scores()) == 8 * 24
+    assert len(store.features()) == 2 * 48 * (2 + 1)
+    kinds = [row["status"] for row in store.runs().to_dict("records")]
+    assert kinds == ["done"]
+
+
+def test_the_same_run_again_does_nothing(store):
+    leakboard.run(tiny(**AXES), store)
+    before = numbers(store)
+    report = leakboard.run(tiny(**AXES), store)
+    assert (report.ok, report.nfe) == (True, 0)
+    assert len(store.runs()) == 1
+    assert numbers(store).equals(before)
+
+
+def test_a_finished_grid_is_recognised_without_torch_or_a_victim(tmp_path, store):
+    """In a fresh process: torch takes seconds to import."""
+    leakboard.run(tiny(**AXES), store)
+    code = f"""
+import sys
+sys.path.insert(0, {str(PLUGIN.parents[1])!r})
+from tinygrid import tiny
+import leakboard
+report = leakboard.run(tiny(**{AXES!r}), {str(tmp_path / "store.db")!r})
+assert report.ok and report.counts == {{"done": 8}}
+assert not {{"torch", "sklearn", "diffusers", "pandas"}} & set(sys.modules), "too much was imported"
+"""
+    opened = tmp_path / "opened"
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"TINY_OPENED": str(opened)})
+    assert not opened.exists()
+
+
+def damage(store, kind, how, count=99):
+    """Spoil artifact files; gives how many."""
+    keys = list(payloads(store, kind)) if kind != "samples" else [population_key(tiny().cells[0].dataset.identity)]
+    for key in keys[:count]:
+        path = Artifacts(store.artifacts).path(key)
+        if how == "missing":
+            path.unlink()
+        elif how == "cut":
+            path.write_bytes(path.read_bytes()[:-20])
+        else:
+            data = bytearray(path.read_bytes())
+            data[-3] ^= 1
+            path.write_bytes(bytes(data))
+    return len(keys[:count])
+
+
+@pytest.mark.parametrize("how", ["missing", "cut", "flipped"])
+def test_damaged_scores_are_made_again(store, how, capsys):
+    leakboard.run(tiny(**AXES), store)
+    before, scores = numbers(store), payloads(store, "scores")
+    damage(store, "scores", how, 3)
+    report = leakboard.run(tiny(**AXES), store)
+    assert (report.ok, report.nfe) == (True, 0)
+    assert "the scores of 3 results are missing or damaged" in capsys.readouterr().err
+    assert numbers(store).equals(before)
+    assert same(payloads(store, "scores"), scores)
+
+
+@pytest.mark.parametrize("how", ["missing", "cut", "flipped"])
+def test_damaged_features_are_made_again(store, how, capsys):
+    """However many they are: a new classifier finds all of them spoilt."""
+    leakboard.run(tiny(**AXES | {"classifier": ["mean"]}), store)
+    features = payloads(store, "features")
+    count = damage(store, "features", how)
+    assert leakboard.run(tiny(**AXES), store).ok
+    assert same(payloads(store, "features"), features)
+    said = capsys.readouterr().err.count("is missing or damaged: it will be made again")
+    assert said == (0 if how == "missing" else count)
+
+
+@pytest.mark.parametrize("how", ["missing", "cut", "flipped"])
+def test_a_damaged_list_of_samples_is_made_again(store, how):
+    leakboard.run(tiny(**AXES | {"classifier": ["mean"]}), store)
+    damage(store, "samples", how)
+    assert leakboard.run(tiny(**AXES), store).ok
+
+
+def test_features_that_spoil_while_the_grid_runs_are_made_again(store, monkeypatch):
+    """Every file that the scoring tasks would read is cut short once, after it was written."""
+    from leakboard import scoring
+
+    whole, spoilt = scoring._load, []
+
+    def spoil_first(artifacts, keys):
+        if not spoilt:
+            spoilt.extend(payloads(store, "features"))
+            damage(store, "features", "cut")
+            damage(store, "samples", "cut")
+            scoring._population.cache_clear()
+        return whole(artifacts, keys)
+
+    monkeypatch.setattr(scoring, "_load", spoil_first)
+    report = leakboard.run(tiny(**AXES), store)
+    assert report.ok
+    assert spoilt
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(tmp_path, monkeypatch, capsys):
+    grid, place = tmp_path / "grid.toml", str(tmp_path / "store.db")
+    grid.write_text(
+        "[run]\nshard = 16\n[grid]\ndataset = ['tiny']\nvictim = ['linear']\n"
+        "observer = ['glance', 'peek']\ndistance = ['gap']\nclassifier = ['mean']\n"
+    )
+    arguments = ["run", str(grid), "--store", place, "--executor", "serial", "--plugin", str(PLUGIN)]
+    write, written = Artifacts.write, []
+
+    def full(artifacts, key, payload):
+        written.append(key)
+        if len(written) > 7:
+            raise LeakboardError(f"no space left for an artifact of {len(payload):,} bytes", where=str(artifacts.root))
+        write(artifacts, key, payload)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Artifacts, "write", full)
+        stopped = CliRunner().invoke(main, arguments)
+    assert stopped.exit_code == 2
+    assert "no space left" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    store = Store(place)
+    assert list(store.runs()["status"]) == ["failed"]
+    assert len(store.tasks()) >= 2
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert leakboard.run(tiny(observer=["glance", "peek"]), tmp_path / "other.db").ok
+    assert numbers(store).equals(numbers(Store(tmp_path / "other.db")))
+
+
+def test_a_full_disk_while_scoring_is_no_fault_of_the_classifier(store, monkeypatch):
+    write = Artifacts.write
+
+    def full(artifacts, key, payload):
+        if b"score" in payload:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(artifacts, key, payload)
+
+    def as_written(artifacts, key, payload):
+        try:
+            full(artifacts, key, payload)
+        except OSError as error:
+            raise LeakboardError("no space left") from error
+
+    monkeypatch.setattr(Artifacts, "write", as_written)
+    with pytest.raises(LeakboardError, match="no space left"):
+        leakboard.run(tiny(), store)
+    assert "failed" not in {status for found in statuses(store, "classifier").values() for status in found}
+
+
+def test_a_run_that_begins_with_three_failures_alike_is_stopped(store):
+    victims = [f"bad_victim(when={when!r}, how={how!r})" for when in ("open", "asked") for how in ("raise", "quit")]
+    good = tiny(victim=[*(f"linear(nap={nap})" for nap in (0.0, 0.001)), *victims])
+    assert leakboard.run(good, store).stopped == ""
+    defenses = [f"bad_defense(how='raise') + fog(share={share})" for share in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    report = leakboard.run(tiny(defense=defenses), store)
+    assert "the first 3 observation tasks all failed alike: RuntimeError: tiny fault" in report.stopped
+    assert not report.ok
+    assert list(store.runs()["status"]) == ["done", "failed"]
+    assert report.counts == {"failed": 3, "missing": 2}
+
+
+def test_an_interrupt_is_written_down_and_passed_on(store, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(leakboard.ledger.Ledger, "settle", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        leakboard.run(tiny(), store)
+    assert list(store.runs()["status"]) == ["interrupted"]
+
+
+def test_nothing_is_written_for_a_grid_that_contradicts_itself(tmp_path):
+    with pytest.raises(LeakboardError):
+        leakboard.run(tiny(dataset="tiny(count=4)"), tmp_path / "store.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bar_is_quiet_unless_asked_for(store, tmp_path, capsys):
+    leakboard.run(tiny(), store)
+    assert capsys.readouterr().err == ""
+    leakboard.run(tiny(), tmp_path / "other.db", progress=True)
+    shown = capsys.readouterr().err
+    assert "4/4" in shown
+    assert "task" in shown
+
+
+def test_the_answers_of_a_task_are_gone_when_it_is_finished(store):
+    """Memory must not grow with the number of shards."""
+    import gc
+
+    from leakboard.oracle import Answers
+
+    leakboard.run(tiny(**AXES, run={"shard": 4}), store)
+    gc.collect()
+    assert [found for found in gc.get_objects() if type(found) is Answers] == []
