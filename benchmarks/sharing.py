@@ -1,4 +1,4 @@
-"""Sharing: the seed paper's grid against a bare loop that makes the same distinct denoiser calls, at the same batch size.
+"""Sharing: the seed paper's grid against a bare loop of the same distinct denoiser calls, at the same batch size.
 
 Claim: wall time at most 1.15 x the bare loop; and far fewer denoiser evaluations than cell by cell.
 """
@@ -30,7 +30,8 @@ def main() -> None:
     cell_by_cell = int((cells["nfe"] * 2 * options.samples).sum())
     print(f"{len(cells)} cells, {2 * options.samples} samples")
     print(f"wall: {seconds:.1f} s with Leakboard, {bare:.1f} s bare loop, ratio {seconds / bare:.3f}")
-    print(f"denoiser evaluations: {report.nfe:,} paid, {cell_by_cell:,} cell by cell, {cell_by_cell / report.nfe:.1f} x fewer")
+    fewer = cell_by_cell / report.nfe
+    print(f"denoiser evaluations: {report.nfe:,} paid, {cell_by_cell:,} cell by cell, {fewer:.1f} x fewer")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,9 @@ def main() -> None:
         grid = Path(store.parent / "grid.toml")
         grid.write_text(GRID, encoding="utf-8")
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "leakboard", "run", grid, "--store", store], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "leakboard", "run", grid, "--store", store], check=True, capture_output=True
+        )
         print(f"first run: {time.perf_counter() - start:.0f} s")
         for _ in range(3):
             command = [sys.executable, "-c", AGAIN, "run", grid, "--store", store]

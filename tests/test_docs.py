@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import leakboard
 from leakboard.cli import main
 from leakboard.grid import Grid
 
@@ -25,7 +26,7 @@ def write_titled(page, folder):
             (folder / block["title"]).write_text(block["text"], encoding="utf-8")
 
 
-def leakboard(line, expected=0):
+def command(line, expected=0):
     result = CliRunner().invoke(main, shlex.split(line)[1:], catch_exceptions=False)
     assert result.exit_code == expected, result.output
     return result.output
@@ -40,10 +41,12 @@ def folder(tmp_path, monkeypatch):
 
 def test_readme_commands_run(folder):
     write_titled("README.md", folder)
-    lines = [line for block in blocks("README.md") if block["language"] == "console" for line in block["text"].splitlines()]
+    lines = [
+        line for block in blocks("README.md") if block["language"] == "console" for line in block["text"].splitlines()
+    ]
     assert len(lines) >= 5
     for line in lines:
-        leakboard(line + (" --executor serial" if line.startswith("leakboard run") else ""))
+        command(line + (" --executor serial" if line.startswith("leakboard run") else ""))
     assert (folder / "report" / "index.html").is_file()
     assert (folder / "results.csv").read_text().count("\n") > 100
 
@@ -77,9 +80,9 @@ def test_guide_grid_is_valid():
 
 def test_plugin_tutorial_runs(folder, capsys):
     write_titled("docs/plugins.md", folder)
-    assert "brightness" in leakboard("leakboard list distances --plugin mine.py")
-    assert "darken" in leakboard("leakboard list defenses --plugin limits.py")
-    assert "complete_dssim" in leakboard("leakboard list attacks --plugin attack.py")
+    assert "brightness" in command("leakboard list distances --plugin mine.py")
+    assert "darken" in command("leakboard list defenses --plugin limits.py")
+    assert "complete_dssim" in command("leakboard list attacks --plugin attack.py")
     runpy.run_path(str(folder / "check.py"))
     assert "ok" in capsys.readouterr().out
     grid = Grid.of(
@@ -92,7 +95,6 @@ def test_plugin_tutorial_runs(folder, capsys):
         defense="darken(factor={0.5, 0.9})",
         run={"samples": 16},
     )
-    import leakboard
 
     assert leakboard.run(grid, store="tutorial.db").ok
 

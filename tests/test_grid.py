@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 
@@ -397,10 +398,8 @@ def test_the_grids_that_ship_are_whole(name, request):
 
 def test_a_large_grid_is_expanded_quickly():
     """Keys are made of identities that are computed once a point, not once a cell."""
-    import time
-
-    start = time.perf_counter()
+    start = time.process_time()
     grid = make(distance=f"psnr(cap={{{', '.join(map(str, range(1, 101)))}}})", run={"seeds": list(range(50))})
 
     assert len(grid.cells) == 5000
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -19,6 +18,8 @@ import numpy.typing as npt
 from leakboard.errors import AccessDenied, LeakboardError, Unsupported
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
 __all__ = [
@@ -140,7 +141,7 @@ class Model:
     def reconstruct(
         self, inner: torch.Tensor, noise: torch.Tensor, strength: float, steps: int, prompts: Sequence[str] | None
     ) -> Iterator[Step]:
-        """Image-to-image: add ``noise`` up to ``strength`` in (0, 1], denoise in ``steps``; the last clean is the output."""
+        """Add ``noise`` up to ``strength`` in (0, 1] and denoise in ``steps``; the last clean is the output."""
         raise Unsupported(f"{type(self).__name__} reconstructs no image")
 
     def generate(self, noise: torch.Tensor, steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
@@ -228,7 +229,11 @@ class Dataset(Component):
     kind = "dataset"
 
     def load(self) -> Samples:
-        """Read the samples. Nothing is downloaded; a missing file raises `LeakboardError` and says what to place where."""
+        """Read the samples; nothing is downloaded.
+
+        Raises:
+            LeakboardError: a file is missing; it says what to place where.
+        """
         raise NotImplementedError
 
     def files(self) -> Sequence[Path]:

@@ -5,12 +5,13 @@ Each returns a list; importing the module that implements them must not import t
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pluggy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from leakboard.api import Attack, Classifier, Dataset, Defense, Distance, Observer, Victim
     from leakboard.store import Store
 

@@ -12,7 +12,7 @@ from typing import Any
 
 PACKAGES = (
     "leakboard", "torch", "torchvision", "diffusers", "transformers", "numpy", "scipy", "scikit-learn", "scikit-image",
-    "lpips", "pandas", "sqlalchemy", "safetensors", "pydantic", "pebble",
+    "lpips", "pandas", "sqlalchemy", "safetensors", "pydantic",
 )  # fmt: skip
 
 

@@ -103,10 +103,11 @@ def plan(
     from leakboard.store.engines import locate
 
     selected = Grid.load(grid, plugins).select(only, skip)
+    folder = Path(artifacts) if artifacts else None
     place = locate(store)
     known = not isinstance(place, Path) or place.exists()
-    opened = Store(store, artifacts=Path(artifacts) if artifacts else None, read_only=True) if known else None
-    made = plan_grid(selected, opened)
+    opened = Store(store, artifacts=folder, read_only=True) if known else None
+    made = plan_grid(selected, opened, folder)
     history = (opened.seconds_per_nfe(), opened.seconds_per_cell()) if opened else ({}, None)
     numbers = made.summary(*history)
     if as_json:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leakboard.training.recipes import Recipe
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     import torch
     from diffusers import DDPMScheduler, UNet2DModel
+
+    from leakboard.training.recipes import Recipe
 
 STATE = "state.safetensors"
 
@@ -48,7 +49,7 @@ def save_pipeline(unet: UNet2DModel, scheduler: DDPMScheduler, folder: Path) -> 
 
 
 def train(
-    recipe: Recipe, images: torch.Tensor, out: Path, on_epoch: Callable[[int, float], None] = lambda epoch, loss: None
+    recipe: Recipe, images: torch.Tensor, out: Path, on_epoch: Callable[[int, float], None] | None = None
 ) -> None:
     """Train on ``images`` (N, C, H, W) in [0, 1] and save the averaged weights of every checkpoint below ``out``.
 
@@ -59,7 +60,7 @@ def train(
 
     torch.use_deterministic_algorithms(True)
     unet, scheduler = build(recipe, images.shape[-1], images.shape[1])
-    unet = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    unet = unet.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(unet.parameters(), lr=recipe.learning_rate, foreach=True)
     average = {name: value.detach().clone() for name, value in unet.state_dict().items()}
     steps_per_epoch = math.ceil(len(images) / recipe.batch_size)
@@ -71,7 +72,8 @@ def train(
     for epoch in range(done, recipe.epochs):
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
         losses = []
-        for step, rows in enumerate(torch.randperm(len(images), generator=generator).split(recipe.batch_size)):
+        order = torch.randperm(len(images), generator=generator)
+        for step, rows in enumerate(torch.split(order, recipe.batch_size)):
             progress = (epoch * steps_per_epoch + step) / total
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
@@ -87,7 +89,8 @@ def train(
             with torch.no_grad():
                 for name, value in unet.state_dict().items():
                     average[name].lerp_(value, 1 - recipe.average)
-        on_epoch(epoch + 1, sum(losses) / len(losses))
+        if on_epoch:
+            on_epoch(epoch + 1, sum(losses) / len(losses))
         _save_checkpoints(recipe, epoch + 1, unet, scheduler, average, out)
         if (epoch + 1) % 10 == 0:
             _save_state(out / STATE, epoch + 1, unet, optimizer, average)
@@ -111,8 +114,6 @@ def _save_checkpoints(
 def _save_state(
     path: Path, epoch: int, unet: UNet2DModel, optimizer: torch.optim.Optimizer, average: dict[str, torch.Tensor]
 ) -> None:
-    import os
-
     from safetensors.torch import save_file
 
     tensors = {f"model.{name}": value.contiguous() for name, value in unet.state_dict().items()}
@@ -121,7 +122,7 @@ def _save_state(
         tensors |= {f"optimizer.{index}.{name}": value.contiguous() for name, value in state.items()}
     temporary = path.with_suffix(".part")
     save_file(tensors, temporary, metadata={"epoch": json.dumps(epoch)})
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def _load_state(

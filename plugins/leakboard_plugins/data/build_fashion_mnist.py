@@ -35,9 +35,7 @@ def build(source: Path, target: Path) -> None:
     _, unique = np.unique(images.reshape(len(images), -1), axis=0, return_index=True)
     order = np.random.default_rng(SEED).permutation(np.sort(unique))[: MEMBERS + NONMEMBERS + AUXILIARY]
     split = np.repeat(np.array([1, 0, 2], np.uint8), [MEMBERS, NONMEMBERS, AUXILIARY])
-    np.savez_compressed(
-        target, images=images[order], labels=labels[order], index=order.astype(np.uint32), split=split
-    )
+    np.savez_compressed(target, images=images[order], labels=labels[order], index=order.astype(np.uint32), split=split)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Images that ship with the package, and the script that cut them out of their source."""
