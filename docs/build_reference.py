@@ -8,6 +8,7 @@ A test holds that the file is up to date.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 INTRO = """# Reference
 
 Made by `python docs/build_reference.py` from the program itself.
+"""
+EXCLUDE = """### [[exclude]]
+
+Any number of rules. Each is a table of `axis = pattern`; a cell that matches all of them is left out. The axes are
+those of `[grid]`, and `labels` and `seed`; patterns are those of file names, on the canonical or the short spelling.
 """
 
 
@@ -33,18 +39,18 @@ def commands(group: click.Group, path: str) -> Iterator[str]:
 
 
 def tables() -> Iterator[str]:
-    """The keys of a grid file."""
-    from leakboard.grid import Axes, Checks, RunSettings
+    """The keys of a grid file, with what their tables' docstrings say of them."""
+    from leakboard.grid import TABLES
 
-    for name, model in (("run", RunSettings), ("grid", Axes), ("checks", Checks)):
+    for name, model in TABLES.items():
         yield f"### [{name}]\n"
-        yield "| key | default | type |\n|---|---|---|"
+        yield "| key | default | what it is |\n|---|---|---|"
+        described = dict(re.findall(r"^ +(\w+): (.+)$", model.__doc__ or "", re.MULTILINE))
         for key, field in model.model_fields.items():
-            default = "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
-            limits = ", ".join(str(limit) for limit in field.metadata if type(limit).__name__ != "Strict")
-            kind = getattr(field.annotation, "__name__", str(field.annotation))
-            yield f"| `{key}` | {default} | {kind}{f' ({limits})' if limits else ''} |"
+            default = "required" if field.is_required() else f"`{field.get_default()!r}`"
+            yield f"| `{key}` | {default} | {described[key].replace('``', '`')} |"
         yield ""
+    yield EXCLUDE
 
 
 def plugins() -> Iterator[str]:

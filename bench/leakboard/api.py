@@ -174,12 +174,25 @@ class Reconstruction(Protocol):
 class Oracle(Protocol):
     """The one door to a victim, as an observer sees it. It holds one batch of N samples."""
 
-    originals: torch.Tensor
-    """The attacker's own images (N, C, H, W) in [0, 1]."""
-    images: torch.Tensor
-    """The same images after the provider's query defense: what the victim sees."""
-    prompts: tuple[str, ...] | None
-    alphas_cumprod: torch.Tensor
+    @property
+    def originals(self) -> torch.Tensor:
+        """The attacker's own images (N, C, H, W) in [0, 1]."""
+        ...
+
+    @property
+    def images(self) -> torch.Tensor:
+        """The same images after the provider's query defense: what the victim sees."""
+        ...
+
+    @property
+    def prompts(self) -> tuple[str, ...] | None:
+        """The captions of the samples."""
+        ...
+
+    @property
+    def alphas_cumprod(self) -> torch.Tensor:
+        """The victim's noise schedule, float32 (T,)."""
+        ...
 
     def noise(self, query: str, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
         """Standard normal noise like ``like``, seeded by (seed, query, draw, sample id)."""

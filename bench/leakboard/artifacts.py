@@ -113,8 +113,12 @@ class Artifacts:
         """Whether the file is there; `get` tells whether it is whole."""
         return self.path(key).is_file()
 
-    def put(self, key: str, tensors: dict[str, np.ndarray], meta: dict[str, str], kind: str) -> ArtifactRow:
+    def put(
+        self, key: str, tensors: dict[str, np.ndarray], meta: dict[str, str], kind: str, *, durable: bool = True
+    ) -> ArtifactRow:
         """Write one artifact in one step: another process sees the old file, none, or the whole new one.
+
+        With ``durable`` false the file is not forced onto the disk: for what is cheap to make again after a power cut.
 
         Raises:
             LeakboardError: there is no room, or the folder cannot be written.
@@ -124,10 +128,10 @@ class Artifacts:
         plain = {name: _plain(array) for name, array in tensors.items()}
         entry = json.dumps({"meta": meta, "sha256": _digest(plain, meta)}, sort_keys=True)
         payload = save(plain, metadata={_ENTRY: entry})
-        self.write(key, payload)
+        self.write(key, payload, durable=durable)
         return ArtifactRow(key=key, kind=kind, digest=hashlib.sha256(payload).hexdigest(), bytes=len(payload))
 
-    def write(self, key: str, payload: bytes) -> None:
+    def write(self, key: str, payload: bytes, *, durable: bool = True) -> None:
         """Put the bytes of a whole artifact file in place.
 
         Raises:
@@ -136,7 +140,7 @@ class Artifacts:
         target = self.path(key)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _replace(target, payload)
+            _replace(target, payload, durable=durable)
         except OSError as error:
             raise _cannot_write(error, target, len(payload)) from error
 
@@ -193,13 +197,14 @@ def _plain(array: np.ndarray) -> np.ndarray:
     return np.asarray(array, dtype=np.asarray(array).dtype.newbyteorder("="), order="C")
 
 
-def _replace(target: Path, payload: bytes) -> None:
+def _replace(target: Path, payload: bytes, *, durable: bool) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:16]}-", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         Path(name).replace(target)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from leakboard.errors import LeakboardError, nearest
 from leakboard.tasks import Outcome
-from leakboard.worker import serve, work
+from leakboard.worker import forget, serve, work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,8 +82,11 @@ class Serial:
 
     def __call__(self, source: Source) -> None:
         """Run everything."""
-        while (task := source.take()) is not None:
-            source.settle(task, work(task, self.threads))
+        try:
+            while (task := source.take()) is not None:
+                source.settle(task, work(task, self.threads))
+        finally:
+            forget()
 
 
 class Processes:
@@ -180,10 +183,13 @@ def _reporting(workers: list[_Worker]) -> list[_Worker]:
 
 
 def _cause(code: int | None) -> str:
-    if code is not None and code < 0:
-        with contextlib.suppress(ValueError):
-            return signal.Signals(-code).name
-    return f"exit code {code}"
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    if code == -signal.SIGKILL:  # where there is no such signal, there are no negative codes
+        return "SIGKILL, perhaps because memory ran out"
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"signal {-code}"
 
 
 @contextlib.contextmanager

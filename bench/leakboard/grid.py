@@ -55,7 +55,18 @@ class RunSettings(BaseModel):
 
 
 class Axes(BaseModel):
-    """The ``[grid]`` table: specs along each axis, and names of published attacks."""
+    """The ``[grid]`` table: specs along each axis, and names of published attacks.
+
+    Attributes:
+        dataset: whose images are attacked.
+        victim: which diffusion models.
+        defense: what stands between; ``none``, single defenses, or chains written with ``+``.
+        observer: what is asked; every observer meets every distance and every classifier.
+        distance: what is measured.
+        classifier: what decides.
+        attack: names of published attacks, each one observer, distance and classifier of its own.
+        attacker: ``adaptive`` calibrates under the defense, ``naive`` on the undefended victim.
+    """
 
     model_config = STRICT
 
@@ -70,7 +81,11 @@ class Axes(BaseModel):
 
 
 class Checks(BaseModel):
-    """The ``[checks]`` table: null checks that the harness adds to the grid."""
+    """The ``[checks]`` table: null checks that the harness adds to the grid.
+
+    Attributes:
+        permuted_labels: give every cell of an adaptive attacker a twin whose member flags are shuffled.
+    """
 
     model_config = STRICT
 

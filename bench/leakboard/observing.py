@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from leakboard.api import Distance, Observer, Oracle, Samples
+    from leakboard.api import Distance, Observer, Samples
     from leakboard.artifacts import ArtifactRow
     from leakboard.components import Bound
     from leakboard.oracle import Answers
@@ -116,7 +116,7 @@ def _pairs(observer: Observer, door: Door, defense: Bound, allowance: Allowance)
     """The observer's pairs, checked, after the defenses that stand right before the distance."""
     links = at(defense.chain, "both")
     with allowance:
-        pairs = iter(observer.observe(cast("Oracle", door)))
+        pairs = iter(observer.observe(door))
     while True:
         with allowance:
             pair = next(pairs, None)

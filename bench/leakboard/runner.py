@@ -86,7 +86,7 @@ def run(
     Args:
         grid: the grid.
         store: a store, or where to open or make one: a file path or an SQLAlchemy URL.
-        artifacts: folder of payload files; by default the one the store remembers.
+        artifacts: folder of payload files; by default the one the store remembers. A `Store` brings its own.
         executor: ``serial`` (this process) or ``processes``.
         workers: worker processes; 0 for one a core, or a single one on an accelerator.
         threads: torch threads a worker; 0 for an equal share of the cores, or what torch likes in this process.

@@ -167,7 +167,7 @@ def _load(artifacts: Artifacts, keys: tuple[str, ...]) -> Table:
 def _store(cell: CellWork, artifacts: Artifacts, half: Half, judged: Judged, price: Price) -> Answer:
     key = scores_key(cell.key)
     tensors: dict[str, npt.NDArray[Any]] = {"score": judged.scores, "member": judged.member.astype(np.uint8)}
-    row = artifacts.put(key, tensors, {"ids": json.dumps(half.evaluated)}, "scores")
+    row = artifacts.put(key, tensors, {"ids": json.dumps(half.evaluated)}, "scores", durable=False)
     return Answer(
         cell.key,
         "done",

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from leakboard.registry import Registry
     from leakboard.tasks import Task
 
+_opened: dict[tuple[str, str, str], Model] = {}
+
 
 def work(task: Task, threads: int = 0) -> Outcome:
     """Run one task; with ``threads`` torch threads, or as many as torch likes."""
@@ -118,11 +120,19 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> Outcome:
         torch.set_num_threads(before)
 
 
-@functools.lru_cache(maxsize=1)
-def _model(victim: str, identity: str, settings: Settings) -> Model:  # noqa: ARG001 - a changed folder is opened anew
-    """The opened victim."""
-    opened: Model = shared(settings.plugins).one("victim", victim).only.open(settings.device)
-    return opened
+def forget() -> None:
+    """Let go of the victim and the samples that are kept from task to task."""
+    _opened.clear()
+    _samples.cache_clear()
+
+
+def _model(victim: str, identity: str, settings: Settings) -> Model:
+    """The opened victim; its identity is part of the question, so a changed folder is opened anew."""
+    key = (victim, identity, settings.device)
+    if key not in _opened:
+        _opened.clear()  # first, for two victims at once may not fit
+        _opened[key] = shared(settings.plugins).one("victim", victim).only.open(settings.device)
+    return _opened[key]
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,0 +1,35 @@
+"""The grids that ship are what they say they are."""
+
+from pathlib import Path
+
+import pytest
+
+from leakboard.grid import Grid
+
+GRIDS = Path(__file__).parents[1] / "grids"
+
+
+@pytest.mark.parametrize("path", sorted(GRIDS.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_shipped_grid_is_valid_and_has_a_null_check_or_repeats_over_seeds(path):
+    grid = Grid.load(path)
+    assert grid.cells
+    assert any(cell.is_null for cell in grid.cells) or len(grid.run.seeds) >= 3
+
+
+def test_the_demo_sets_attacks_against_six_defenses_on_a_victim_that_leaks_and_one_that_cannot():
+    cells = Grid.load(GRIDS / "demo.toml").cells
+    defenses = {cell.defense.label for cell in cells}
+    assert len(defenses) == 6
+    assert any(" + " in label for label in defenses)
+    assert {cell.victim.label for cell in cells} == {"fashion_ddpm", "fashion_ddpm(level='untrained')"}
+    assert {"loss", "secmi", "pia", "pian", "sima", "cilloni_complete"} <= {cell.attack for cell in cells}
+    assert {cell.labels for cell in cells} == {"true", "permuted"}
+    assert {cell.attacker for cell in cells} == {"adaptive", "naive"}
+
+
+def test_the_paper_grid_crosses_observers_access_distances_classifiers_and_blur():
+    cells = [cell for cell in Grid.load(GRIDS / "paper.toml").cells if cell.attacker == "adaptive"]
+    assert {cell.observer.only.name for cell in cells} == {"one_shot", "progressive", "complete"}
+    assert {cell.observer.only.access for cell in cells} == {"gray", "black"}
+    assert {part.at for cell in cells for part in cell.defense.chain if part.name == "box_blur"} == {"query", "both"}
+    assert len(cells) == 3 * 2 * 4 * 5 * 3 * 3
