@@ -45,10 +45,10 @@ def tables() -> Iterator[str]:
     for name, model in TABLES.items():
         yield f"### [{name}]\n"
         yield "| key | default | what it is |\n|---|---|---|"
-        described = dict(re.findall(r"^ +(\w+): (.+)$", model.__doc__ or "", re.MULTILINE))
+        described = dict(re.findall(r"^ +(\w+): (.+(?:\n {12}.+)*)$", model.__doc__ or "", re.MULTILINE))
         for key, field in model.model_fields.items():
             default = "required" if field.is_required() else f"`{field.get_default()!r}`"
-            yield f"| `{key}` | {default} | {described[key].replace('``', '`')} |"
+            yield f"| `{key}` | {default} | {' '.join(described[key].replace('``', '`').split())} |"
         yield ""
     yield EXCLUDE
 

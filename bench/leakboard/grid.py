@@ -37,7 +37,8 @@ class RunSettings(BaseModel):
         calibration: share of the samples that classifiers and thresholds may see.
         shard: samples an observation task; smaller shards need less memory and spread over more workers.
         batch: samples a denoiser call at most.
-        timeout: seconds that one observer may take on one shard, or one classifier to be fitted; 0 for no limit.
+        timeout: seconds that each component may take: an observer, a distance or a defense on one shard, a classifier
+            to be fitted, a victim to be opened; 0 for no limit.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         level: confidence level of the intervals.
     """

@@ -63,11 +63,16 @@ class Report:
 
 
 def plan(grid: Grid, store: Store | None = None, artifacts: Path | None = None) -> Plan:
-    """What ``grid`` still needs, given what a store and its folder of payload files already hold."""
-    if store is None:
-        folder = Artifacts(artifacts or Path("leakboard-artifacts"))
-        return make_plan(grid, {}, folder, _samples(grid, Populations(folder)))
-    return _plan(grid, store, Populations(Artifacts(store.artifacts)))
+    """What ``grid`` still needs, given what a store and its folder of payload files already hold.
+
+    Raises:
+        LeakboardError: a victim contradicts its dataset, or a dataset is too small.
+    """
+    folder = Artifacts(store.artifacts if store else artifacts or Path("leakboard-artifacts"))
+    populations = Populations(folder)
+    made = _plan(grid, store, populations) if store else make_plan(grid, {}, folder, _samples(grid, populations))
+    populations.check(made.todo)
+    return made
 
 
 def run(

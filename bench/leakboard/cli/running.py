@@ -58,10 +58,9 @@ def run(
     from leakboard.store import Store
     from leakboard.summary import summary
 
-    selected = Grid.load(grid, plugins).select(only, skip)
     try:
         done = run_grid(
-            selected,
+            Grid.load(grid, plugins).select(only, skip),
             store,
             artifacts=artifacts,
             executor=executor,
@@ -117,7 +116,10 @@ def plan(
     for name, value in numbers.items():
         shown = "unknown (no history in the store)" if value is None else f"{value:,.0f}"
         click.echo(f"{name.replace('_', ' '):>24}  {shown}")
+    tasks: dict[str, list[int]] = {}
     for task, cost in zip(made.observe, made.nfe, strict=True):
-        click.echo(f"  {cost:>12,}  {task.label}")
+        tasks.setdefault(f"{task.victim} | {task.query}", []).append(cost)
+    for label, costs in tasks.items():
+        click.echo(f"  {sum(costs):>14,}  in {len(costs)} tasks: {label}")
     for reason in sorted(set(made.skipped.values())):
         click.echo(f"  skipped: {reason}")
