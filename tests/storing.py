@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from leakboard.artifacts import Artifacts
+from leakboard.population import population_key
 from leakboard.store import AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, TaskRow
 
 AXES = ("dataset", "victim", "defense", "observer", "distance", "classifier")
@@ -54,13 +55,13 @@ def put_scores(artifacts, row):
 def put_features(artifacts):
     meta = {axis: f"{axis}_a(full=1)" for axis in AXES[:-1]} | {"seed": "0", "larger_is_closer": "true"}
     meta |= {"columns": json.dumps(["step 1", "step 2"]), "ids": json.dumps(["x", "y"])}
-    meta |= {"queries": "1", "nfe": "4"}
+    meta |= {"queries": "1", "nfe": "4", "dataset_identity": COMPONENTS[0].identity}
     return artifacts.put(sha("features"), {"values": np.arange(4.0).reshape(2, 2)}, meta, "features")
 
 
-def put_population(artifacts):
-    tensors = {"member": np.array([1, 0, 1], np.uint8)}
-    return artifacts.put(sha("samples"), tensors, {"ids": json.dumps(["x", "y", "z"])}, "samples")
+def put_population(artifacts, dataset=COMPONENTS[0], member=(1, 0, 1)):
+    meta = {"ids": json.dumps(["x", "y", "z"])}
+    return artifacts.put(population_key(dataset.identity), {"member": np.array(member, np.uint8)}, meta, "samples")
 
 
 def fill(store, cells=3, uid="run one"):

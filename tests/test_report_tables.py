@@ -59,6 +59,9 @@ def test_headline_takes_most_samples_then_the_lowest_seed():
     small, late, chosen = made(0.9, samples=10), made(0.9, seed=1), made(0.8, seed=0)
     assert headline([small, late, chosen]) == [chosen]
 
+    everything = made(0.7, samples=0)
+    assert headline([chosen, everything]) == [everything]
+
 
 def test_best_prefers_the_cheaper_of_equals():
     assert best([made(0.8, nfe=10.0), made(0.8, nfe=1.0)]).nfe == 1.0

@@ -42,8 +42,9 @@ def features(seed=0):
     return np.random.default_rng(seed).random((40, 3)) - 0.4 * MEMBER[:, None]
 
 
-def keep(artifacts, key, values, columns=("a", "b", "c"), closer=False, seconds=2.0):
+def keep(artifacts, key, values, columns=("a", "b", "c"), closer=False, seconds=2.0, ids=None):
     meta = {
+        "ids": json.dumps(ids or {"one": IDS[:16], "two": IDS[16:]}.get(key, IDS)),
         "columns": json.dumps(columns),
         "larger_is_closer": json.dumps(closer),
         "queries": "1",
@@ -128,6 +129,14 @@ def test_shards_with_other_pairs_are_refused(task, tmp_path):
     found = answer(task)
     assert found.status == "failed"
     assert "the observer yielded other pairs for other samples" in found.error
+
+
+def test_features_of_other_samples_than_those_listed_are_refused(task, tmp_path):
+    """A dataset that loads in another order must not lend one sample's features the label of another."""
+    keep(Artifacts(tmp_path), "two", features()[16:], ids=IDS[16:][::-1])
+    found = answer(task)
+    assert found.status == "failed"
+    assert "the features are of other samples than those listed" in found.error
 
 
 def test_damaged_features_are_reported_and_not_taken_for_a_fault_of_the_cell(task, tmp_path):

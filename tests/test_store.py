@@ -18,7 +18,7 @@ from leakboard.artifacts import Artifacts
 from leakboard.errors import LeakboardError
 from leakboard.store import ResultRow, RunInfo, Store
 from leakboard.store.tables import Attempt, Cell, Component, Result, Run
-from storing import AXES, COMPONENTS, START, attempt, cell, component, fill, sha, task
+from storing import AXES, COMPONENTS, START, attempt, cell, component, fill, put_population, sha, task
 
 TESTS = str(Path(__file__).parent)
 
@@ -230,6 +230,16 @@ def test_features_come_from_the_files(store):
     assert frame["member"].tolist() == [True, True, False, False]
     assert frame["column"].tolist() == ["step 1", "step 2"] * 2
     assert set(frame["victim"]) == {"victim_a"}
+
+
+def test_features_take_member_flags_from_their_own_dataset(store):
+    """Two datasets may have the same samples and split them otherwise."""
+    fill(store)
+    other = component("dataset", "dataset_b")
+    stored = put_population(Artifacts(store.artifacts), other, member=(0, 1, 0))
+    store.record(1, components=[other], artifacts=[stored])
+
+    assert store.features()["member"].tolist() == [True, True, False, False]
 
 
 def test_unreadable_files_leave_out_their_rows_and_are_told(store):

@@ -10,11 +10,11 @@ import torch
 from huggingface_hub import constants
 
 from denoisers import SIZE, save_tiny, tiny_unet
-from leakboard.api import LeakboardError, Model, Unsupported
+from leakboard.api import LeakboardError, Model, Unsupported, member_digest
 from leakboard_plugins.victims import VICTIMS, fashion_ddpm
 from leakboard_plugins.victims.ddpm import Ddpm
 from leakboard_plugins.victims.fashion_ddpm import FashionDdpm
-from leakboard_plugins.victims.pipeline_folder import SCHEDULER_CONFIG, UNET_CONFIG, WEIGHTS
+from leakboard_plugins.victims.pipeline_folder import SCHEDULER_CONFIG, UNET_CONFIG, WEIGHTS, check_weights
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
@@ -471,3 +471,24 @@ def test_a_spoiled_manifest_is_refused(shipped, text):
 
 def test_a_folder_without_manifest_names_no_members(tiny):
     assert Ddpm(model=str(tiny["epsilon"])).trained_on() is None
+
+
+def test_report_facts_of_an_embedded_victim_come_from_its_manifest(registry):
+    facts = registry.one("victim", "fashion_ddpm(level='heavy')").only.facts()["manifest"]
+    assert facts["epochs"] == 770
+    assert facts["loss"]["members"]["mean"] < facts["loss"]["held_out"]["mean"]
+
+
+@pytest.mark.parametrize("level", ["light", "moderate", "heavy", "untrained"])
+def test_embedded_weights_are_small_and_match_their_manifests(level, registry):
+    victim = registry.one("victim", f"fashion_ddpm(level={level!r})").only
+    check_weights(victim.folder)
+    assert (victim.folder / "unet" / "diffusion_pytorch_model.safetensors").stat().st_size < 3_000_000
+
+
+@pytest.mark.parametrize("level", ["light", "moderate", "heavy"])
+def test_embedded_victims_were_trained_on_exactly_the_members_of_the_dataset(level, registry):
+    samples = registry.one("dataset", "fashion_mnist").only.load()
+    members = [name for name, member in zip(samples.ids, samples.member, strict=True) if member]
+    assert len(members) == 1024
+    assert registry.one("victim", f"fashion_ddpm(level={level!r})").only.trained_on() == member_digest(members)

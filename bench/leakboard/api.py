@@ -235,6 +235,10 @@ class Component:
         """JSON facts that the report shows beside it (a victim's manifest, say)."""
         return {}
 
+    def files(self) -> Sequence[Path]:
+        """Files whose content its results depend on (images, weights); their digest is part of its identity."""
+        return ()
+
 
 class Dataset(Component):
     """Members and non-members drawn from one distribution."""
@@ -249,10 +253,6 @@ class Dataset(Component):
         """
         raise NotImplementedError
 
-    def files(self) -> Sequence[Path]:
-        """Files whose content the samples depend on; their digest is part of the dataset's identity."""
-        return ()
-
 
 class Victim(Component):
     """The diffusion model under attack."""
@@ -266,10 +266,6 @@ class Victim(Component):
     def open(self, device: str) -> Model:
         """Load the model onto ``device``; called only when an answer is missing."""
         raise NotImplementedError
-
-    def files(self) -> Sequence[Path]:
-        """Files whose content the answers depend on; their digest is part of the victim's identity."""
-        return ()
 
     def trained_on(self) -> str | None:
         """`member_digest` of the ids it was trained on, from its manifest; None when there is no manifest."""

@@ -110,8 +110,16 @@ class Artifacts:
         return self.root / key[:2] / f"{key}{SUFFIX}"
 
     def has(self, key: str) -> bool:
-        """Whether the file is there; `get` tells whether it is whole."""
+        """Whether the file is there; `whole` tells more, and takes longer."""
         return self.path(key).is_file()
+
+    def whole(self, key: str) -> bool:
+        """Whether the file is there and is what was written."""
+        try:
+            self.get(key)
+        except (Missing, Damaged):
+            return False
+        return True
 
     def put(
         self, key: str, tensors: dict[str, np.ndarray], meta: dict[str, str], kind: str, *, durable: bool = True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from leakboard.artifacts import Artifacts, Damaged, Missing, Pruned
+from leakboard.artifacts import Artifacts, Pruned
 from leakboard.store.tables import Artifact
 
 if TYPE_CHECKING:
@@ -36,15 +36,7 @@ def prune(store: Store, folder: Path | None = None) -> Pruned:
     kinds = _kinds(store)
     current = {key for key in store.cells()["scores_key"] if isinstance(key, str)}
     keep = {key for key, kind in kinds.items() if kind in KEPT} | current
-    return artifacts.prune({key for key in keep if artifacts.has(key) and _whole(artifacts, key)})
-
-
-def _whole(artifacts: Artifacts, key: str) -> bool:
-    try:
-        artifacts.get(key)
-    except (Damaged, Missing):
-        return False
-    return True
+    return artifacts.prune({key for key in keep if artifacts.whole(key)})
 
 
 def _kinds(store: Store) -> dict[str, str]:

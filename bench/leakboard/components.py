@@ -19,7 +19,6 @@ from leakboard.specs import Spec, spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from pydantic import TypeAdapter, ValidationError
 
@@ -55,7 +54,7 @@ class Bound:
             LeakboardError: a file is missing, or there is no source code to go by.
         """
         code = [code_digest(cast("Any", type(link))) for link in self.chain]
-        files = [file_digest(path) for link in self.chain for path in _files(link)]
+        files = [file_digest(path) for link in self.chain for path in link.files()]
         return hashlib.sha256(json.dumps([self.kind, self.spec, code, files]).encode()).hexdigest()
 
 
@@ -182,8 +181,3 @@ def _choices(hint: Any) -> Iterator[Any]:
         return
     for part in typing.get_args(hint):
         yield from _choices(part)
-
-
-def _files(component: Component) -> Sequence[Path]:
-    files: Sequence[Path] = getattr(component, "files", tuple)()
-    return files

@@ -1,6 +1,6 @@
 """The hooks a plugin distribution may implement, under the entry-point group ``leakboard``.
 
-Each returns a list; importing the module that implements them must not import torch.
+Each but `leakboard_report` returns a list; importing the module that implements them must not import torch.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ Array = npt.NDArray[np.float64]
 Flag = Literal["", "uncalibrated", "hidden"]
 
 LOW_FPR = (("tpr_at_1pct_fpr", 0.01), ("tpr_at_0.1pct_fpr", 0.001))
+FAMILY_ERROR = 0.01
+"""Chance that a sound harness warns at all, over all null checks of a grid together (Bonferroni)."""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def score(task: ScoreTask, registry: Registry) -> Outcome:
     start = time.perf_counter()
     artifacts = Artifacts(Path(task.settings.artifacts))
     population = _population(artifacts, task.dataset_identity, task.per_side)
-    table = functools.cache(functools.partial(_load, artifacts))
+    table = functools.cache(functools.partial(_load, artifacts, population.ids))
     halves = functools.cache(functools.partial(_halves, population))
     found = []
     for cell in task.cells:
@@ -147,20 +147,24 @@ def _halves(population: Population, seed: int, share: float) -> Half:
     return Half(known, [sample for sample, used in zip(population.ids, known, strict=True) if not used])
 
 
-def _load(artifacts: Artifacts, keys: tuple[str, ...]) -> Table:
-    """Shards of features, one below the other."""
+def _load(artifacts: Artifacts, ids: tuple[str, ...], keys: tuple[str, ...]) -> Table:
+    """Shards of features, one below the other: a row for each of ``ids``, in their order."""
     parts = []
+    told: list[str] = []
     columns: set[str] = set()
     queries = nfe = seconds = 0.0
     for key in keys:
         tensors, meta = artifacts.get(key)
         sign = 1.0 if json.loads(meta["larger_is_closer"]) else -1.0
         parts.append(sign * tensors["values"])
+        told += json.loads(meta["ids"])
         columns.add(meta["columns"])
         queries, nfe = float(meta["queries"]), float(meta["nfe"])
         seconds += float(meta["seconds"])
     if len(columns) > 1:
         raise ValueError(f"the observer yielded other pairs for other samples: {' / '.join(sorted(columns))}")
+    if tuple(told) != ids:
+        raise ValueError("the features are of other samples than those listed: the dataset does not load alike twice")
     return Table(np.concatenate(parts), columns.pop(), queries, nfe, seconds)
 
 

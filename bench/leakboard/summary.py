@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leakboard.measures import chance_p_value
+from leakboard.measures import FAMILY_ERROR, chance_p_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from leakboard.runner import Report
     from leakboard.store import Store
-
-FAMILY = 0.01
-"""Probability that any null check of a run raises a false alarm."""
 
 
 def summary(report: Report, store: Store, page: Path | None = None) -> str:
@@ -56,11 +53,11 @@ def _nulls(results: pd.DataFrame) -> Iterator[str]:
     if results.empty:
         yield "null checks: none in this grid"
         return
-    limit = FAMILY / len(results)
+    limit = FAMILY_ERROR / len(results)
     alarms = [row for row in _rows(results) if chance_p_value(row["value"], row["low"], row["high"]) < limit]
     low, high = results["value"].min(), results["value"].max()
     verdict = f"{len(alarms)} NOT AT CHANCE" if alarms else "all at chance"
-    yield f"null checks: {len(results)}, AUC {low:.3f} to {high:.3f}, {verdict} (family-wise {FAMILY:.0%})"
+    yield f"null checks: {len(results)}, AUC {low:.3f} to {high:.3f}, {verdict} (family-wise {FAMILY_ERROR:.0%})"
     for row in alarms[:5]:
         axes = ("victim", "defense", "observer", "distance", "classifier", "labels")
         yield f"  {' | '.join(str(row[axis]) for axis in axes)}: {row['value']:.3f}"

@@ -80,17 +80,8 @@ def _unsound(task: Task) -> tuple[str, ...]:
     if isinstance(task, ObserveTask):
         return ()
     artifacts = Artifacts(Path(task.settings.artifacts))
-    return tuple(
-        key for key in (population_key(task.dataset_identity), *sorted(task.needs)) if not _whole(artifacts, key)
-    )
-
-
-def _whole(artifacts: Artifacts, key: str) -> bool:
-    try:
-        artifacts.get(key)
-    except (Missing, Damaged):
-        return False
-    return True
+    needed = (population_key(task.dataset_identity), *sorted(task.needs))
+    return tuple(key for key in needed if not artifacts.whole(key))
 
 
 def _observe(task: ObserveTask, registry: Registry, threads: int) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leakboard_reports.reading import attacks_of, defense_order, headline, is_none, places
+from leakboard_reports.reading import attacks_of, defense_order, headline, places
 from leakboard_reports.tables import MEASURES
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def opening(cells: Sequence[Cell], offered: dict[str, list[str]]) -> dict[str, s
     if not shown:
         return {}
     dataset, victim = places(shown)[0]
-    bare = next((cell.defense for cell in shown if is_none(cell.defense) and cell.victim == victim), None)
+    bare = next((cell.defense for cell in shown if cell.undefended and cell.place == (dataset, victim)), None)
     seed = min(cell.seed for cell in shown if cell.place == (dataset, victim))
     wanted = {"dataset": dataset, "victim": victim, "defense": bare, "seed": str(seed)}
     return {name: value for name, value in wanted.items() if value is not None and name in offered}

@@ -6,15 +6,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from leakboard.measures import chance_p_value
+from leakboard.measures import FAMILY_ERROR, chance_p_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from leakboard_reports.reading import Cell
-
-FAMILY_ERROR = 0.01
-"""Chance that a sound harness warns at all, over all null cells together."""
 
 
 @dataclass(frozen=True)

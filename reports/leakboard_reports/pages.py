@@ -8,6 +8,7 @@ from importlib import resources
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from leakboard.measures import FAMILY_ERROR
 from leakboard_reports import board, charts, formats, nulls, pictures, prices, summary, tables
 from leakboard_reports.output import Pages
 from leakboard_reports.payloads import ScoreReader, read_previews
@@ -115,7 +116,7 @@ def render(store: Store, out: Path) -> Path:
             vega=pages.vega,
             sheets=dict(sorted(sheets.items(), key=lambda item: _place_order(item[0], cells))),
             nulls=checks,
-            family_error=nulls.FAMILY_ERROR,
+            family_error=FAMILY_ERROR,
             seeds=tables.seed_rows(cells),
             failures=failures.to_dict("records"),
             downloads=pages.downloads,

@@ -122,11 +122,15 @@ def attacks_of(cells: Iterable[Cell]) -> list[Cell]:
 def headline(cells: Iterable[Cell]) -> list[Cell]:
     """The cells that single-number views show: per dataset and victim the most samples, then the lowest seed."""
     pool = list(cells)
-    chosen: dict[tuple[str, str], tuple[int, int]] = {}
+    chosen: dict[tuple[str, str], tuple[float, int]] = {}
     for cell in pool:
-        size = (-cell.samples, cell.seed)
-        chosen[cell.place] = min(size, chosen.get(cell.place, size))
-    return [cell for cell in pool if (-cell.samples, cell.seed) == chosen[cell.place]]
+        chosen[cell.place] = min(_preference(cell), chosen.get(cell.place, _preference(cell)))
+    return [cell for cell in pool if _preference(cell) == chosen[cell.place]]
+
+
+def _preference(cell: Cell) -> tuple[float, int]:
+    """The lower, the sooner shown; 0 samples a side stand for all there are."""
+    return -(cell.samples or math.inf), cell.seed
 
 
 def best(cells: Iterable[Cell]) -> Cell | None:

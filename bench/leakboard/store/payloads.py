@@ -12,6 +12,7 @@ import numpy as np
 from sqlalchemy import select
 
 from leakboard.artifacts import Artifacts, Damaged, Missing
+from leakboard.population import population_key
 from leakboard.store import frames
 from leakboard.store.rows import AXES
 from leakboard.store.tables import Artifact, Component
@@ -59,10 +60,10 @@ def features(store: Store) -> pd.DataFrame:
     """
     import pandas as pd
 
-    membership = _membership(store)
+    flags = _flags_by_dataset(store)
     payloads, unreadable = _read(store, _keys(store, "features"))
     labels = _labels_by_spec(store)
-    parts = [_long(tensors["values"], meta, labels, membership) for tensors, meta in payloads.values()]
+    parts = [_long(tensors["values"], meta, labels, flags) for tensors, meta in payloads.values()]
     names = (*FEATURE_LABELS, "sample", "member", "column", "value")
     empty = pd.DataFrame({name: [] for name in names}).astype({"member": "boolean", "value": "float64"})
     frame = pd.concat(parts, ignore_index=True) if parts else empty
@@ -77,13 +78,12 @@ def _long(
     values: np.ndarray,
     meta: dict[str, str],
     labels: dict[tuple[str, str], str],
-    membership: list[tuple[str, dict[str, bool]]],
+    flags_by_dataset: dict[str, dict[str, bool]],
 ) -> pd.DataFrame:
     import pandas as pd
 
     ids, columns = json.loads(meta["ids"]), json.loads(meta["columns"])
-    fitting = (flags for dataset, flags in membership if dataset in ("", meta["dataset"]) and flags.keys() >= set(ids))
-    flags = next(fitting, {})
+    flags = flags_by_dataset.get(meta.get("dataset_identity", ""), {})
     axes = {name: labels.get((name, meta[name]), meta[name]) for name in FEATURE_LABELS}
     frame = pd.DataFrame(axes, index=range(values.size))
     frame["sample"] = np.repeat(np.asarray(ids, dtype=object), len(columns))
@@ -100,16 +100,16 @@ def _labels_by_spec(store: Store) -> dict[tuple[str, str], str]:
         return {(kind, spec): label for kind, spec, label in rows}
 
 
-def _membership(store: Store) -> list[tuple[str, dict[str, bool]]]:
-    """Member flags by sample id, for every samples artifact, with its dataset's label where it names one."""
+def _flags_by_dataset(store: Store) -> dict[str, dict[str, bool]]:
+    """Member flags by sample id, by the identity of their dataset; datasets may share ids and split them otherwise."""
     payloads, _ = _read(store, _keys(store, "samples"))
-    return [
-        (
-            meta.get("dataset", ""),
-            dict(zip(json.loads(meta["ids"]), tensors["member"].astype(bool).tolist(), strict=True)),
-        )
-        for tensors, meta in payloads.values()
-    ]
+    with store.reading() as connection:
+        datasets = connection.scalars(select(Component.identity).where(Component.kind == "dataset")).all()
+    lists = {identity: payloads[key] for identity in datasets if (key := population_key(identity)) in payloads}
+    return {
+        identity: dict(zip(json.loads(meta["ids"]), tensors["member"].astype(bool).tolist(), strict=True))
+        for identity, (tensors, meta) in lists.items()
+    }
 
 
 def _keys(store: Store, kind: str) -> list[str]:

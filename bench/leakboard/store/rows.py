@@ -31,7 +31,7 @@ class RunInfo:
 
     Attributes:
         grid_name: name of the grid.
-        grid_text: the grid as TOML.
+        grid_text: the grid as it was written: TOML, or JSON for one built in a notebook.
         command: the command line.
         provenance: JSON facts (git, packages, hardware, platform).
         started: UTC.
@@ -81,7 +81,7 @@ class CellRow:
         attacker: ``adaptive`` or ``naive``.
         labels: ``true`` or ``permuted``.
         seed: of the split and of all noise.
-        samples: per side.
+        samples: per side, 0 for all there are.
         attack: name of the published attack, or empty.
         role: ``attack``, or ``null`` for a null check.
         access: black, gray, white or none.

@@ -106,7 +106,7 @@ def _spelling(subject: Subject) -> None:
 
 def _identity(subject: Subject) -> None:
     assert code_digest(cast("Any", subject.cls))
-    for path in getattr(subject.made, "files", tuple)():
+    for path in subject.made.files():
         assert Path(path).is_file(), f"files() names {path}, which is no file"
 
 

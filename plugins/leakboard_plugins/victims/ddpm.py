@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from leakboard.api import Victim
-from leakboard_plugins.victims.pipeline_folder import locate, manifest_digest, open_pipeline, pipeline_files
+from leakboard_plugins.victims.pipeline_folder import (
+    locate,
+    manifest_digest,
+    manifest_facts,
+    open_pipeline,
+    pipeline_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,3 +50,7 @@ class Ddpm(Victim):
     def trained_on(self) -> str | None:
         """`member_digest` out of the ``manifest.json`` beside the pipeline, if there is one."""
         return manifest_digest(locate(self.model))
+
+    def facts(self) -> dict[str, Any]:
+        """What the ``manifest.json`` beside the pipeline says of its training, if there is one."""
+        return manifest_facts(locate(self.model))

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from leakboard.api import LeakboardError, Victim
-from leakboard_plugins.victims.pipeline_folder import check_weights, manifest_digest, open_pipeline, pipeline_files
+from leakboard_plugins.victims.pipeline_folder import (
+    check_weights,
+    manifest_digest,
+    manifest_facts,
+    open_pipeline,
+    pipeline_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,3 +86,7 @@ class FashionDdpm(Victim):
     def trained_on(self) -> str | None:
         """`member_digest` of the members it was trained on; None for ``untrained``."""
         return manifest_digest(self.folder)
+
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of its training."""
+        return manifest_facts(self.folder)

@@ -109,6 +109,18 @@ def open_pipeline(folder: Path, device: str) -> PixelModel:
     return PixelModel(unet, _read_json(folder / SCHEDULER_CONFIG))
 
 
+def manifest_facts(folder: Path) -> dict[str, Any]:
+    """What a report shows of the ``manifest.json`` beside a pipeline; nothing without one.
+
+    Raises:
+        LeakboardError: the manifest is no such JSON.
+    """
+    path = folder / "manifest.json"
+    manifest = _read_json(path) if path.exists() else {}
+    wanted = ("epochs", "seed", "members", "member_digest", "held_out", "data", "loss", "quality", "weights", "recipe")
+    return {"manifest": {name: manifest[name] for name in wanted if name in manifest}} if manifest else {}
+
+
 def manifest_digest(folder: Path) -> str | None:
     """Digest of the member ids from the ``manifest.json`` beside a pipeline; None without one, or if untrained.
 
