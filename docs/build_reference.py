@@ -28,12 +28,14 @@ those of `[grid]`, and `labels` and `seed`; patterns are those of file names, on
 """
 
 
-def commands(group: click.Group, path: str) -> Iterator[str]:
+def commands(main: click.Group, group: click.Group, path: str) -> Iterator[str]:
     """The help of every command below a group."""
     for name, command in group.commands.items():
-        context = click.Context(command, info_name=f"{path} {name}", terminal_width=100, max_content_width=100)
+        context = click.Context(
+            command, info_name=f"{path} {name}", terminal_width=100, max_content_width=100, **main.context_settings
+        )
         if isinstance(command, click.Group):
-            yield from commands(command, f"{path} {name}")
+            yield from commands(main, command, f"{path} {name}")
         else:
             yield f"### {path} {name}\n\n```text\n{command.get_help(context)}\n```\n"
 
@@ -78,7 +80,7 @@ def reference() -> str:
     parts = [
         INTRO,
         "## Commands\n",
-        *commands(main, "leakboard"),
+        *commands(main, main, "leakboard"),
         "## Grid file\n",
         *tables(),
         "## Plugins",

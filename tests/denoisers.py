@@ -33,10 +33,12 @@ def tiny_unet(channels: int = 1, **config: Any) -> UNet2DModel:
         return UNet2DModel(**(settings | config))
 
 
-def save_tiny(folder: Path, prediction_type: str = "epsilon", channels: int = 1, **scheduler: Any) -> Path:
+def save_tiny(
+    folder: Path, prediction_type: str = "epsilon", channels: int = 1, size: int = SIZE, **scheduler: Any
+) -> Path:
     """Write the folder of a tiny pipeline in half precision and return it."""
     from diffusers import DDPMPipeline, DDPMScheduler
 
     schedule = DDPMScheduler(prediction_type=prediction_type, **scheduler)
-    DDPMPipeline(unet=tiny_unet(channels).half(), scheduler=schedule).save_pretrained(folder)
+    DDPMPipeline(unet=tiny_unet(channels, sample_size=size).half(), scheduler=schedule).save_pretrained(folder)
     return folder

@@ -5,10 +5,13 @@ import runpy
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 import leakboard
+from denoisers import save_tiny
 from leakboard.cli import main
 from leakboard.grid import Grid
 
@@ -76,6 +79,19 @@ def test_guide_notebook_runs(folder):
 def test_guide_grid_is_valid():
     first = next(block for block in blocks("docs/guide.md") if block["language"] == "toml")
     assert len(Grid.parse(first["text"]).cells) > 50
+
+
+def test_guide_grid_for_your_own_model_runs(folder):
+    """The grid of the guide, on a small model and a few image files in the places it names."""
+    second = [block["text"] for block in blocks("docs/guide.md") if block["language"] == "toml"][1]
+    save_tiny(folder / "my-model", size=64)
+    random = np.random.default_rng(0)
+    for side in ("train", "heldout"):
+        (folder / "photos" / side).mkdir(parents=True)
+        for number in range(8):
+            pixels = random.integers(0, 256, (70, 80), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "photos" / side / f"{number}.png")
+    assert leakboard.run(Grid.parse(second), store="own.db").ok
 
 
 def test_plugin_tutorial_runs(folder, capsys):

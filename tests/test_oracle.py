@@ -328,7 +328,7 @@ def test_output_defenses_act_on_everything_given_out_in_order(model):
     given += [*door.reconstruct(door.images, 0.5, 2).states(), door.generate(2)]
     for images in given:
         assert images.mean() == pytest.approx(0.8, abs=0.05)
-    assert torch.equal(door.returned, given[-1])
+    assert torch.equal(door.returned.images, given[-1])
     assert not torch.allclose(plain.reconstruct(plain.images, 0.5, 2).output(), given[0])
 
 

@@ -175,6 +175,16 @@ def test_psnr_of_query_and_output(store, cells):
     assert psnr(white, gray) == pytest.approx(20 * math.log10(255 / 25))
 
 
+def test_outputs_that_answer_different_questions_are_not_compared(store, cells):
+    previews = [
+        dataclasses.replace(preview, question="" if preview.defense == "none" else "reconstruct 0.5 5 0 step 4")
+        for preview in read_previews(store, store.components())
+    ]
+    rows = prices.price_lists(cells, previews, ScoreReader(store))[0].rows
+    assert {row.output_db for row in rows} == {None}
+    assert all(row.query_db for row in rows)
+
+
 def test_findings_name_the_leak_and_the_best_defense(store, cells):
     lists = prices.price_lists(cells, read_previews(store, store.components()), ScoreReader(store))
     (found,) = summary.findings(cells, lists)

@@ -73,11 +73,10 @@ def test_empty_store_has_the_same_columns_and_types_as_a_full_one(store, tmp_pat
 def test_attempts_are_appended_and_only_the_last_one_counts(store):
     (row,) = fill(store, cells=1)
     run = store.begin_run(RunInfo(grid_name="again"))
-    assert store.cell_keys_done() == {row.key}
+    assert store.latest_status() == {row.key: "done"}
 
     store.record(run, attempts=[attempt(row, "failed", minutes=10, error="ValueError: no")])
     assert store.latest_status() == {row.key: "failed"}
-    assert store.cell_keys_done() == set()
     assert store.results().empty
     assert store.cells()["status"].tolist() == ["failed"]
 
@@ -95,12 +94,6 @@ def test_last_attempt_is_told_by_time_then_by_order(store):
 
     store.record(run, attempts=[attempt(row, "failed", minutes=0)])
     assert store.latest_status() == {row.key: "failed"}
-
-
-def test_latest_status_of_some_cells(store):
-    rows = fill(store)
-
-    assert store.latest_status([rows[0].key, "never heard of"]) == {rows[0].key: "done"}
 
 
 def test_recording_again_inserts_nothing_twice_but_renames(store):
@@ -234,10 +227,10 @@ def test_features_come_from_the_files(store):
 
 def test_features_take_member_flags_from_their_own_dataset(store):
     """Two datasets may have the same samples and split them otherwise."""
-    fill(store)
     other = component("dataset", "dataset_b")
-    stored = put_population(Artifacts(store.artifacts), other, member=(0, 1, 0))
-    store.record(1, components=[other], artifacts=[stored])
+    older = put_population(Artifacts(store.artifacts), other, member=(0, 1, 0))
+    fill(store)
+    store.record(1, components=[other], artifacts=[older])
 
     assert store.features()["member"].tolist() == [True, True, False, False]
 

@@ -16,7 +16,10 @@ from leakboard.store.tables import Base
 from storing import attempt, cell, fill
 
 URL = os.environ.get("LEAKBOARD_TEST_POSTGRESQL", "")
-pytestmark = pytest.mark.skipif(not URL, reason="LEAKBOARD_TEST_POSTGRESQL names no database")
+pytestmark = [
+    pytest.mark.skipif(not URL, reason="LEAKBOARD_TEST_POSTGRESQL names no database"),
+    pytest.mark.xdist_group("postgresql"),  # one database, emptied by each test
+]
 
 
 @pytest.fixture

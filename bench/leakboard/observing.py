@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from leakboard.api import Distance, Observer, Samples
     from leakboard.artifacts import ArtifactRow
     from leakboard.components import Bound
-    from leakboard.oracle import Answers
+    from leakboard.oracle import Answers, Returned
     from leakboard.registry import Registry
     from leakboard.tasks import ObserveTask, Wanted
 
@@ -64,7 +64,7 @@ def observe(task: ObserveTask, registry: Registry, samples: Samples, answers: An
         except FAULTS as error:
             found += [Answer(wanted.key, *fault(error)) for wanted in of_defense]
             continue
-        returned: torch.Tensor | None = None
+        returned: Returned | None = None
         for observer_spec, of_observer in itertools.groupby(of_defense, lambda wanted: wanted.observer):
             observer = registry.one("observer", observer_spec).only
             door = Door(answers, samples, images, observer.access, seed, at(defense.chain, "output"))

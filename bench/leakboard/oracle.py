@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -115,6 +115,13 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
+class Returned(NamedTuple):
+    """Images that the victim gave out, and the question they answer: only equal questions can be compared."""
+
+    question: str
+    images: torch.Tensor
+
+
 @dataclass
 class Door:
     """The oracle of one observer in one cell; see `leakboard.api.Oracle` for what it answers."""
@@ -126,8 +133,8 @@ class Door:
     seed: int
     output_defenses: Sequence[Defense] = ()
     asked: Cost = field(default_factory=Cost)
-    returned: torch.Tensor | None = None
-    """The last images the victim gave out, for the contact sheet."""
+    returned: Returned | None = None
+    """What the victim gave out last, for the contact sheet."""
 
     def __post_init__(self) -> None:
         # copies without labels: an observer can neither spoil what others are shown nor see who is a member
@@ -238,7 +245,7 @@ class Door:
         """Images after the output defenses, whose noise is another one for every question and step."""
         for link, defense in enumerate(self.output_defenses):
             images = defended(defense, images, self.samples, self.seed, f"output{link} {question}")
-        self.returned = images
+        self.returned = Returned(question, images)
         return images
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from leakboard.api import Samples
     from leakboard.artifacts import ArtifactRow, Artifacts
     from leakboard.components import Bound
+    from leakboard.oracle import Returned
     from leakboard.tasks import ObserveTask
 
 BYTES = 1 << 20
@@ -35,7 +36,7 @@ def keep_preview(
     *,
     seed: int,
     seen: torch.Tensor,
-    returned: torch.Tensor | None,
+    returned: Returned | None,
 ) -> list[ArtifactRow]:
     """Keep the first images; pictures kept before stay when the victim returned none this time.
 
@@ -47,8 +48,8 @@ def keep_preview(
         return []
     count = max(FEWEST, min(MOST, BYTES // int(samples.images[0].numel())))
     shown = {"original": samples.images, "seen": seen}
-    if returned is not None and returned.shape == seen.shape:
-        shown["returned"] = returned
+    if returned is not None and returned.images.shape == seen.shape:
+        shown["returned"] = returned.images
     tensors = {name: (part[:count].cpu().clamp(0, 1) * 255).round().byte().numpy() for name, part in shown.items()}
     tensors["member"] = samples.member[:count].astype(np.uint8)
     meta = {
@@ -57,5 +58,6 @@ def keep_preview(
         "victim": task.victim,
         "defense": defense.spec,
         "seed": str(seed),
+        "question": returned.question if returned else "",
     }
     return [artifacts.put(key, tensors, meta, "preview")]

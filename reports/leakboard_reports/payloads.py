@@ -31,7 +31,10 @@ class Scores(NamedTuple):
 
 @dataclass(frozen=True)
 class Preview:
-    """Some images of one victim behind one defense, uint8 (n, C, H, W); ``returned`` is None if it was never asked."""
+    """Some images of one victim behind one defense, uint8 (n, C, H, W).
+
+    ``returned`` are its answers to ``question``, None if it was never asked.
+    """
 
     dataset: str
     victim: str
@@ -42,6 +45,7 @@ class Preview:
     original: Pixels
     seen: Pixels
     returned: Pixels | None
+    question: str
 
     @property
     def place(self) -> tuple[str, str]:
@@ -104,6 +108,7 @@ def read_previews(store: Store, components: pd.DataFrame) -> list[Preview]:
             tensors["original"],
             tensors["seen"],
             tensors.get("returned"),
+            meta.get("question", ""),
         )
     return list(found.values())
 

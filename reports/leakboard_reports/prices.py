@@ -110,7 +110,8 @@ def _price(defense: str, cells: Sequence[Cell], base: Cell, previews: Sequence[P
 
 
 def _output_psnr(before: Preview | None, after: Preview) -> float | None:
-    if before is None or before.returned is None or after.returned is None:
+    """How near the outputs are that answer one question without and with a defense; None where the questions differ."""
+    if before is None or before.returned is None or after.returned is None or before.question != after.question:
         return None
     old, new = shared(before, after)
     return psnr(before.returned[old], after.returned[new]) if old else None

@@ -19,7 +19,7 @@ from leakboard.store.rows import now
 from leakboard.store.tables import Attempt, Meta, Run, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     import pandas as pd
@@ -120,16 +120,11 @@ class Store:
             add_artifacts(connection, run_id, artifacts)
             add_tasks(connection, run_id, [task] if task else [])
 
-    def latest_status(self, keys: Iterable[str] | None = None) -> dict[str, str]:
+    def latest_status(self) -> dict[str, str]:
         """Status of each cell's last attempt, by cell key; cells never tried are left out."""
         last = select(Attempt.cell_key, Attempt.status).where(Attempt.id.in_(last_attempts()))
         with self.reading() as connection:
-            everything = {key: status for key, status in connection.execute(last)}  # noqa: C416 - rows are not pairs to mypy
-        return everything if keys is None else {key: everything[key] for key in keys if key in everything}
-
-    def cell_keys_done(self) -> set[str]:
-        """Keys of the cells whose last attempt is done."""
-        return {key for key, status in self.latest_status().items() if status == "done"}
+            return {key: status for key, status in connection.execute(last)}  # noqa: C416 - rows are not pairs to mypy
 
     def seconds_per_nfe(self) -> dict[str, float]:
         """By victim identity: median seconds that one denoiser evaluation of one sample took."""
