@@ -137,7 +137,7 @@ def test_components_that_do_not_fit_stay_in_the_grid_with_a_reason():
 
 def test_a_key_depends_on_what_the_result_depends_on_and_nothing_else():
     (cell,) = make().cells
-    (same,) = make(run={"batch": 7, "shard": 11, "timeout": 5.0, "level": 0.9}, name="other").cells
+    (same,) = make(run={"batch": 7, "shard": 11, "timeout": 5.0}, name="other").cells
     others = [make(run={"samples": 64}), make(run={"seeds": [1]}), make(run={"calibration": 0.4}), make(defense="jpeg")]
 
     assert same.key == cell.key

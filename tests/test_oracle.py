@@ -348,3 +348,15 @@ def test_output_noise_is_new_for_every_question_and_step_but_not_for_the_same(mo
     rows = torch.stack([*first[:3], added(0.4, 3)[0], added(0.3, 4)[0], added(0.3, 3, draw=1)[0]])
     assert rows.std() == pytest.approx(0.05, abs=0.005)
     assert torch.corrcoef(rows).fill_diagonal_(0).abs().max() < 0.25
+
+
+def test_the_attackers_own_image_always_passes_the_query_defense(model):
+    """An observer that sends the originals gets the answer for what the provider makes of them."""
+    samples = make_samples()
+    door = Door(Answers(model, 64), samples, samples.images / 2, "gray", 0)
+
+    sent = door.reconstruct(door.originals, 0.5, 2).output()
+
+    assert torch.equal(sent, door.reconstruct(door.images, 0.5, 2).output())
+    assert torch.equal(door.encode(door.originals), door.encode(door.images))
+    assert door.answers.paid.queries == 1

@@ -79,7 +79,7 @@ def test_a_score_is_never_turned_round_by_labels(task):
 def test_the_classifier_sees_calibration_samples_only():
     known = calibration(IDS, MEMBER, 0, 0.5)
     spy = Spy()
-    judge(spy, (features(), features(1)), MEMBER, known, 0.95)
+    judge(spy, (features(), features(1)), MEMBER, known)
     assert np.array_equal(spy.features, features()[known])
     assert np.array_equal(spy.member, MEMBER[known])
 
@@ -88,8 +88,8 @@ def test_evaluation_labels_move_neither_scores_nor_the_threshold():
     """With the evaluation labels turned round, scores stay; balanced accuracy, at the same threshold, mirrors."""
     known = calibration(IDS, MEMBER, 0, 0.5)
     other = np.where(known, MEMBER, ~MEMBER)
-    one = judge(Spy(), (features(), features()), MEMBER, known, 0.95)
-    two = judge(Spy(), (features(), features()), other, known, 0.95)
+    one = judge(Spy(), (features(), features()), MEMBER, known)
+    two = judge(Spy(), (features(), features()), other, known)
     assert np.array_equal(one.scores, two.scores)
     value = {
         name: [m.value for r in (one, two) for m in r.measures if m.name == name]

@@ -40,7 +40,6 @@ class RunSettings(BaseModel):
         timeout: seconds that each component may take: an observer, a distance or a defense on one shard, a classifier
             to be fitted, a victim to be opened; 0 for no limit.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        level: confidence level of the intervals.
     """
 
     model_config = STRICT
@@ -52,7 +51,6 @@ class RunSettings(BaseModel):
     batch: Annotated[int, Field(ge=1)] = 128
     timeout: Annotated[float, Field(ge=0)] = 0.0
     device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = "cpu"
-    level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
 
 class Axes(BaseModel):

@@ -232,6 +232,9 @@ class Door:
         return answer if isinstance(answer, list) else answer.clone()
 
     def _encode(self, images: torch.Tensor) -> torch.Tensor:
+        # whoever sends the victim its own image sends it through the provider's defense, like everybody else
+        if images.shape == self.originals.shape and images.equal(self.originals):
+            images = self.images
         model = self.answers.model
         answer: torch.Tensor = self._ask("encode", [images], (), Cost(), lambda _, part: model.encode(part))
         return answer

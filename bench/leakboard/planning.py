@@ -102,9 +102,7 @@ def make_plan(
     skipped = {key: reason for key, reason in reasons.items() if reason}
     todo = [cell for cell in grid.cells if cell.key in reasons and cell.key not in skipped]
     shards = _Shards(grid.run.shard, population)
-    settings = Settings(
-        str(artifacts.root), grid.plugins, grid.run.device, grid.run.batch, grid.run.timeout, grid.run.level
-    )
+    settings = Settings(str(artifacts.root), grid.plugins, grid.run.device, grid.run.batch, grid.run.timeout)
     return Plan(
         grid.cells,
         frozenset(settled),

@@ -94,7 +94,7 @@ def score(task: ScoreTask, registry: Registry) -> Outcome:
                 member = permuted(population.ids, member, cell.key)
             classifier = registry.one("classifier", cell.classifier).only
             with allowance:
-                judged = judge(classifier, (before.values, after.values), member, half.known, task.settings.level)
+                judged = judge(classifier, (before.values, after.values), member, half.known)
         except (Missing, Damaged):
             raise
         except FAULTS as error:
@@ -106,7 +106,7 @@ def score(task: ScoreTask, registry: Registry) -> Outcome:
     return Outcome(tuple(found), time.perf_counter() - start)
 
 
-def judge(classifier: Classifier, features: tuple[Array, Array], member: Mask, known: Mask, level: float) -> Judged:
+def judge(classifier: Classifier, features: tuple[Array, Array], member: Mask, known: Mask) -> Judged:
     """Fit a classifier and a threshold on the known samples, and measure both on the others.
 
     Args:
@@ -124,7 +124,7 @@ def judge(classifier: Classifier, features: tuple[Array, Array], member: Mask, k
     scorer = classifier.fit(calibrating.copy(), member[known])
     threshold = choose_threshold(_scores(classifier.name, scorer, calibrating), member[known])
     scores = _scores(classifier.name, scorer, evaluated)
-    return Judged(scores, member[~known], evaluate(scores, member[~known], threshold=threshold, level=level))
+    return Judged(scores, member[~known], evaluate(scores, member[~known], threshold=threshold))
 
 
 def _scores(name: str, scorer: Scorer, features: Array) -> Array:

@@ -21,7 +21,6 @@ class Settings:
     device: str
     batch: int
     timeout: float
-    level: float
 
 
 @dataclass(frozen=True)
