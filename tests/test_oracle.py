@@ -10,7 +10,7 @@ from diffusers import DDPMScheduler
 from denoisers import tiny_unet
 from doors import make_door, make_samples
 from leakboard.api import AccessDenied, Defense, Model, Step
-from leakboard.oracle import Answers, Cost, defended, digest
+from leakboard.oracle import Answers, Cost, Door, defended, digest
 from leakboard.registry import Registry
 from leakboard_plugins.victims.pixel_model import PixelModel
 

@@ -3,7 +3,7 @@
 from leakboard.schedule import Schedule
 from leakboard.tasks import CellWork, ObserveTask, ScoreTask, Settings, Wanted
 
-SETTINGS = Settings("artifacts", (), "cpu", 8, 0.0, 0.95)
+SETTINGS = Settings("artifacts", (), "cpu", 8, 0.0)
 
 
 def ask(*keys, observers=None):

@@ -32,7 +32,7 @@ def task(tmp_path):
     artifacts = Artifacts(tmp_path)
     put(artifacts, "data", POPULATION)
     cell = CellWork("cell", "mean()", "adaptive", "true", 0, 0.5, ("one", "two"), ("one", "two"))
-    settings = Settings(str(tmp_path), (str(PLUGIN),), "cpu", 8, 0.0, 0.95)
+    settings = Settings(str(tmp_path), (str(PLUGIN),), "cpu", 8, 0.0)
     keep(artifacts, "one", features()[:16])
     keep(artifacts, "two", features()[16:])
     return ScoreTask("label", "data", "victim", 20, (cell,), settings)
