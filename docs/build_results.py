@@ -1,0 +1,133 @@
+"""Write ``docs/results.md``: what the shipped grids found on the embedded victims, from their stores.
+
+leakboard run grids/levels.toml --store levels.db
+leakboard run grids/paper.toml --store paper.db
+python docs/build_results.py levels.db paper.db
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pandas as pd
+
+LEVELS = ("untrained", "light", "moderate", "heavy")
+OBSERVERS = ("one_shot", "progressive", "complete", "complete_progressive", "blind")
+DISTANCES = ("psnr", "rmse", "dssim", "features")
+CLASSIFIERS = ("logistic_regression", "svm", "decision_tree", "naive_bayes", "knn")
+BASELINES = ("loss", "secmi", "pia", "pian", "sima")
+
+INTRO = """# What the shipped grids found
+
+Made from the stores of two runs:
+
+    leakboard run grids/levels.toml --store levels.db
+    leakboard run grids/paper.toml --store paper.db
+    python docs/build_results.py levels.db paper.db
+
+Victims are the embedded `fashion_ddpm`: one training run on 1,024 Fashion-MNIST images, three checkpoints chosen by
+epoch count, and the untrained network. Brackets are 95 % intervals over samples; they say nothing of another training
+run. These are small grey images and one small pixel model: read them as a check of the harness and of the method, not
+as figures for Stable Diffusion.
+"""
+
+
+def auc(store: str) -> pd.DataFrame:
+    """The AUC rows of a store, with the level of the victim and plain names of observers."""
+    import leakboard
+
+    rows = leakboard.Store(store, read_only=True).results()
+    rows = rows[(rows["measure"] == "auc") & (rows["labels"] == "true")].copy()
+    rows["level"] = rows["victim"].str.extract(r"level='(\w+)'", expand=False).fillna("moderate")
+    rows["name"] = rows["observer"].str.partition("(")[0]
+    return rows
+
+
+def table(corner: str, rows: tuple[str, ...], columns: tuple[str, ...], cell: Callable[[str, str], str]) -> str:
+    """A markdown table."""
+    lines = [f"| {corner} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines += [f"| {row} | {' | '.join(cell(row, column) for column in columns)} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def interval(rows: pd.DataFrame) -> str:
+    """One AUC with its interval."""
+    (row,) = rows.itertuples()
+    return f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
+
+
+def over_seeds(rows: pd.DataFrame) -> str:
+    """Mean AUC and standard deviation over seeds."""
+    return f"{rows['value'].mean():.3f} ± {rows['value'].std():.3f}"
+
+
+def levels(rows: pd.DataFrame) -> Iterator[str]:
+    """How the length of training governs the leak."""
+    yield "## Training length governs the leak\n"
+    yield f"`grids/levels.toml`, one seed, evaluated on {evaluated(rows)}.\n"
+    for level in LEVELS[1:]:
+        mine = rows[(rows["level"] == level) & (rows["classifier"] == "logistic_regression")]
+        yield f"**{level}**, logistic regression, AUC by observer and distance:\n"
+        yield table("observer", OBSERVERS, DISTANCES, lambda o, d, mine=mine: interval(at(mine, o, d)))  # type: ignore[misc]
+    yield "PSNR and complete observer, by classifier:\n"
+    best = rows[(rows["name"] == "complete") & (rows["distance"] == "psnr")]
+    yield table(
+        "classifier", CLASSIFIERS, LEVELS, lambda c, v: interval(best[(best["classifier"] == c) & (best["level"] == v)])
+    )
+    yield "Gray-box baselines, one threshold, nothing trained:\n"
+    yield table("attack", BASELINES, LEVELS, lambda a, v: interval(rows[(rows["attack"] == a) & (rows["level"] == v)]))
+
+
+def paper(rows: pd.DataFrame) -> Iterator[str]:
+    """The seed paper's grid."""
+    rows = rows[rows["classifier"] == "logistic_regression"]
+    seeds = rows["seed"].nunique()
+    defenses = sorted(rows["defense"].unique(), key=lambda label: (label != "none", "both" in label))
+    yield "## The seed paper's grid\n"
+    yield (
+        f"`grids/paper.toml`, moderate victim, {seeds} seeds, evaluated on {evaluated(rows)}. "
+        "Mean AUC ± standard deviation over seeds (noise and split), logistic regression.\n"
+    )
+    bare = rows[rows["defense"] == "none"]
+    observers = ("one_shot", "progressive", "complete")
+    for access, label in (("gray", "intermediates of one query"), ("black", "re-queries with growing strength")):
+        mine = bare[bare["access"] == access]
+        yield f"**{access}** ({label}), {int(mine['nfe'].max())} denoiser evaluations a sample at most:\n"
+        yield table("observer", observers, DISTANCES, lambda o, d, mine=mine: over_seeds(at(mine, o, d)))  # type: ignore[misc]
+    yield "**Box blur of radius 1**, PSNR, gray access, at the query or on both images before the distance:\n"
+    gray = rows[(rows["access"] == "gray") & (rows["distance"] == "psnr")]
+    columns = tuple(
+        f"{label}, {who}" for label in defenses for who in ("adaptive", "naive") if (label, who) != ("none", "naive")
+    )
+
+    def blurred(observer: str, column: str) -> str:
+        label, _, who = column.rpartition(", ")
+        mine = gray[(gray["defense"] == label) & (gray["attacker"] == who)]
+        return over_seeds(mine[mine["name"] == observer])
+
+    yield table("observer", observers, columns, blurred)
+
+
+def evaluated(rows: pd.DataFrame) -> str:
+    """How many samples the numbers rest on."""
+    return f"{rows.iloc[0]['n_member']} members and {rows.iloc[0]['n_nonmember']} non-members"
+
+
+def at(rows: pd.DataFrame, observer: str, distance: str) -> pd.DataFrame:
+    """The rows of one observer and one distance."""
+    return rows[(rows["name"] == observer) & (rows["distance"] == distance)]
+
+
+def main(levels_store: str, paper_store: str) -> None:
+    """Write the page."""
+    parts = [INTRO, *levels(auc(levels_store)), *paper(auc(paper_store))]
+    Path(__file__).with_name("results.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
