@@ -30,3 +30,31 @@ def write(tmp_path):
 def load(write):
     """A registry with one more plugin file of the given text."""
     return lambda text, name="extra.py": Registry.load([write(name, text)])
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """Folders of tiny pipelines by prediction type; read only."""
+    from denoisers import PREDICTIONS, save_tiny
+
+    root = tmp_path_factory.mktemp("tiny")
+    return {kind: save_tiny(root / kind, kind) for kind in PREDICTIONS}
+
+
+@pytest.fixture(scope="session")
+def models(tiny):
+    """The tiny pipelines, opened as victims."""
+    from leakboard_plugins.victims.ddpm import Ddpm
+
+    return {kind: Ddpm(model=str(folder)).open("cpu") for kind, folder in tiny.items()}
+
+
+@pytest.fixture
+def batch():
+    """Five images of the tiny pipelines' size, and as much noise."""
+    import torch
+
+    from denoisers import SIZE
+
+    generator = torch.Generator().manual_seed(3)
+    return torch.rand(5, 1, SIZE, SIZE, generator=generator), torch.randn(5, 1, SIZE, SIZE, generator=generator)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
 SIZE = 8
+PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 
 def tiny_unet(channels: int = 1, **config: Any) -> UNet2DModel:

@@ -52,11 +52,11 @@ def put_scores(artifacts, row):
     return artifacts.put(sha(f"scores {row.key}"), tensors, {"ids": json.dumps(["x", "y", "z"])}, "scores")
 
 
-def put_features(artifacts):
-    meta = {axis: f"{axis}_a(full=1)" for axis in AXES[:-1]} | {"seed": "0", "larger_is_closer": "true"}
+def put_features(artifacts, seed=0):
+    meta = {axis: f"{axis}_a(full=1)" for axis in AXES[:-1]} | {"seed": str(seed), "larger_is_closer": "true"}
     meta |= {"columns": json.dumps(["step 1", "step 2"]), "ids": json.dumps(["x", "y"])}
     meta |= {"queries": "1", "nfe": "4", "dataset_identity": COMPONENTS[0].identity}
-    return artifacts.put(sha("features"), {"values": np.arange(4.0).reshape(2, 2)}, meta, "features")
+    return artifacts.put(sha(f"features{seed or ''}"), {"values": np.arange(4.0).reshape(2, 2)}, meta, "features")
 
 
 def put_population(artifacts, dataset=COMPONENTS[0], member=(1, 0, 1)):

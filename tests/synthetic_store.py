@@ -11,6 +11,7 @@ import numpy as np
 
 from leakboard.artifacts import Artifacts
 from leakboard.measures import choose_threshold, evaluate
+from leakboard.preview import preview_key
 from leakboard.store import AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, Store
 from leakboard_reports.reading import Cell, Estimate
 
@@ -53,6 +54,15 @@ def component(kind, label, **info):
     return ComponentRow(kind=kind, spec=f"{label}", label=label, identity=digest(kind, label), info=info)
 
 
+MANIFEST = {
+    "recipe": "fashion_ddpm",
+    "epochs": 330,
+    "seed": 0,
+    "loss": {"members": 0.0221, "held_out": 0.0312},
+    "members_digest": digest("m"),
+}
+
+
 def images(seed, count, size=28):
     """Smooth blobs: rather like garments, and members differ from non-members in nothing."""
     rng = np.random.default_rng(seed)
@@ -79,7 +89,7 @@ def previews(artifacts, victims, defenses):
         tensors = {"original": original, "seen": seen, "returned": damaged(returned, defense, rng)}
         meta = {"ids": json.dumps([f"s{i:05d}" for i in range(12)]), "victim": victim, "defense": defense}
         yield artifacts.put(
-            digest("preview", victim, defense),
+            preview_key(digest("dataset", "fashion_mnist"), digest("victim", victim), digest("defense", defense), 0),
             {name: (np.clip(part, 0, 1) * 255).astype(np.uint8) for name, part in tensors.items()}
             | {"member": (np.arange(12) % 2).astype(np.uint8)},
             meta | {"dataset": "fashion_mnist", "seed": "0"},
@@ -130,6 +140,7 @@ def build(
     failing=True,
     blind_leak=0.0,
     hostile="",
+    manifest=MANIFEST,
 ):
     """Fill the store at ``path``; ``hostile`` text is put wherever a user's text may land."""
     store = Store(path)
@@ -147,13 +158,6 @@ def build(
             },
         )
     )
-    manifest = {
-        "recipe": "fashion_ddpm",
-        "epochs": 330,
-        "seed": 0,
-        "loss": {"members": 0.0221, "held_out": 0.0312},
-        "members_digest": digest("m"),
-    }
     rows = {
         ("dataset", "fashion_mnist"): component("dataset", "fashion_mnist"),
         **{("victim", v): component("victim", v, manifest=manifest) for v in victims},

@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
+from leakboard.api import Samples
 from leakboard.artifacts import Artifacts, Damaged, Missing
 from leakboard.errors import LeakboardError
+from leakboard.preview import keep_preview
 
 KEY = "ab" * 32
 TENSORS = {"score": np.linspace(0, 1, 500), "member": np.tile(np.array([0, 1], np.uint8), 250)}
@@ -105,6 +109,82 @@ def test_foreign_safetensors_file_is_damaged(artifacts):
 
     with pytest.raises(Damaged, match="damaged"):
         artifacts.get(KEY)
+
+
+def test_whole_file_of_another_key_is_damaged(artifacts):
+    """Moved or copied by hand: what it says is true of something else."""
+    put(artifacts)
+    other = "ab" + KEY[2:-1] + "c"
+    artifacts.path(KEY).rename(artifacts.path(other))
+
+    with pytest.raises(Damaged, match="does not match"):
+        artifacts.get(other)
+
+
+def test_file_that_cannot_be_read_is_damaged(artifacts, monkeypatch):
+    """By hand, so that the test also holds for root, who can read everything."""
+    put(artifacts)
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(type(artifacts.root), "read_bytes", refuse)
+
+    with pytest.raises(Damaged, match="Permission denied"):
+        artifacts.get(KEY)
+    assert not artifacts.whole(KEY)
+
+
+def test_folder_in_the_place_of_a_file_is_damaged_and_makes_way(artifacts):
+    artifacts.path(KEY).mkdir(parents=True)
+
+    with pytest.raises(Damaged):
+        artifacts.get(KEY)
+    assert not artifacts.has(KEY)
+    put(artifacts)
+    assert artifacts.whole(KEY)
+
+
+def test_what_cannot_be_removed_is_told(artifacts):
+    """A folder that holds something is nothing that we made."""
+    (artifacts.path(KEY) / "precious").mkdir(parents=True)
+
+    with pytest.raises(LeakboardError, match="cannot write"):
+        put(artifacts)
+    for remove in (lambda: artifacts.drop(KEY), lambda: artifacts.prune(set())):
+        with pytest.raises(LeakboardError, match="cannot remove") as caught:
+            remove()
+        assert caught.value.where == str(artifacts.path(KEY))
+    assert (artifacts.path(KEY) / "precious").is_dir()
+
+
+def test_folder_below_a_file_holds_nothing(tmp_path):
+    (tmp_path / "taken").write_text("x")
+    below = Artifacts(tmp_path / "taken" / "artifacts")
+
+    with pytest.raises(Damaged):
+        below.get(KEY)
+    below.drop(KEY)
+    assert not below.has(KEY)
+    assert list(below.list()) == []
+    assert below.prune(set()) == (0, 0)
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.write_bytes(path.read_bytes()[:-1]), lambda path: path.unlink()])
+def test_pictures_that_are_not_whole_are_kept_anew(artifacts, harm):
+    """Whole ones stay when the victim returned nothing this time, for they may show what it returned before."""
+    samples = Samples(("a", "b"), torch.zeros(2, 1, 4, 4), np.array([True, False]))
+    task = SimpleNamespace(dataset="d", victim="v", dataset_identity="d1", victim_identity="v1")
+    defense = SimpleNamespace(identity="n1", spec="none")
+
+    def keep():
+        return keep_preview(task, artifacts, samples, defense, seed=0, seen=samples.images, returned=None)
+
+    (row,) = keep()
+    assert keep() == []
+    harm(artifacts.path(row.key))
+    assert keep()[0].digest == row.digest
+    assert artifacts.whole(row.key)
 
 
 def test_absent_artifact_is_missing(artifacts):

@@ -44,6 +44,15 @@ def test_prune_removes_what_nobody_knows_and_what_is_damaged(store):
     assert kinds(store) == {"samples": 1, "scores": 2}
 
 
+def test_prune_removes_an_empty_folder_in_the_place_of_a_file(store):
+    path = Artifacts(store.artifacts).path(store.cells()["scores_key"][0])
+    path.unlink()
+    path.mkdir()
+
+    assert prune(store).files == 2
+    assert kinds(store) == {"samples": 1, "scores": 2}
+
+
 def test_prune_removes_the_scores_of_an_attempt_that_was_superseded(store):
     row = cell(0)
     artifacts = Artifacts(store.artifacts)

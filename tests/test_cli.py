@@ -1,11 +1,15 @@
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+import textwrap
 
 import pytest
 from click.testing import CliRunner
 
+import leakboard
 from leakboard.cli import main
 from leakboard.store import Store
 from storing import fill
@@ -292,6 +296,8 @@ def test_a_bad_grid_is_exit_code_2_a_message_and_no_file(here, write, name):
         (["run", "GRID", "--workers", "-1"], "--workers"),
         (["run", "GRID", "--store", "mysql://host/x"], "no store on mysql"),
         (["plan", "GRID", "--only", "x=y"], "there is no axis 'x'"),
+        (["plan", "GRID", "--only", "distance=psmr"], "try: leakboard list distances"),
+        (["run", "GRID", "--executor", "serail"], "try: leakboard run --help"),
         (["list", "distancs"], "did you mean: distance"),
         (["show", "psmr"], "did you mean: psnr"),
         (["show", "psnr("], "cannot read the spec"),
@@ -319,6 +325,149 @@ def test_bad_input_is_exit_code_2_a_message_and_no_file(here, grid, store, argum
     assert message in result.stderr
     assert not result.stdout
     assert left_in(here) == []
+
+
+PICKLE = b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00}\x94."
+CONFIG = '{"_class_name": "UNet2DModel"}'
+
+
+def pickled_weights(here):
+    for part in ("unet", "scheduler"):
+        (here / "model" / part).mkdir(parents=True)
+    parts = {"unet": ["diffusers", "UNet2DModel"], "scheduler": ["diffusers", "DDPMScheduler"]}
+    (here / "model" / "model_index.json").write_text(json.dumps({"_class_name": "DDPMPipeline", **parts}))
+    (here / "model" / "scheduler" / "scheduler_config.json").write_text("{}")
+    (here / "model" / "unet" / "config.json").write_text(CONFIG)
+    (here / "model" / "unet" / "diffusion_pytorch_model.bin").write_bytes(PICKLE)
+    return GRID.replace("fashion_ddpm(level='light')", "ddpm(model='model')")
+
+
+def no_image(here):
+    for side in ("a", "b"):
+        (here / side).mkdir()
+        (here / side / "notes.txt").write_text("no image")
+    return GRID.replace('"fashion_mnist"', "\"folder(members='a', nonmembers='b')\"")
+
+
+def foreign_database(here):
+    with contextlib.closing(sqlite3.connect(here / "r.db")) as connection:
+        connection.execute("create table songs (title text)")
+    return GRID
+
+
+def newer_store(here):
+    fill(Store(here / "r.db"))
+    with contextlib.closing(sqlite3.connect(here / "r.db")) as connection:
+        connection.execute("update alembic_version set version_num = '9999_from_the_future'")
+        connection.commit()
+    return GRID
+
+
+def duplicate_key(here):
+    return GRID + 'victim = ["fashion_ddpm"]\n'
+
+
+def contents(folder):
+    """Every file, without those that SQLite keeps beside an open database."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "-" not in path.suffix}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (pickled_weights, "the weights are a pickle"),
+        (no_image, "holds no image"),
+        (foreign_database, "belongs to another program"),
+        (newer_store, "made by a newer Leakboard"),
+        (duplicate_key, "is not TOML: Cannot overwrite a value"),
+    ],
+)
+def test_what_may_not_be_used_is_refused_and_nothing_is_written(here, write, make, message):
+    path = write("bad.toml", textwrap.dedent(make(here)))
+    before = contents(here)
+    result = call("run", path, "--store", "r.db", "--executor", "serial", code=2)
+
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert contents(here) == before
+
+
+QUITTER = """
+    import sys
+    from dataclasses import dataclass
+    from typing import ClassVar
+    from leakboard import hookimpl
+    from leakboard.api import Dataset, Victim
+
+    @dataclass(frozen=True, kw_only=True)
+    class Quit(Dataset):
+        name: ClassVar[str] = "quitter"
+        at: str = "load"
+
+        def __post_init__(self):
+            if self.at == "init":
+                sys.exit(0)
+
+        def files(self):
+            if self.at == "files":
+                sys.exit(0)
+            return ()
+
+        def load(self):
+            sys.exit(0)
+
+    @hookimpl
+    def leakboard_datasets():
+        return [Quit]
+    """
+
+
+@pytest.mark.parametrize(("at", "method"), [("init", "__post_init__"), ("files", "files()"), ("load", "load()")])
+def test_a_plugin_that_quits_cannot_make_the_program_end_well(here, write, at, method):
+    plugin = write("quitter.py", QUITTER)
+    path = write("quit.toml", GRID.replace('"fashion_mnist"', f"\"quitter(at='{at}')\""))
+    for command in ("plan", "run"):
+        result = call(command, path, "--plugin", plugin, code=2)
+
+        assert f"{method} failed: SystemExit: 0" in result.stderr
+        assert "quitter" in result.stderr
+        assert left_in(here) == []
+
+
+def test_a_fault_that_nobody_foresaw_is_one_line_and_a_code_of_its_own(monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("of our own\nmaking")
+
+    monkeypatch.setattr("leakboard.describe.describe_all", fail)
+    stderr = call("list", code=70).stderr
+    assert stderr.splitlines()[0] == "internal error: ZeroDivisionError: of our own making"
+    assert "LEAKBOARD_TRACEBACK=1" in stderr
+    monkeypatch.setenv("LEAKBOARD_TRACEBACK", "1")
+    assert isinstance(CliRunner().invoke(main, ["list"]).exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_plugin_that_could_not_be_loaded_is_named_once(here, grid, write, command):
+    broken = write("broken.py", "class Odd(BaseException): pass\nraise Odd('no plugin')")
+    options = ["--executor", "serial"] if command == "run" else []
+    arguments = [command, grid, "--only", "observer=blind", *options]
+    done = really(*arguments, LEAKBOARD_PLUGINS=str(broken))
+
+    assert done.stderr.count("not loaded") == 1
+    assert f"not loaded: {broken}: Odd: no plugin" in done.stderr
+
+
+@pytest.mark.parametrize(("option", "place"), [("--report", "file/pages"), ("--artifacts", "file/payload")])
+def test_a_folder_below_a_file_is_refused_before_the_grid_runs(here, grid, option, place):
+    (here / "file").touch()
+    result = call("run", grid, option, place, "--executor", "serial", code=2)
+
+    assert "is not a folder" in result.stderr
+    assert left_in(here) == ["file"]
+
+
+def test_the_public_names_are_listed():
+    assert set(leakboard.__all__) <= set(dir(leakboard))
 
 
 def test_a_foreign_file_is_not_taken_for_a_store(here):

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from leakboard.api import Defense, Distance
 from leakboard.components import at, bind, build
@@ -249,3 +249,72 @@ def test_two_plugin_files_of_one_name_keep_their_own_code(write):
 
     alone = identity_of(first)
     assert registry.one("victim", "toy_victim").identity == alone
+
+
+class Odd:
+    """Nothing that pydantic knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faulty(Distance):
+    """Fails where it is made, checked or looked at."""
+
+    name: ClassVar[str] = "faulty"
+    how: Annotated[str, AfterValidator(lambda text: text[9])] = ""
+    error: Literal["", "raise", "quit", "look", "value"] = ""
+
+    def __post_init__(self):
+        if self.error == "raise":
+            raise RuntimeError("not today")
+        if self.error == "quit":
+            raise SystemExit(0)
+
+    @property
+    def larger_is_closer(self):
+        if self.error == "look":
+            raise SystemExit(0)
+        return "yes" if self.error == "value" else False
+
+
+@pytest.mark.parametrize(
+    ("parameter", "what"),
+    [
+        ("error='raise'", "faulty(error='raise'): __post_init__ failed: RuntimeError: not today"),
+        ("error='quit'", "faulty(error='quit'): __post_init__ failed: SystemExit: 0"),
+        ("error='look'", "faulty: larger_is_closer failed: SystemExit: 0"),
+        ("error='value'", "was refused: Faulty.larger_is_closer is 'yes', expected True or False"),
+        ("how='x'", "faulty: the check of how failed: IndexError"),
+    ],
+)
+def test_a_plugin_that_fails_before_any_task_is_told_by_name(parameter, what):
+    ((spec,),) = parse(f"faulty({parameter})")
+    with pytest.raises(LeakboardError) as refused:
+        build(Faulty, spec)
+
+    assert what in refused.value.what
+    assert refused.value.where
+
+
+def test_a_parameter_of_a_type_that_cannot_be_checked_is_refused():
+    @dataclass(frozen=True, kw_only=True)
+    class Strange(Distance):
+        name: ClassVar[str] = "strange"
+        odd: Odd = Odd()  # noqa: RUF009 - it is never changed
+
+    with pytest.raises(
+        LeakboardError, match=r"strange: values of the parameter odd cannot be checked: its type is .*Odd"
+    ):
+        build(Strange, Spec("strange"))
+
+
+@pytest.mark.parametrize(("default", "part"), [(frozenset(), "not a literal"), ({1, 2}, "reads like a sweep")])
+def test_a_parameter_that_no_spec_can_spell_is_refused(default, part):
+    """The spelling is what a worker makes the plugin of."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Strange(Distance):
+        name: ClassVar[str] = "strange"
+        odd: frozenset[int] = dataclasses.field(default_factory=lambda: default)
+
+    with pytest.raises(LeakboardError, match=part):
+        build(Strange, Spec("strange"))

@@ -48,6 +48,7 @@ def test_fashion_mnist_is_a_balanced_set_in_the_contract():
     assert len(set(samples.ids)) == 2048
     assert all(name.startswith("fashion-train-") and len(name) == 19 for name in samples.ids)
     assert samples.prompts[0] == "a photo of a trouser"
+    assert {prompt for prompt in samples.prompts if "boot" in prompt} == {"a photo of an ankle boot"}
     assert any("MIT" in note for note in samples.notes)
 
 
@@ -107,6 +108,46 @@ def test_broken_images_are_skipped_with_name_and_count(sides):
     assert len(samples.ids) == 4
     assert "3 of 5 members skipped" in samples.notes[0]
     assert all(f"members/{name}" in samples.notes[0] for name in ("cut.png", "text.jpg", "empty.png"))
+
+
+@pytest.fixture
+def forbidden(sides, monkeypatch):
+    """No permission to read members/a.png, whoever runs the tests."""
+    import os
+
+    path, access = sides / "members" / "a.png", os.access
+    monkeypatch.setattr(os, "access", lambda asked, mode: asked != path and access(asked, mode))
+    return path
+
+
+def test_an_image_without_read_permission_is_skipped_like_a_broken_one(sides, forbidden):
+    samples = folder(sides).load()
+
+    assert samples.ids == ("members/sub/b.PNG", "nonmembers/a.png", "nonmembers/c.bmp")
+    assert samples.notes[0].startswith("1 of 2 members skipped")
+    assert "members/a.png (no permission to read it)" in samples.notes[0]
+    assert forbidden not in folder(sides).files()
+    assert len(folder(sides).files()) == 3
+
+
+def test_a_folder_of_images_that_may_not_be_read_is_refused(sides, forbidden):
+    (sides / "members/sub/b.PNG").unlink()
+
+    assert len(folder(sides).files()) == 2
+    with pytest.raises(LeakboardError, match=r"none of the 1 images can be read, the first is members/a\.png"):
+        folder(sides).load()
+
+
+def test_a_folder_that_may_not_be_entered_is_named(sides, monkeypatch):
+    import os
+
+    def walk(root, onerror):
+        onerror(PermissionError(13, "Permission denied", str(sides / "members" / "sub")))
+
+    monkeypatch.setattr(os, "walk", walk)
+    with pytest.raises(LeakboardError, match="Permission denied") as caught:
+        folder(sides).files()
+    assert caught.value.where == str(sides / "members" / "sub")
 
 
 def test_files_that_are_no_images_are_counted(sides):
@@ -186,16 +227,20 @@ def test_a_file_twice_in_one_folder_is_told(sides):
 
 
 def test_a_missing_folder_is_named(sides):
-    with pytest.raises(LeakboardError, match="nowhere"):
-        Folder(members=str(sides / "nowhere"), nonmembers=str(sides / "nonmembers")).files()
+    """With the folder beside it whose name is closest."""
+    with pytest.raises(LeakboardError, match="membres") as caught:
+        Folder(members=str(sides / "membres"), nonmembers=str(sides / "nonmembers")).files()
+    assert caught.value.nearest == str(sides / "members")
+    assert caught.value.next
 
 
 def test_a_folder_without_images_is_refused(sides):
     (sides / "none").mkdir()
     (sides / "none" / "a.txt").write_text("x")
 
-    with pytest.raises(LeakboardError, match="holds no image"):
+    with pytest.raises(LeakboardError, match="holds no image") as caught:
         Folder(members=str(sides / "members"), nonmembers=str(sides / "none")).load()
+    assert caught.value.next
 
 
 def test_a_folder_of_only_broken_images_is_refused(sides):
@@ -234,6 +279,7 @@ def test_wrong_prompts_are_refused_with_their_place(sides, text, message):
     with pytest.raises(LeakboardError, match=message) as caught:
         with_prompts(sides, text)
     assert "p.csv" in caught.value.where
+    assert caught.value.next
 
 
 def test_prompts_of_another_encoding_are_refused(sides):
@@ -241,9 +287,18 @@ def test_prompts_of_another_encoding_are_refused(sides):
         with_prompts(sides, "file,caption\nmembers/a.png,é\n", "latin-1")
 
 
-def test_missing_prompts_are_refused(sides):
-    with pytest.raises(LeakboardError, match="cannot be read: No such file"):
-        folder(sides, prompts=str(sides / "absent.csv")).load()
+@pytest.mark.parametrize("ask", ["files", "load"])
+def test_missing_prompts_are_refused(sides, ask):
+    (sides / "captions.csv").touch()
+
+    with pytest.raises(LeakboardError, match="no such prompts file") as caught:
+        getattr(folder(sides, prompts=str(sides / "caption.csv")), ask)()
+    assert caught.value.nearest == str(sides / "captions.csv")
+
+
+def test_prompts_that_are_a_folder_are_refused(sides):
+    with pytest.raises(LeakboardError, match="prompts file cannot be opened"):
+        folder(sides, prompts=str(sides)).files()
 
 
 @pytest.mark.parametrize(
@@ -251,6 +306,7 @@ def test_missing_prompts_are_refused(sides):
     [
         "folder(members='a')",
         "folder(members='a', nonmembers='b', size=-1)",
+        "folder(members='a', nonmembers='b', size=8192)",
         "folder(members='a', nonmembers='b', mode='CMYK')",
     ],
 )

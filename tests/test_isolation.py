@@ -6,7 +6,7 @@ from click.testing import CliRunner
 import leakboard
 from leakboard.cli import main
 from leakboard.store import Store
-from tinygrid import numbers, statuses, tiny
+from tinygrid import PLUGIN, numbers, statuses, tiny
 
 FAULTS = ("raise", "nan", "shape", "quit")
 
@@ -171,3 +171,94 @@ def test_failures_are_said_grouped_and_end_with_code_1(tmp_path):
     listed = CliRunner().invoke(main, ["failures", store])
     assert "tiny fault" in listed.output
     assert "6" in listed.output
+
+
+def test_components_that_give_nothing_are_named_with_what_they_gave(tmp_path, write):
+    plugin = write(
+        "nothing.py",
+        """
+        from dataclasses import dataclass
+        from typing import ClassVar
+        from leakboard import hookimpl
+        from leakboard.api import Classifier, Defense, Distance, Observer, Victim
+
+        @dataclass(frozen=True, kw_only=True)
+        class NoModel(Victim):
+            name: ClassVar[str] = "no_model"
+
+            def open(self, device):
+                return None
+
+        @dataclass(frozen=True, kw_only=True)
+        class NoPairs(Observer):
+            name: ClassVar[str] = "no_pairs"
+            access: ClassVar[str] = "black"
+
+            def observe(self, oracle):
+                return None
+
+        @dataclass(frozen=True, kw_only=True)
+        class NoNumbers(Distance):
+            name: ClassVar[str] = "no_numbers"
+            quit: bool = False
+
+            def measure(self, pair):
+                if self.quit:
+                    raise GeneratorExit
+
+        @dataclass(frozen=True, kw_only=True)
+        class NoImages(Defense):
+            name: ClassVar[str] = "no_images"
+
+            def apply(self, images, noise):
+                return None
+
+        @dataclass(frozen=True, kw_only=True)
+        class NoScorer(Classifier):
+            name: ClassVar[str] = "no_scorer"
+
+            def fit(self, features, member):
+                return None
+
+        @hookimpl
+        def leakboard_defenses():
+            return [NoImages]
+
+        @hookimpl
+        def leakboard_classifiers():
+            return [NoScorer]
+
+        @hookimpl
+        def leakboard_victims():
+            return [NoModel]
+
+        @hookimpl
+        def leakboard_observers():
+            return [NoPairs]
+
+        @hookimpl
+        def leakboard_distances():
+            return [NoNumbers]
+        """,
+    )
+    store = Store(tmp_path / "store.db")
+    grid = leakboard.Grid.of(
+        dataset="tiny",
+        victim=["no_model", "linear"],
+        observer=["no_pairs", "glance"],
+        distance=["no_numbers(quit={False, True})", "gap"],
+        classifier=["no_scorer", "mean"],
+        defense=["no_images", "none"],
+        plugins=[PLUGIN, plugin],
+    )
+    assert not leakboard.run(grid, store).ok
+    found = statuses(store, "victim", "defense", "observer", "distance", "classifier")
+    assert found["linear", "none", "glance", "gap", "mean"] == {"done"}
+    assert set(store.failures()["error"]) == {
+        "TypeError: no_model returned None from open(), expected a leakboard.api.Model",
+        "TypeError: no_pairs returned None from observe(), expected pairs",
+        "TypeError: no_numbers returned None from measure(), expected a tensor (N,)",
+        "TypeError: no_images returned None from apply(), expected images",
+        "TypeError: no_scorer returned None from fit(), expected a scorer",
+        "GeneratorExit",
+    }

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from leakboard.api import Unsupported
-from leakboard.limits import Allowance, TimedOut, fault
+from leakboard.errors import LeakboardError
+from leakboard.limits import FAULTS, Allowance, TimedOut, blamed, fault
 
 
 def test_code_that_takes_too_long_is_interrupted():
@@ -65,6 +66,7 @@ def test_another_alarm_of_the_program_is_put_back():
     [
         (ValueError("two\nlines"), "failed", "ValueError: two lines"),
         (SystemExit(3), "failed", "SystemExit: 3"),
+        (GeneratorExit(), "failed", "GeneratorExit"),
         (TimedOut("took longer than 1 s"), "timeout", "took longer than 1 s"),
         (Unsupported("does not fit"), "skipped", "does not fit"),
     ],
@@ -72,3 +74,25 @@ def test_another_alarm_of_the_program_is_put_back():
 def test_an_exception_becomes_a_status_and_one_line(error, status, line):
     found = fault(error)
     assert (found.status, found.error) == (status, line)
+
+
+def test_an_interrupt_from_the_keyboard_is_no_fault():
+    with pytest.raises(KeyboardInterrupt):
+        fault(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt), blamed("mine", "load()"):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no"), SystemExit("no"), BaseException("no"), StopIteration("no")])
+def test_outside_tasks_a_component_is_told_by_name_with_its_method_and_line(error):
+    assert isinstance(error, FAULTS)
+    with pytest.raises(LeakboardError) as told, blamed("mine", "load()"):
+        raise error
+    assert told.value.what == f"mine: load() failed: {type(error).__name__}: no"
+    assert told.value.where.startswith(__file__)
+    assert told.value.next
+
+
+def test_a_message_of_the_component_itself_is_passed_on():
+    with pytest.raises(LeakboardError, match=r"^no such folder$"), blamed("mine", "load()"):
+        raise LeakboardError("no such folder")

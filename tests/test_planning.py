@@ -57,6 +57,21 @@ def test_a_broken_or_hanging_observer_does_not_stop_the_plan(tmp_path):
     assert plan.nfe == (2 * 48,)
 
 
+def test_a_plan_takes_the_place_of_a_store_like_a_run_and_makes_nothing(tmp_path):
+    place = tmp_path / "store.db"
+    assert len(leakboard.plan(tiny(), place).todo) == 1
+    assert list(tmp_path.iterdir()) == []
+    leakboard.run(tiny(), place)
+    before = place.read_bytes()
+    assert leakboard.plan(tiny(), str(place)).todo == ()
+    assert leakboard.plan(tiny(classifier="centred"), f"sqlite:///{place}").nfe == ()
+    place.unlink()
+    assert len(leakboard.plan(tiny(), place).todo) == 1
+    assert leakboard.plan(tiny(), place).nfe == ()
+    assert before
+    assert not place.exists()
+
+
 def test_the_estimate_needs_history(tmp_path):
     grid = tiny()
     plan = leakboard.plan(grid, artifacts=tmp_path)

@@ -36,7 +36,7 @@ class Toy(Dataset):
     def load(self):
         self.loads.append(self.what)
         answer = self.answers[self.what]
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -52,6 +52,8 @@ class Trained(Victim):
         return Model()
 
     def trained_on(self):
+        if self.digest == "lost":
+            raise SystemExit(0)
         return self.digest or None
 
 
@@ -87,6 +89,11 @@ def test_a_victim_of_other_members_is_refused(toy):
     assert refused.value.next
 
 
+def test_a_victim_that_cannot_tell_what_it_was_trained_on_is_named(toy):
+    with pytest.raises(LeakboardError, match=r"trained\(digest='lost'\): trained_on\(\) failed: SystemExit: 0"):
+        Populations().check([cell(toy(), "lost")])
+
+
 def test_a_victim_of_these_members_or_without_a_manifest_is_accepted(toy):
     members = [f"image {row}" for row in range(18, -1, -2)]
 
@@ -105,7 +112,11 @@ def test_the_shipped_victims_were_trained_on_the_shipped_members():
         (samples(ids=("twice", "twice", "twice", *(f"image {row}" for row in range(17)))), "'twice' to 3 samples"),
         (samples(14), "has 7 members and 7 non-members"),
         (samples(member=np.ones(20, bool)), "has 20 members and 0 non-members"),
-        (samples(0), "has"),
+        (samples(0), "has 0 members and 0 non-members"),
+        (samples(ids=tuple(range(20))), "has the id 0"),
+        (samples(ids=tuple(f"\udcff{row}" for row in range(20))), r"has the id '\udcff0'"),
+        (samples(member=[True, False] * 10), "member flags in a list"),
+        (samples(notes="drawn by hand"), "has the notes 'drawn by hand'"),
         (samples(member=np.zeros(19, bool)), "has 20 ids"),
         (samples(member=np.zeros(20)), "has 20 ids"),
         (samples(images=torch.zeros(19, 1, 4, 4)), "has 20 ids"),
@@ -114,9 +125,10 @@ def test_the_shipped_victims_were_trained_on_the_shipped_members():
         (samples(images=torch.full((20, 1, 4, 4), 255.0)), "images from 255 to 255"),
         (samples(images=torch.full((20, 1, 4, 4), float("nan"))), "images from nan"),
         (samples(prompts=("one",)), "1 prompts"),
-        (KeyError("column"), "cannot be loaded: KeyError"),
+        (KeyError("column"), "toy(what='special'): load() failed: KeyError: 'column'"),
+        (SystemExit(0), "toy(what='special'): load() failed: SystemExit: 0"),
         (LeakboardError("there is no folder 'x'"), "there is no folder 'x'"),
-        ("no samples at all", "cannot be loaded: AttributeError"),
+        ("no samples at all", "toy(what='special') returned 'no samples at all' from load()"),
     ],
 )
 def test_a_dataset_that_is_unfit_is_refused(toy, answer, part):

@@ -83,6 +83,16 @@ def test_a_file_that_is_given_twice_counts_once(write):
     assert "mine" in Registry.load([path, str(path)]).classes["distance"]
 
 
+def test_a_file_that_the_environment_names_too_counts_once(write, monkeypatch):
+    path = write("extra.py", GOOD)
+    monkeypatch.setenv("LEAKBOARD_PLUGINS", f"{path.parent}/./extra.py")
+    monkeypatch.chdir(path.parent)
+    registry = Registry.load(["extra.py"])
+
+    assert registry.sources["distance", "mine"] == "extra.py"
+    assert not registry.broken
+
+
 def test_the_environment_names_plugin_files(write, monkeypatch):
     first, second = write("one/x.py", GOOD), write("two/x.py", GOOD.replace("mine", "yours").replace("my_", "your_"))
     monkeypatch.setenv("LEAKBOARD_PLUGINS", f"{first}:{second}")
@@ -96,7 +106,9 @@ def test_a_distribution_is_found_and_named(install):
     assert Registry.load().sources["distance", "mine"] == "nice_plugin 1.5 (nice_plugin)"
 
 
-@pytest.mark.parametrize("code", ["import missing_package", "1 / 0", "raise SystemExit(3)", "def ("])
+@pytest.mark.parametrize(
+    "code", ["import missing_package", "1 / 0", "raise SystemExit(3)", "def (", "raise BaseException"]
+)
 def test_a_broken_distribution_is_set_aside_and_named(install, code):
     install("sad_plugin", code)
     registry = Registry.load()
@@ -180,7 +192,22 @@ def test_a_plugin_that_breaks_the_contract_is_refused(load, old, new, part):
 def test_an_observer_must_declare_its_access(load):
     observer = GOOD.replace("Distance", "Observer").replace("leakboard_distances", "leakboard_observers")
 
-    assert "Mine.access must be 'black', 'gray' or 'white'" in refusal(load, observer)
+    assert "Mine.access is None, expected 'black', 'gray' or 'white'" in refusal(load, observer)
+
+
+@pytest.mark.parametrize(
+    ("declared", "part"),
+    [
+        ("spaces = None", "Mine.spaces is None, expected a frozenset of 'image', "),
+        ("spaces = frozenset({'pixels'})", "Mine.spaces is frozenset({'pixels'})"),
+        ("spaces = frozenset()", "Mine.spaces is frozenset()"),
+        ("larger_is_closer = 'yes'", "Mine.larger_is_closer is 'yes', expected True or False"),
+    ],
+)
+def test_a_distance_that_declares_what_makes_no_sense_is_refused(load, declared, part):
+    name = 'name: ClassVar[str] = "mine"'
+
+    assert part in refusal(load, GOOD.replace(name, f"{name}\n        {declared}"))
 
 
 def test_a_refused_plugin_leaves_nothing_behind(install):

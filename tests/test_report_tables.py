@@ -13,7 +13,7 @@ import synthetic_store
 from leakboard.artifacts import Artifacts
 from leakboard.measures import evaluate, paired_auc_difference
 from leakboard.store import Store
-from leakboard_reports import charts, formats, nulls, pictures, prices, summary, tables
+from leakboard_reports import charts, formats, manifests, nulls, pictures, prices, summary, tables
 from leakboard_reports.hooks import leakboard_report
 from leakboard_reports.payloads import ScoreReader, psnr, read_previews
 from leakboard_reports.reading import best, headline, read_cells
@@ -222,8 +222,68 @@ def test_lost_and_damaged_files_leave_gaps(tmp_path):
         path.unlink() if number % 2 else path.write_bytes(path.read_bytes()[:-3])
     text = leakboard_report(lost, tmp_path / "out").read_text()
     assert "No scores of an undefended victim could be read" in text
-    assert "No preview images are left" in text
+    assert "There are no pictures to show" in text
     assert "vega" not in text.split("</head>")[0]
+
+
+def test_lost_and_damaged_pictures_are_told_by_what_they_show(tmp_path):
+    """Nothing of a file is left to say so, hence by the key; whoever reads the page is told how to have them again."""
+    synthetic_store.build(tmp_path / "demo.db", **SMALL)
+    store = Store(tmp_path / "demo.db", read_only=True)
+    assert "missing or damaged" not in leakboard_report(store, tmp_path / "out").read_text()
+    artifacts = Artifacts(store.artifacts)
+    of = {(meta["victim"], meta["defense"]): artifacts.path(key) for key, meta in previews_of(store, artifacts)}
+    of["untrained", "none"].unlink()
+    of["untrained", "box_blur(radius=1)"].write_bytes(b"garbage")
+    text = leakboard_report(store, tmp_path / "out").read_text()
+    section = text[text.index('id="pictures"') : text.index('id="nulls"')]
+    note = section[: section.index("</p>")]
+    assert "missing or damaged" in note
+    assert "untrained under none, box_blur(radius=1)." in note
+    assert "epochs" not in note
+    assert "leakboard merge" in note
+    assert "<caption>box_blur(radius=1, at=&#39;output&#39;)</caption>" in section, "the others are shown"
+
+
+def previews_of(store, artifacts):
+    return [(key, artifacts.get(key)[1]) for key in store.artifact_digests("preview")]
+
+
+def test_the_chart_in_words_tells_the_stored_rates(store, cells):
+    """The points of a curve are few, and the lowest of them may lie above the rate."""
+    (plot,) = charts.plots(cells, ScoreReader(store))
+    curve = plot.curves[0]
+    rate = dataclasses.replace(curve.cell.measures["tpr_at_1pct_fpr"], value=0.4321, flag="uncalibrated")
+
+    def told(estimate):
+        measures = {**curve.cell.measures, "tpr_at_1pct_fpr": estimate}
+        other = dataclasses.replace(curve, cell=dataclasses.replace(curve.cell, measures=measures))
+        return charts.vega(charts.Plot("d", "v", (other,)))["description"]
+
+    assert "1% false positives: black box 43.2%, AUC" in told(rate)
+    assert "black box unknown, AUC" in told(dataclasses.replace(rate, flag="hidden"))
+
+
+def test_victims_stand_side_by_side_with_what_their_manifests_say():
+    full = {
+        "epochs": 770,
+        "loss": {
+            "members": {"mean": 0.02965, "error": 0.000545},
+            "held_out": {"mean": 0.99, "error": 0.0008},
+            "rule": "mse",
+        },
+        "quality": {"kernel_distance": -0.0009356, "rule": "mmd"},
+        "weights": {"sha256": "7ed48a"},
+    }
+    plain = {"loss": {"members": 0.5, "rule": "mse"}, "weights": "no mapping"}
+    facts = [("heavy", {"manifest": full}), ("plain", {"manifest": plain}), ("odd", {"manifest": "text"}), ("none", {})]
+    found = manifests.trained(facts)
+    absent = formats.ABSENT
+    assert found.rows == (
+        manifests.VictimRow("heavy", "770", "0.02965 ± 0.0005", "0.9900 ± 0.0008", "\N{MINUS SIGN}0.0009356", "7ed48a"),
+        manifests.VictimRow("plain", absent, "0.5000", absent, absent, ""),
+    )
+    assert (found.loss_rules, found.quality_rules) == (("mse",), ("mmd",))
 
 
 def test_strips_are_png_files_of_the_pixels(store):

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 import synthetic_store
+from leakboard.cli.storing import render
 from leakboard.errors import LeakboardError
 from leakboard.store import Store
 from leakboard_reports import board, pages, tables
+from leakboard_reports.formats import ABSENT
 from leakboard_reports.hooks import leakboard_report
 from leakboard_reports.reading import Estimate, headline, read_cells
 from synthetic_store import CLASSIFIERS, DEFENSES, DISTANCES, OBSERVERS, SMALL, made
@@ -104,6 +106,31 @@ def test_losses_of_the_victim_stand_on_the_page(page):
         assert re.search(rf"<dt>{re.escape(name)}</dt><dd>{re.escape(value)}", text)
 
 
+def test_the_training_of_victims_stands_in_a_table(page):
+    text = page.read_text()
+    table = text[text.index('aria-label="Training of the victims"') :]
+    row = re.search(r"<tr><th scope=\"row\">untrained</th>.*?</tr>", table).group()
+    assert re.findall(r"<td[^>]*>(.*?)</td>", row) == ["330", "0.02210", "0.03120", ABSENT, ABSENT]
+
+
+@pytest.mark.parametrize("manifest", ["a text", ["a", "list"], 3, None])
+def test_a_manifest_of_another_shape_is_shown_as_it_is(tmp_path, manifest):
+    store = synthetic_store.build(tmp_path / "odd.db", manifest=manifest, **SMALL)
+    text = leakboard_report(store, tmp_path / "out").read_text()
+    assert "Training of the victims" not in text
+    if manifest:
+        assert re.search(r"<dt>manifest</dt><dd>(a text|a, list|3)</dd>", text)
+
+
+def test_the_choice_of_the_best_is_owned_up_to(page):
+    """An interval for the best attack ignores that it was chosen on the same samples."""
+    text = page.read_text()
+    for section in ("heatmap", "price"):
+        note = text[text.index(f'<h2 id="{section}"') :].split("<table")[0]
+        assert "chosen as the best on the same samples" in note
+        assert "“the same attack”" in note
+
+
 def test_text_of_others_stays_text(tmp_path):
     wild = synthetic_store.build(tmp_path / "wild.db", hostile=HOSTILE, **SMALL)
     parsed = Page(leakboard_report(wild, tmp_path / "out").read_text())
@@ -141,6 +168,46 @@ def test_rendering_again_replaces_only_our_own_files(store, tmp_path):
     assert first == out / "index.html"
 
 
+@pytest.mark.parametrize("name", ["index.html", "assets/logo.png", "data/survey.csv"])
+def test_a_folder_with_pages_of_others_is_left_alone(store, tmp_path, name):
+    theirs = tmp_path / "site" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    with pytest.raises(LeakboardError, match="no report made") as caught:
+        leakboard_report(store, tmp_path / "site")
+    assert caught.value.next
+    assert [path for path in (tmp_path / "site").rglob("*") if path.is_file()] == [theirs]
+    assert theirs.read_text() == "theirs"
+
+
+def test_a_folder_with_other_files_will_do(store, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    assert leakboard_report(store, tmp_path).is_file()
+
+
+def test_a_report_that_was_interrupted_can_be_made_again(store, tmp_path, monkeypatch):
+    """The folder is marked as ours before anything else is written."""
+    with monkeypatch.context() as patch:
+        patch.setattr(pages.Pages, "frame", lambda *_: 1 / 0)
+        patch.setattr(pages, "_vega", lambda: "")
+        with pytest.raises(ZeroDivisionError):
+            leakboard_report(store, tmp_path / "out")
+    assert (tmp_path / "out" / "assets").is_dir()
+    assert leakboard_report(store, tmp_path / "out").is_file()
+
+
+def test_a_plugin_that_cannot_render_is_named(store, tmp_path):
+    """By the command line too, without a traceback."""
+    plugin = tmp_path / "pretty.py"
+    plugin.write_text(
+        "from leakboard import hookimpl\n\n@hookimpl\ndef leakboard_report(store, out):\n    raise KeyError('colour')\n"
+    )
+    with pytest.raises(LeakboardError, match="KeyError: 'colour'") as caught:
+        render(store, tmp_path / "out", (str(plugin),))
+    assert f"the plugin {plugin} could not render" in caught.value.what
+    assert caught.value.where == f"{plugin}, line 5"
+
+
 def test_a_forged_ledger_removes_nothing_outside(store, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
@@ -152,7 +219,7 @@ def test_a_forged_ledger_removes_nothing_outside(store, tmp_path):
 
 def test_a_report_needs_a_folder(store, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(LeakboardError, match="needs a folder"):
+    with pytest.raises(LeakboardError, match="needs a folder, and this is"):
         leakboard_report(store, tmp_path / "file")
     with pytest.raises(LeakboardError, match="cannot write the report"):
         leakboard_report(store, tmp_path / "file" / "below")

@@ -172,16 +172,103 @@ def test_a_full_disk_while_scoring_is_no_fault_of_the_classifier(store, monkeypa
     assert "failed" not in {status for found in statuses(store, "classifier").values() for status in found}
 
 
-def test_a_run_that_begins_with_three_failures_alike_is_stopped(store):
-    victims = [f"bad_victim(when={when!r}, how={how!r})" for when in ("open", "asked") for how in ("raise", "quit")]
-    good = tiny(victim=[*(f"linear(nap={nap})" for nap in (0.0, 0.001)), *victims])
-    assert leakboard.run(good, store).stopped == ""
-    defenses = [f"bad_defense(how='raise') + fog(share={share})" for share in (0.1, 0.2, 0.3, 0.4, 0.5)]
-    report = leakboard.run(tiny(defense=defenses), store)
-    assert "the first 3 observation tasks all failed alike: RuntimeError: tiny fault" in report.stopped
+BAD_VICTIMS = ["bad_victim(when='open')", "bad_victim(when='asked')"]
+DEFENSES = ["none", *(f"fog(share={share})" for share in (0.1, 0.2))]
+
+
+def test_a_run_of_which_every_part_was_tried_and_failed_alike_is_stopped(store):
+    """Two victims by three defenses: three tasks are about each of them."""
+    report = leakboard.run(tiny(victim=BAD_VICTIMS, defense=DEFENSES), store)
+    assert report.stopped == "the first 3 observation tasks all failed alike: RuntimeError: tiny fault"
     assert not report.ok
-    assert list(store.runs()["status"]) == ["done", "failed"]
-    assert report.counts == {"failed": 3, "missing": 2}
+    assert list(store.runs()["status"]) == ["failed"]
+    assert report.counts == {"failed": 3, "missing": 3}
+
+
+@pytest.mark.parametrize("bad", [BAD_VICTIMS[:1], BAD_VICTIMS])
+def test_broken_victims_do_not_keep_a_healthy_one_from_its_turn(store, bad):
+    report = leakboard.run(tiny(victim=[*bad, "linear"], defense=DEFENSES), store)
+    assert report.stopped == ""
+    assert statuses(store, "victim")["linear"] == {"done"}
+    assert report.counts == {"failed": 3 * len(bad), "done": 3}
+
+
+def test_a_defense_that_fails_in_every_shape_does_not_stop_the_others(store):
+    bad = [f"bad_defense + fog(share={share})" for share in (0.1, 0.2, 0.3, 0.4)]
+    report = leakboard.run(tiny(defense=[*bad, "none"]), store)
+    assert report.stopped == ""
+    assert report.counts == {"failed": 4, "done": 1}
+
+
+def test_a_run_whose_last_task_fails_like_all_others_has_not_ended_early(store):
+    report = leakboard.run(tiny(victim="bad_victim", defense=DEFENSES), store)
+    assert (report.stopped, report.counts) == ("", {"failed": 3})
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps"])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tmp_path, device, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(LeakboardError, match=f"no device '{device}'"):
+        leakboard.run(tiny(run={"device": device}), tmp_path / "store.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device_is_asked_for_only_when_something_must_be_observed(store):
+    leakboard.run(tiny(), store)
+    assert leakboard.run(tiny(run={"device": "cuda:63"}), store).ok
+    assert leakboard.run(tiny(classifier=["mean", "centred"], run={"device": "cuda:63"}), store).ok
+    with pytest.raises(LeakboardError, match="no device"):
+        leakboard.run(tiny(observer="peek", run={"device": "cuda:63"}), store)
+    assert len(store.runs()) == 2
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "file/far/below"])
+def test_a_folder_that_cannot_be_made_is_refused_before_the_store_is(tmp_path, place):
+    (tmp_path / "file").touch()
+    with pytest.raises(LeakboardError, match="is not a folder"):
+        leakboard.run(tiny(), tmp_path / "store.db", artifacts=tmp_path / place)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_facts_that_cannot_be_told_are_a_fact_and_no_failure(store, write):
+    plugin = write(
+        "facts.py",
+        """
+        from dataclasses import dataclass
+        from typing import ClassVar, Literal
+        from leakboard import hookimpl
+        from leakboard.api import Classifier
+
+        @dataclass(frozen=True, kw_only=True)
+        class Sad(Classifier):
+            "Tells nothing."
+            name: ClassVar[str] = "sad"
+            how: Literal["raise", "quit", "object", "nan", "none"]
+
+            def facts(self):
+                if self.how in ("raise", "quit"):
+                    raise {"raise": RuntimeError, "quit": SystemExit}[self.how]("no facts today")
+                return {"object": {"x": object()}, "nan": {"x": float("nan")}, "none": None}[self.how]
+
+            def fit(self, features, member):
+                return lambda unseen: unseen.mean(axis=1)
+
+        @hookimpl
+        def leakboard_classifiers():
+            return [Sad]
+        """,
+    )
+    classifiers = [f"sad(how={how!r})" for how in ("raise", "quit", "object", "nan", "none")]
+    axes = {"dataset": "tiny", "victim": "linear", "observer": "glance", "distance": "gap"}
+    assert leakboard.run(leakboard.Grid.of(plugins=[PLUGIN, plugin], classifier=classifiers, **axes), store).ok
+    found = store.components()
+    told = [row["fault"] for row in found[found["kind"] == "classifier"]["info"]]
+    assert told[:2] == [f"sad: facts() failed: {kind}: no facts today" for kind in ("RuntimeError", "SystemExit")]
+    assert all(text.startswith("sad: facts() failed: ") for text in told)
+    assert len(told) == 5
 
 
 def test_an_interrupt_is_written_down_and_passed_on(store, monkeypatch):

@@ -1,6 +1,8 @@
 """In which order tasks run."""
 
-from leakboard.schedule import Schedule
+from dataclasses import replace
+
+from leakboard.schedule import Schedule, points
 from leakboard.tasks import CellWork, ObserveTask, ScoreTask, Settings, Wanted
 
 SETTINGS = Settings("artifacts", (), "cpu", 8, 0.0)
@@ -69,3 +71,13 @@ def test_a_task_is_retried_by_observer_and_then_by_distance():
     assert (pair, single) == (ask("a", "b", observers="xx"), ask("c", observers="y"))
     assert schedule.retry(pair) == 2
     assert schedule.open == 4
+
+
+def test_the_most_unlike_task_that_is_still_needed_can_be_had_next():
+    first, alike, unlike = ask("a"), ask("b"), replace(ask("c"), victim_identity="w", query="blur")
+    needless = replace(ask("d"), dataset_identity="e", victim_identity="x", query="jpeg")
+    schedule = Schedule([first, alike, needless, unlike], [fit(one=("a",), two=("b",), three=("c",))])
+    schedule.take()
+    assert schedule.vary(points(first))
+    assert [schedule.take(), schedule.take()] == [unlike, alike]
+    assert not schedule.vary(points(first))

@@ -1,5 +1,6 @@
 """The store: whole tasks, append-only attempts, and frames that count only the last one."""
 
+import hashlib
 import math
 import os
 import signal
@@ -8,6 +9,8 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +21,7 @@ from leakboard.artifacts import Artifacts
 from leakboard.errors import LeakboardError
 from leakboard.store import ResultRow, RunInfo, Store
 from leakboard.store.tables import Attempt, Cell, Component, Result, Run
-from storing import AXES, COMPONENTS, START, attempt, cell, component, fill, put_population, sha, task
+from storing import AXES, COMPONENTS, START, attempt, cell, component, fill, put_features, put_population, sha, task
 
 TESTS = str(Path(__file__).parent)
 
@@ -223,6 +226,33 @@ def test_features_come_from_the_files(store):
     assert frame["member"].tolist() == [True, True, False, False]
     assert frame["column"].tolist() == ["step 1", "step 2"] * 2
     assert set(frame["victim"]) == {"victim_a"}
+
+
+def test_features_come_in_one_order_whoever_was_first(tmp_path):
+    """Which of several tasks finishes first depends on the executor."""
+    frames = []
+    for order in ((0, 10, 2), (2, 0, 10)):
+        store = Store(tmp_path / f"{order[0]}.db")
+        run = store.begin_run(RunInfo(grid_name="x"))
+        for minute, seed in enumerate(order):
+            row = put_features(Artifacts(store.artifacts), seed)
+            store.record(run, artifacts=[replace(row, created=START + timedelta(minutes=minute))])
+        frames.append(store.features())
+
+    assert frames[0]["seed"].drop_duplicates().tolist() == [0, 2, 10]
+    assert frames[0].equals(frames[1])
+
+
+def test_digests_of_artifacts_are_told_by_kind(store):
+    rows = fill(store)
+
+    found = store.artifact_digests("scores")
+
+    assert set(found) == {sha(f"scores {row.key}") for row in rows}
+    artifacts = Artifacts(store.artifacts)
+    for key, digest in found.items():
+        assert hashlib.sha256(artifacts.path(key).read_bytes()).hexdigest() == digest
+    assert store.artifact_digests("nothing") == {}
 
 
 def test_features_take_member_flags_from_their_own_dataset(store):

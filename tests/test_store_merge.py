@@ -105,6 +105,25 @@ def test_missing_and_damaged_files_are_counted_and_left_behind(into, source):
     assert len(into.results()) == 6
 
 
+def test_file_that_cannot_be_read_is_left_behind(into, source):
+    bad = Artifacts(source.artifacts).path(sha("features"))
+    bad.unlink()
+    bad.mkdir()
+
+    report = merge(into, [source])
+
+    assert (report.artifacts, report.missing, report.damaged) == (4, 0, 1)
+
+
+def test_damaged_file_is_made_good(into, source):
+    merge(into, [source])
+    files, key = Artifacts(into.artifacts), sha("features")
+    files.path(key).write_bytes(b"garbage")
+
+    assert merge(into, [source]).artifacts == 1
+    assert files.whole(key)
+
+
 def test_pruned_file_comes_back(into, source):
     merge(into, [source])
     key = sha("features")

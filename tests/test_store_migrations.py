@@ -99,6 +99,20 @@ def test_old_store_becomes_equal_to_a_fresh_one_and_a_copy_is_kept(tmp_path, nex
     assert not (tmp_path / "fresh.db.bak").exists()
 
 
+def test_store_that_cannot_be_copied_is_not_upgraded(tmp_path, next_version):
+    path = tmp_path / "store.db"
+    with next_version.context() as patch:
+        patch.setattr(database, "MIGRATIONS", Path(database.__file__).parent / "migrations")
+        fill(Store(path))
+        before = dump(path)
+    (tmp_path / "store.db.bak").mkdir()
+
+    with pytest.raises(LeakboardError, match="store"):
+        database.open_engine(path, read_only=False)
+
+    assert dump(path) == before
+
+
 def test_old_store_is_not_upgraded_by_a_reader(tmp_path, next_version):
     path = tmp_path / "store.db"
     with next_version.context() as patch:

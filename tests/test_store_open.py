@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from leakboard.errors import LeakboardError
 from leakboard.store import RunInfo, Store, engines
@@ -28,6 +29,12 @@ def test_each_mistake_has_its_own_message(tmp_path):
         newer.execute("UPDATE alembic_version SET version_num = '9999'")
         newer.commit()
     (tmp_path / "empty.db").touch()
+    Store(tmp_path / "unmarked.db")
+    with closing(sqlite3.connect(tmp_path / "unmarked.db")) as unmarked:
+        unmarked.execute("DELETE FROM alembic_version")
+        unmarked.commit()
+    with closing(sqlite3.connect(tmp_path / "views.db")) as views:
+        views.execute("CREATE VIEW answer AS SELECT 42")
     messages = [
         message(tmp_path / "text.db"),
         message(tmp_path / "other.db"),
@@ -40,6 +47,8 @@ def test_each_mistake_has_its_own_message(tmp_path):
         message("mysql://host/name"),
         message("sqlte:///store.db"),
         message("://"),
+        message(tmp_path / "unmarked.db"),
+        message(tmp_path / "views.db"),
     ]
 
     expected = [
@@ -54,6 +63,8 @@ def test_each_mistake_has_its_own_message(tmp_path):
         "no store on mysql",
         "did you mean: sqlite",
         "cannot be read",
+        "does not say its schema version",
+        "another program: it holds the tables answer",
     ]
     for text, part in zip(messages, expected, strict=True):
         assert part in text
@@ -116,6 +127,37 @@ def test_full_disk_is_said_to_be_full(tmp_path):
     with pytest.raises(LeakboardError, match="no space left for the store"):
         write_too_much()
     store.begin_run(RunInfo(grid_name="the store still works"))
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ("disk I/O error", "no space left for the store"),
+        ("database or disk is full", "no space left for the store"),
+        ("failed to resolve host 'nowhere': Name or service not known", "host is not known"),
+    ],
+)
+def test_what_a_driver_says_becomes_a_sentence_with_a_next_step(tmp_path, said, what):
+    """SQLite says I/O error where there is no room for the files beside the store."""
+    store = Store(tmp_path / "store.db")
+
+    with pytest.raises(LeakboardError) as caught, store.reading():
+        raise OperationalError("SELECT 1", None, sqlite3.OperationalError(said))
+
+    assert what in caught.value.what
+    assert said in caught.value.where
+    assert caught.value.next
+
+
+@pytest.mark.parametrize(
+    "url", ["http://foo:bar/x", "postgresql://x:secret@host:port/x", "postgresql://x:se@cret@h:p/x"]
+)
+def test_port_that_is_no_number_is_told_without_the_password(url):
+    text = message(url)
+
+    assert "cannot be read" in text
+    assert "secret" not in text
+    assert "cret@" not in text
 
 
 def test_unwritable_places_are_told_apart(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 
 from leakboard.store import ResultRow, RunInfo, Store
 from leakboard.summary import summary
-from storing import COMPONENTS, attempt, cell
+from storing import COMPONENTS, attempt, cell, component
 
 
 @pytest.fixture
@@ -84,3 +84,17 @@ def test_cells_of_other_grids_in_the_same_store_are_left_out(tmp_path):
     done = SimpleNamespace(plan=SimpleNamespace(cells=rows[:1]), counts=Counter(done=1), nfe=0, stopped="", ok=True)
 
     assert "0.900" not in summary(done, store)
+
+
+def test_what_a_dataset_says_of_itself_is_told(tmp_path):
+    store = Store(tmp_path / "r.db")
+    run = store.begin_run(RunInfo(grid_name="demo", grid_text="", provenance={}))
+    parts = [component("dataset", "dataset_a", notes=["3 files were skipped"]), *COMPONENTS[1:]]
+    other = component("dataset", "dataset_b", notes=["of another grid"])
+    rows = [cell(0), cell(1, dataset=other.identity)]
+    store.record(run, components=[*parts, other], cells=rows, attempts=[attempt(row, "failed") for row in rows])
+    done = SimpleNamespace(plan=SimpleNamespace(cells=rows[:1]), counts=Counter(failed=1), nfe=0, stopped="", ok=False)
+
+    text = summary(done, store)
+    assert "note on dataset_a: 3 files were skipped" in text
+    assert "of another grid" not in text

@@ -1,7 +1,9 @@
 """Training: the same weights whatever happens on the way, and manifests that tell the truth about them."""
 
+import errno
 import hashlib
 import json
+import os
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -164,6 +166,90 @@ def test_another_recipe_or_dataset_in_the_same_folder_is_refused(trained):
         train(trained, recipe=replace(RECIPE, seed=1))
     with pytest.raises(LeakboardError, match="other members"):
         train(trained, dataset=Stripes(seed=1))
+
+
+@pytest.mark.parametrize("where", ["file/below", "readonly", "full"])
+def test_a_folder_that_cannot_be_written_is_told_with_its_place(tmp_path, monkeypatch, where):
+    from pathlib import Path
+
+    (tmp_path / "file").touch()
+    if where != "file/below":
+        number = {"readonly": errno.EACCES, "full": errno.ENOSPC}[where]
+
+        def refuse(path, *_, **__):
+            raise OSError(number, os.strerror(number), str(path))
+
+        monkeypatch.setattr(Path, "write_text", refuse)
+
+    with pytest.raises(LeakboardError, match="cannot be kept") as caught:
+        train(tmp_path / where)
+    assert str(tmp_path / where) in caught.value.where
+    assert caught.value.next
+
+
+def test_a_disk_that_fills_up_in_the_middle_is_told(tmp_path, monkeypatch):
+    from safetensors import SafetensorError
+    from safetensors import torch as writer
+
+    def full(*_, **__):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(writer, "save_file", full)
+    with pytest.raises(LeakboardError, match="No space left on device"):
+        train(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{\n", None])
+def test_a_damaged_note_of_what_is_trained_is_refused(tmp_path, text):
+    path = tmp_path / "training.json"
+    path.mkdir() if text is None else path.write_text(text)
+
+    with pytest.raises(LeakboardError) as caught:
+        train(tmp_path)
+    assert caught.value.where == str(path)
+    assert caught.value.next
+
+
+@pytest.mark.parametrize("content", [b"", b"junk" * 9, "others", None])
+def test_a_damaged_state_is_refused(trained, tmp_path, content):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "state.safetensors"
+    (tmp_path / "training.json").write_bytes((trained / "training.json").read_bytes())
+    if content is None:
+        path.mkdir()
+    elif content == "others":
+        save_file({"model.x": torch.zeros(1)}, path, metadata={"epoch": "10"})
+    else:
+        path.write_bytes(content)
+
+    with pytest.raises(LeakboardError, match=r"gone on from|cannot be kept") as caught:
+        train(tmp_path)
+    assert caught.value.next
+
+
+def test_a_file_where_a_checkpoint_belongs_is_refused_before_the_training(tmp_path):
+    (tmp_path / "heavy").touch()
+
+    with pytest.raises(LeakboardError, match="where a checkpoint belongs"):
+        train(tmp_path, lambda *_: pytest.fail("it trained"))
+
+
+def test_the_command_shows_no_bar_where_stderr_is_no_terminal(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from leakboard import training
+    from leakboard.cli import main
+
+    def trained(recipe, dataset, out, *, progress):
+        progress("training", 1, 2)
+        return [out / "light"]
+
+    monkeypatch.setattr(training, "train_recipe", trained)
+    result = CliRunner().invoke(main, ["train", "fashion_ddpm", "--out", str(tmp_path)])
+
+    assert result.exit_code == 0, result.output
+    assert result.output == f"{tmp_path / 'light'}\n"
 
 
 def test_images_that_cannot_be_halved_are_refused(tmp_path):

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from leakboard import api, hookspecs
-from leakboard.components import fields_of, types_of
+from leakboard.components import types_of
 from leakboard.errors import nearest
+from leakboard.traits import check_traits
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -78,8 +79,8 @@ def check_class(kind: api.Kind, cls: object) -> None:
     """Refuse a class that does not keep to the contract of its kind.
 
     Raises:
-        ValueError, TypeError: it is of another kind, has no usable name, is no frozen dataclass, or names types
-            that only a type checker sees.
+        ValueError, TypeError: it is of another kind, has no usable name, is no frozen dataclass, names types that
+            only a type checker sees, or declares what makes no sense.
     """
     if not isinstance(cls, type) or not issubclass(cls, BASES[kind]):
         other = getattr(cls, "kind", None)
@@ -101,13 +102,7 @@ def check_class(kind: api.Kind, cls: object) -> None:
         raise ValueError(
             f"{cls.__name__} has a field of type {error.name!r}, which is not imported at run time"
         ) from error
-    fields = {field.name for field in fields_of(cls)}
-    if (
-        kind == "observer"
-        and "access" not in fields
-        and getattr(cls, "access", None) not in typing.get_args(api.Access)
-    ):
-        raise ValueError(f"{cls.__name__}.access must be 'black', 'gray' or 'white'")
+    check_traits(kind, cls)
 
 
 def origin(entry: EntryPoint) -> str:

@@ -24,7 +24,7 @@ import numpy as np
 from leakboard.errors import LeakboardError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 SUFFIX = ".safetensors"
 ABANDONED_AFTER = 3600.0
@@ -111,7 +111,10 @@ class Artifacts:
 
     def has(self, key: str) -> bool:
         """Whether the file is there; `whole` tells more, and takes longer."""
-        return self.path(key).is_file()
+        try:
+            return self.path(key).is_file()
+        except OSError:
+            return False
 
     def whole(self, key: str) -> bool:
         """Whether the file is there and is what was written."""
@@ -134,7 +137,7 @@ class Artifacts:
         from safetensors.numpy import save
 
         plain = {name: _plain(array) for name, array in tensors.items()}
-        entry = json.dumps({"meta": meta, "sha256": _digest(plain, meta)}, sort_keys=True)
+        entry = json.dumps({"meta": meta, "sha256": _digest(key, plain, meta)}, sort_keys=True)
         payload = save(plain, metadata={_ENTRY: entry})
         self.write(key, payload, durable=durable)
         return ArtifactRow(key=key, kind=kind, digest=hashlib.sha256(payload).hexdigest(), bytes=len(payload))
@@ -148,6 +151,8 @@ class Artifacts:
         target = self.path(key)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir():
+                target.rmdir()
             _replace(target, payload, durable=durable)
         except OSError as error:
             raise _cannot_write(error, target, len(payload)) from error
@@ -157,7 +162,7 @@ class Artifacts:
 
         Raises:
             Missing: there is no such file.
-            Damaged: the file is not what was written.
+            Damaged: the file is not what was written under this key, or cannot be read.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load
@@ -167,37 +172,66 @@ class Artifacts:
             payload = path.read_bytes()
         except FileNotFoundError:
             raise Missing(key, str(path)) from None
+        except OSError as error:
+            raise Damaged(key, path, f"it cannot be read ({error.strerror or error})") from error
         try:
             tensors: dict[str, np.ndarray] = load(payload)
             entry = json.loads(_header(payload)["__metadata__"][_ENTRY])
             meta, digest = dict(entry["meta"]), entry["sha256"]
         except (SafetensorError, ValueError, LookupError, TypeError) as error:
             raise Damaged(key, path, f"not a whole artifact file ({error})") from error
-        if _digest(tensors, meta) != digest:
-            raise Damaged(key, path, "its content does not match its digest")
+        if _digest(key, tensors, meta) != digest:
+            raise Damaged(key, path, "its content does not match its digest and its name")
         return tensors, meta
 
     def drop(self, key: str) -> None:
-        """Remove one artifact, if it is there."""
-        self.path(key).unlink(missing_ok=True)
+        """Remove one artifact, if it is there.
+
+        Raises:
+            LeakboardError: it cannot be removed.
+        """
+        path = self.path(key)
+        try:
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise LeakboardError(
+                f"cannot remove an artifact: {error.strerror or error}", where=str(path), next="remove it by hand"
+            ) from error
 
     def list(self) -> Iterator[Entry]:
         """All artifacts, sorted by key."""
-        for path in sorted(self.root.glob(f"??/*{SUFFIX}")):
-            with contextlib.suppress(FileNotFoundError):
+        for path in self._files(f"*{SUFFIX}"):
+            with contextlib.suppress(OSError):
                 stat = path.stat()
                 yield Entry(path.name.removesuffix(SUFFIX), stat.st_size, stat.st_mtime)
 
     def prune(self, keep: set[str]) -> Pruned:
-        """Remove every artifact whose key is not in ``keep``, and what killed writers left behind."""
+        """Remove every artifact whose key is not in ``keep``, and what killed writers left behind.
+
+        Raises:
+            LeakboardError: one cannot be removed.
+        """
         gone = [entry for entry in self.list() if entry.key not in keep]
         for entry in gone:
             self.drop(entry.key)
-        for leftover in self.root.glob("??/.*.tmp"):
-            with contextlib.suppress(FileNotFoundError):
+        for leftover in self._files(".*.tmp"):
+            with contextlib.suppress(OSError):
                 if time.time() - leftover.stat().st_mtime > ABANDONED_AFTER:
                     leftover.unlink()
         return Pruned(len(gone), sum(entry.bytes for entry in gone))
+
+    def _files(self, pattern: str) -> Sequence[Path]:
+        try:
+            return sorted(self.root.glob(f"??/{pattern}"))
+        except OSError as error:
+            raise LeakboardError(
+                f"cannot list the artifacts: {error.strerror or error}", where=str(self.root)
+            ) from error
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
@@ -227,7 +261,7 @@ def _cannot_write(error: OSError, target: Path, size: int) -> LeakboardError:
             where=str(target.parent),
             next="free some space (`leakboard cache prune`) or give another folder with --artifacts, then run again",
         )
-    return LeakboardError(f"cannot write an artifact: {error.strerror or error}", where=str(target.parent))
+    return LeakboardError(f"cannot write an artifact: {error.strerror or error}", where=str(target))
 
 
 def _header(payload: bytes) -> dict[str, Any]:
@@ -237,10 +271,10 @@ def _header(payload: bytes) -> dict[str, Any]:
     return header
 
 
-def _digest(tensors: dict[str, np.ndarray], meta: dict[str, str]) -> str:
-    """sha256 over meta and every tensor's name, type, shape and bytes."""
+def _digest(key: str, tensors: dict[str, np.ndarray], meta: dict[str, str]) -> str:
+    """sha256 over the key, for a whole file may lie in the wrong place, meta, and all of every tensor."""
     shapes = [(name, tensors[name].dtype.name, tensors[name].shape) for name in sorted(tensors)]
-    digest = hashlib.sha256(json.dumps([meta, shapes], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([key, meta, shapes], sort_keys=True).encode())
     for name, _, _ in shapes:
         digest.update(tensors[name].tobytes())
     return digest.hexdigest()

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
 from leakboard.artifacts import Artifacts, Pruned
-from leakboard.store.tables import Artifact
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from leakboard.store import Store
 
+KINDS = ("samples", "features", "scores", "preview")
 KEPT = ("samples", "preview")
 
 
@@ -40,5 +38,4 @@ def prune(store: Store, folder: Path | None = None) -> Pruned:
 
 
 def _kinds(store: Store) -> dict[str, str]:
-    with store.reading() as connection:
-        return {key: kind for key, kind in connection.execute(select(Artifact.key, Artifact.kind))}  # noqa: C416 - rows are not pairs to mypy
+    return {key: kind for kind in KINDS for key in store.artifact_digests(kind)}

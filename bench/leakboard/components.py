@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from leakboard.digests import code_digest, file_digest
 from leakboard.errors import LeakboardError, nearest
-from leakboard.specs import Spec, spell
+from leakboard.limits import blamed
+from leakboard.specs import Spec, parse, spell
+from leakboard.traits import check_traits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,10 +53,11 @@ class Bound:
         """sha256 over kind, canonical spelling, the digest of the plugins' code and of the files they read.
 
         Raises:
-            LeakboardError: a file is missing, or there is no source code to go by.
+            LeakboardError: a file is missing, there is no source code to go by, or a plugin fails to name its files.
         """
         code = [code_digest(cast("Any", type(link))) for link in self.chain]
-        files = [file_digest(path) for link in self.chain for path in link.files()]
+        with blamed(self.label, "files()"):
+            files = [file_digest(path) for link in self.chain for path in link.files()]
         return hashlib.sha256(json.dumps([self.kind, self.spec, code, files]).encode()).hexdigest()
 
 
@@ -100,24 +103,40 @@ def build(cls: type[Component], spec: Spec, where: str = "") -> Component:
             raise LeakboardError(what, where=place, expected=f"{spec.name}({field.name}=...)", next=advice)
     checked = {}
     for key, value in given.items():
-        try:
-            checked[key] = checks[key].validate_python(value)
-        except ValidationError as error:
-            choices = [choice for choice in _choices(types_of(cast("Any", cls))[key]) if isinstance(choice, str)]
-            raise LeakboardError(
-                f"{spec.name} cannot take {key}={value!r}",
-                where=place,
-                expected=_wanted(error),
-                nearest=repr(found) if isinstance(value, str) and (found := nearest(value, choices)) else "",
-                next=advice,
-            ) from None
+        with blamed(spec.name, f"the check of {key}"):
+            try:
+                checked[key] = checks[key].validate_python(value)
+            except ValidationError as error:
+                choices = [choice for choice in _choices(types_of(cast("Any", cls))[key]) if isinstance(choice, str)]
+                raise LeakboardError(
+                    f"{spec.name} cannot take {key}={value!r}",
+                    where=place,
+                    expected=_wanted(error),
+                    nearest=repr(found) if isinstance(value, str) and (found := nearest(value, choices)) else "",
+                    next=advice,
+                ) from None
     try:
-        return cls(**checked)
+        return _made(cls, spec, checked)
     except LeakboardError as error:
         told = {"expected": error.expected, "nearest": error.nearest, "next": error.next or advice}
-        raise LeakboardError(error.what, where=error.where or place, **told) from None
-    except (TypeError, ValueError) as error:
-        raise LeakboardError(f"{spec} was refused: {error}", where=place, next=advice) from error
+        raise LeakboardError(error.what, where=error.where or place, **told) from error.__cause__
+
+
+def _made(cls: type[Component], spec: Spec, checked: dict[str, Any]) -> Component:
+    with blamed(str(spec), "__post_init__"):
+        try:
+            made = cls(**checked)
+            check_traits(cls.kind, made)
+            _check_spelling(made)
+        except (TypeError, ValueError) as error:
+            raise LeakboardError(f"{spec} was refused: {error}") from error
+    return made
+
+
+def _check_spelling(made: Component) -> None:
+    """Refuse an instance that a worker could not make again from its canonical spelling."""
+    if len(parse(spell(made.name, parameters(made)))) != 1:
+        raise ValueError("a parameter that is a set reads like a sweep; a tuple would do")
 
 
 def parameters(component: Component) -> dict[str, Any]:
@@ -161,12 +180,26 @@ def types_of(cls: type) -> dict[str, Any]:
 
 
 @functools.cache
-def _checks(cls: type) -> dict[str, TypeAdapter[Any]]:
-    """What validates each parameter: strictly, so that no number is read out of a string."""
-    from pydantic import ConfigDict, TypeAdapter
+def _checks(cls: type[Component]) -> dict[str, TypeAdapter[Any]]:
+    """What validates each parameter: strictly, so that no number is read out of a string.
 
-    config = ConfigDict(strict=True, allow_inf_nan=False)
-    return {field.name: TypeAdapter(types_of(cls)[field.name], config=config) for field in fields_of(cls)}
+    Raises:
+        LeakboardError: a parameter's type is none that values can be checked against.
+    """
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+
+    config, checks = ConfigDict(strict=True, allow_inf_nan=False), {}
+    for name, hint in types_of(cast("Any", cls)).items():
+        with blamed(cls.name, f"the type of {name}"):
+            try:
+                checks[name] = TypeAdapter(hint, config=config)
+            except PydanticUserError:
+                raise LeakboardError(
+                    f"{cls.name}: values of the parameter {name} cannot be checked: its type is {hint!r}",
+                    where=cls.__qualname__,
+                    expected="numbers, texts, True or False, Literals of these, and tuples of these",
+                ) from None
+    return checks
 
 
 def _wanted(error: ValidationError) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 from collections import deque
@@ -10,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leakboard.components import at
-from leakboard.limits import FAULTS, Allowance
+from leakboard.limits import Allowance, forgiven
 from leakboard.observing import seen_by_victim
 from leakboard.oracle import Answers, Door
 from leakboard.registry import shared
@@ -34,12 +33,12 @@ def _evaluations(victim: str, wanted: tuple[Wanted, ...], plugins: tuple[str, ..
     for (seed, spec), group in itertools.groupby(wanted, lambda want: (want.seed, want.defense)):
         defense = registry.one("defense", spec)
         # What raises here will raise again in the run; what it asked before is what it will cost.
-        with contextlib.suppress(*FAULTS):
+        with forgiven():
             with Allowance(timeout):
                 images = seen_by_victim(samples, defense, seed)
             for want in group:
                 observer = registry.one("observer", want.observer).only
                 door = Door(answers, samples, images, observer.access, seed, at(defense.chain, "output"))
-                with contextlib.suppress(*FAULTS), Allowance(timeout):
+                with forgiven(), Allowance(timeout):
                     deque(observer.observe(door), maxlen=0)
     return answers.paid.evaluations

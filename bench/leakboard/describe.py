@@ -112,7 +112,7 @@ def _class_text(registry: Registry, cls: type[Component]) -> str:
     for fact in ("access", "space", "spaces", "larger_is_closer"):
         if hasattr(cls, fact) and fact not in row["parameters"]:
             value = getattr(cls, fact)
-            lines.append(f"  {fact}: {', '.join(sorted(value)) if isinstance(value, frozenset) else value}")
+            lines.append(f"  {fact}: {', '.join(sorted(value)) if isinstance(value, (frozenset, set)) else value}")
     return "\n".join([*lines, f"  from: {row['source']}"])
 
 

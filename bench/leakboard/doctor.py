@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leakboard.errors import LeakboardError
+from leakboard.limits import FAULTS, fault
 from leakboard.provenance import PACKAGES, provenance
 from leakboard.registry import Registry, shared
 
@@ -30,8 +31,8 @@ def examine(plugins: Sequence[str] = ()) -> list[dict[str, Any]]:
     for name, check in checks:
         try:
             ok, detail = check()
-        except Exception as error:  # noqa: BLE001 - a check that breaks is a finding
-            ok, detail = False, f"{type(error).__name__}: {error}"
+        except FAULTS as error:
+            ok, detail = False, fault(error).error
         findings.append({"check": name, "ok": ok, "detail": detail})
     return findings
 

@@ -71,6 +71,7 @@ def make_executor(name: str, workers: int, threads: int, device: str = "cpu") ->
         where="--executor",
         expected=" or ".join(EXECUTORS),
         nearest=nearest(name, EXECUTORS),
+        next="leakboard run --help",
     )
 
 

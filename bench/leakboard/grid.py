@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from leakboard.components import Bound
 
 Specs = Annotated[list[str], Field(min_length=1)]
+MOST = 2**31 - 1
+"""Samples that anything can be told to take."""
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
@@ -44,12 +46,12 @@ class RunSettings(BaseModel):
 
     model_config = STRICT
 
-    samples: Annotated[int, Field(ge=0)] = 0
-    seeds: Annotated[list[int], Field(min_length=1)] = [0]
+    samples: Annotated[int, Field(ge=0, le=MOST)] = 0
+    seeds: Annotated[list[Annotated[int, Field(ge=-(2**63), lt=2**63)]], Field(min_length=1)] = [0]
     calibration: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    shard: Annotated[int, Field(ge=2)] = 256
-    batch: Annotated[int, Field(ge=1)] = 128
-    timeout: Annotated[float, Field(ge=0)] = 0.0
+    shard: Annotated[int, Field(ge=2, le=MOST)] = 256
+    batch: Annotated[int, Field(ge=1, le=MOST)] = 128
+    timeout: Annotated[float, Field(ge=0, le=1e7)] = 0.0
     device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = "cpu"
 
 
@@ -97,7 +99,7 @@ class _File(BaseModel):
     run: RunSettings = RunSettings()
     grid: Axes
     checks: Checks = Checks()
-    exclude: list[Annotated[dict[str, str | int], Field(min_length=1)]] = []
+    exclude: list[Annotated[dict[str, Any], Field(min_length=1)]] = []
 
 
 TABLES: dict[str, type[BaseModel]] = {"run": RunSettings, "grid": Axes, "checks": Checks}
@@ -123,14 +125,14 @@ class Grid:
         path = Path(path)
         try:
             text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            beside = [str(found) for found in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        except (OSError, ValueError) as error:
+            beside = path.parent.glob("*.toml") if isinstance(error, FileNotFoundError) else ()
+            reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
             raise LeakboardError(
-                f"cannot read the grid {path}: {reason}",
+                f"cannot read the grid {path}: {error.strerror if isinstance(error, OSError) else reason}",
                 where=str(path),
                 expected="a TOML file in UTF-8",
-                nearest=nearest(str(path), beside),
+                nearest=nearest(str(path), map(str, beside)),
             ) from None
         return cls.parse(text, name=path.stem, where=str(path), plugins=plugins)
 
@@ -141,9 +143,9 @@ class Grid:
         Raises:
             LeakboardError: as `parse`.
         """
-        content: dict[str, Any] = {table: dict(tables.pop(table, {})) for table in ("run", "checks")}
-        exclude = [dict(rule) for rule in tables.pop("exclude", [])]
-        content |= {"grid": {axis: _listed(value) for axis, value in tables.items()}, "exclude": exclude}
+        content: dict[str, Any] = {table: tables.pop(table, {}) for table in ("run", "checks")}
+        content["exclude"] = _listed(tables.pop("exclude", []))
+        content["grid"] = {axis: _listed(value) for axis, value in tables.items()}
         return cls._build(content, json.dumps(content, default=str), name, "Grid.of", plugins)
 
     @classmethod
@@ -155,9 +157,10 @@ class Grid:
         """
         try:
             content = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            reason = "it is nested too deep" if isinstance(error, RecursionError) else error
             raise LeakboardError(
-                f"{where} is not TOML: {error}",
+                f"{where} is not TOML: {reason}",
                 where=where,
                 expected="a TOML file with the tables [grid], [run], [checks] and [[exclude]]",
             ) from None
@@ -185,8 +188,8 @@ class Grid:
 
 
 def _listed(value: Any) -> Any:
-    """An axis as a notebook gives it: one spec, or any iterable of specs."""
-    if isinstance(value, str):
+    """A list as a notebook gives it: one spec or rule, or any iterable of them."""
+    if isinstance(value, (str, dict)):
         return [value]
     return list(value) if isinstance(value, Iterable) else value
 
@@ -195,7 +198,8 @@ def _validated(content: Mapping[str, Any], where: str) -> _File:
     try:
         return _File.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key often makes another one missing: it is what has to be told.
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         *tables, key = [str(part) for part in first["loc"]]
         place = f"{where}, {'.'.join([*tables, key])}"
         advice = "leakboard list" if "grid" in tables else ""
@@ -205,12 +209,15 @@ def _validated(content: Mapping[str, Any], where: str) -> _File:
         elif first["type"] == "missing":
             what, wanted, hint = f"{key!r} is missing", f"a value for {key}", ""
         elif first["type"] == "too_short":
-            what, wanted, hint = f"{key!r} is empty", "at least one value", ""
+            name = key if isinstance(first["loc"][-1], str) else place.rpartition(" ")[2]
+            what, wanted, hint = f"{name!r} is empty", "at least one value", ""
+        elif first["type"] in ("model_type", "dict_type"):
+            what, wanted, hint = f"bad value {first['input']!r:.80}", f"a table with keys, like [{key}]", ""
         else:
             given, wanted = first["input"], first["msg"].replace("Input should be ", "")
             choices = typing.get_args(Attacker)
             hint = nearest(given, choices) if first["type"] == "literal_error" and isinstance(given, str) else ""
-            what = f"bad value {given!r}"
+            what = f"bad value {given!r:.80}"
         raise LeakboardError(what, where=place, expected=wanted, nearest=hint, next=advice) from None
 
 
@@ -252,16 +259,7 @@ def _expand(file: _File, registry: Registry, where: str) -> list[Cell]:
 
 def _axis(registry: Registry, kind: Kind, specs: Sequence[str], where: str) -> list[Bound]:
     place = f"{where}, grid.{kind}"
-    points = [point for text in specs for point in registry.axis(kind, text, place)]
-    for point in points:
-        try:
-            _ = point.identity
-        except LeakboardError:
-            raise
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise LeakboardError(f"{point.label} cannot name the files it depends on: {reason}", where=place) from error
-    return points
+    return [point for text in specs for point in registry.axis(kind, text, place)]
 
 
 def _triples(axes: Axes, registry: Registry, where: str) -> list[tuple[Bound, Bound, Bound, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from leakboard.errors import LeakboardError
 from leakboard.recording import attempt_row, cell_row, component_rows, task_row
-from leakboard.schedule import Schedule
+from leakboard.schedule import Schedule, points
 from leakboard.store import AttemptRow
 from leakboard.tasks import Answer, ObserveTask, ScoreTask
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from leakboard.tasks import Outcome, Status, Task
 
 ALIKE = 3
-"""Observation tasks that must fail alike before anything succeeded, to end the run early."""
+"""Observation tasks that must fail alike before anything succeeded, to end the run early.
+
+It goes on all the same while a dataset, victim or query defense is left that none of them was about.
+"""
 
 
 class Stopped(Exception):
@@ -51,7 +54,8 @@ class Ledger:
     damaged: set[str] = field(default_factory=set)
     _said: set[str] = field(default_factory=set)
     _alike: list[str] = field(default_factory=list)
-    _succeeded: bool = False
+    _watching: bool = True
+    _tried: set[tuple[str, str]] = field(default_factory=set)
     _again: set[Task] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -79,7 +83,7 @@ class Ledger:
 
         Raises:
             LeakboardError: the machine is at fault (disk full).
-            Stopped: the first tasks all failed with the same error.
+            Stopped: the first tasks all failed with the same error, and there is nothing else to try.
         """
         if outcome.fatal:
             raise LeakboardError(outcome.fatal)
@@ -103,8 +107,8 @@ class Ledger:
         for answer in outcome.answers:
             if answer.status != "done":
                 self._tell(f"{answer.status}: {answer.error}", task)
-        if not scoring:
-            self._watch_start(outcome)
+        if isinstance(task, ObserveTask) and self._watching:
+            self._watch_start(task, outcome)
 
     def _observed(self, outcome: Outcome) -> list[AttemptRow]:
         """Features that failed fail the cells that need them."""
@@ -140,14 +144,18 @@ class Ledger:
             self._said.add(line)
             self.say(f"{line}  [{task.label}]")
 
-    def _watch_start(self, outcome: Outcome) -> None:
-        errors = {answer.error for answer in outcome.answers if answer.status in ("failed", "timeout")}
-        everything_failed = len(errors) == 1 and all(answer.status != "done" for answer in outcome.answers)
-        self._succeeded = self._succeeded or not everything_failed
-        if not self._succeeded:
-            self._alike.append(errors.pop())
-            if len(self._alike) >= ALIKE and len(set(self._alike)) == 1:
-                raise Stopped(f"the first {ALIKE} observation tasks all failed alike: {self._alike[0]}")
+    def _watch_start(self, task: ObserveTask, outcome: Outcome) -> None:
+        """While all that comes is one and the same failure, try what is most unlike; end when nothing is."""
+        self._alike += {answer.error for answer in outcome.answers if answer.status in ("failed", "timeout")}
+        done = any(answer.status == "done" for answer in outcome.answers)
+        if done or len(set(self._alike)) != 1:
+            self._watching = False
+            return
+        self._tried |= points(task)
+        left = self._schedule.vary(self._tried)
+        everything = frozenset().union(*map(points, self.plan.observe))
+        if left and self._tried >= everything and len(self._alike) >= ALIKE:
+            raise Stopped(f"the first {len(self._alike)} observation tasks all failed alike: {self._alike[0]}")
 
 
 def _buried(task: Task, outcome: Outcome) -> Outcome:

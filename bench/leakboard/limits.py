@@ -1,22 +1,25 @@
-"""A time limit for third-party code, and what an exception looks like as a row."""
+"""A time limit for third-party code, and what becomes of its exceptions: rows inside tasks, messages outside."""
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import signal
 import threading
 import time
 import traceback
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from leakboard.api import Unsupported
+from leakboard.api import LeakboardError, Unsupported
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
     from types import FrameType
 
     from leakboard.tasks import Status
 
+HERE = Path(__file__).parent
 _note: IO[str] | None = None
 
 
@@ -24,8 +27,8 @@ class TimedOut(BaseException):
     """The limit is over. Not an `Exception`, so that a plugin's own ``except Exception`` cannot swallow it."""
 
 
-FAULTS = (Exception, SystemExit, TimedOut)
-"""What a component may raise without ending the run; an interrupt from the keyboard is not among them."""
+FAULTS = (BaseException,)
+"""What a component may raise without ending the run; `fault` passes on an interrupt from the keyboard."""
 
 
 class Fault(NamedTuple):
@@ -37,13 +40,56 @@ class Fault(NamedTuple):
 
 
 def fault(error: BaseException) -> Fault:
-    """Status, one line and traceback of what a component raised."""
+    """Status, one line and traceback of what a component raised.
+
+    Raises:
+        KeyboardInterrupt: if that is what it is.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        raise error
     if isinstance(error, Unsupported):
         return Fault("skipped", str(error), "")
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, TimedOut):
         return Fault("timeout", str(error), trace)
-    return Fault("failed", " ".join(f"{type(error).__name__}: {error}".split()), trace)
+    said = " ".join(str(error).split())
+    return Fault("failed", f"{type(error).__name__}: {said}" if said else type(error).__name__, trace)
+
+
+@contextlib.contextmanager
+def forgiven() -> Iterator[None]:
+    """Around plugin code that may fail without anybody being told."""
+    try:
+        yield
+    except FAULTS as error:
+        fault(error)
+
+
+@contextlib.contextmanager
+def blamed(component: str, method: str) -> Iterator[None]:
+    """Around plugin code that runs outside tasks: what it raises is told as a mistake of that component.
+
+    Raises:
+        LeakboardError: anything was raised but an interrupt from the keyboard; one of its own is passed on as it is.
+    """
+    try:
+        yield
+    except LeakboardError:
+        raise
+    except FAULTS as error:
+        raise LeakboardError(
+            f"{component}: {method} failed: {fault(error).error}",
+            where=raised_at(error),
+            next="LEAKBOARD_TRACEBACK=1 in the environment shows the traceback",
+        ) from error
+
+
+def raised_at(error: BaseException) -> str:
+    """Where in a plugin's code an error arose; an empty string when it was here, on looking at what the plugin gave."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent != HERE]
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
 
 
 def watch(note: Path) -> None:

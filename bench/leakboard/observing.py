@@ -7,6 +7,7 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,7 +117,10 @@ def _pairs(observer: Observer, door: Door, defense: Bound, allowance: Allowance)
     """The observer's pairs, checked, after the defenses that stand right before the distance."""
     links = at(defense.chain, "both")
     with allowance:
-        pairs = iter(observer.observe(door))
+        answer = observer.observe(door)
+        if not isinstance(answer, Iterable):
+            raise TypeError(f"{observer.name} returned {answer!r:.80} from observe(), expected pairs")
+        pairs = iter(answer)
     while True:
         with allowance:
             pair = next(pairs, None)
@@ -155,7 +159,10 @@ def _measure(column: Column, pair: Pair) -> None:
         with column.allowance:
             # A distance that works in place must not spoil what the next one sees.
             own = Pair(pair.reference.clone(), pair.observation.clone(), pair.label, pair.space)
-            values = distance.measure(own).detach().to("cpu", torch.float64)
+            measured = distance.measure(own)
+            if not isinstance(measured, torch.Tensor):
+                raise TypeError(f"{distance.name} returned {measured!r:.80} from measure(), expected a tensor (N,)")
+            values = measured.detach().to("cpu", torch.float64)
         _check_values(values, distance.name, len(pair.reference))
     except FAULTS as error:
         column.failure = Answer(column.wanted.key, *fault(error))

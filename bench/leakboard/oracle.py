@@ -286,13 +286,15 @@ def defended(defense: Defense, images: torch.Tensor, samples: Samples, seed: int
     """Images after one defense, which draws its noise from (seed, defense and place, sample id).
 
     Raises:
-        ValueError: the defense changed the shape or type, or left [0, 1].
+        TypeError, ValueError: the defense gave no images, changed the shape or type, or left [0, 1].
     """
 
     def noise(like: torch.Tensor, draw: int = 0) -> torch.Tensor:
         return normal(seed, f"{defense.name}@{place}", draw, samples.ids, like)
 
     result = defense.apply(images.clone(), noise)
+    if not isinstance(result, type(images)):
+        raise TypeError(f"{defense.name} returned {result!r:.80} from apply(), expected images")
     if result.shape != images.shape:
         raise ValueError(f"{defense.name} returned shape {tuple(result.shape)}, expected {tuple(images.shape)}")
     if result.dtype != images.dtype:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,10 +15,11 @@ from leakboard.api import Samples, member_digest
 from leakboard.artifacts import ArtifactRow, Artifacts, Damaged, Missing
 from leakboard.errors import LeakboardError
 from leakboard.keys import content_key
+from leakboard.limits import blamed
 from leakboard.sampling import choose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from leakboard.cells import Cell
     from leakboard.components import Bound
@@ -110,14 +112,9 @@ class Populations:
                 pass
             except Damaged as damaged:
                 self.artifacts.drop(damaged.key)
-        try:
+        with blamed(dataset.label, "load()"):
             samples = dataset.only.load()
             check_samples(samples, dataset.label)
-        except LeakboardError:
-            raise
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise LeakboardError(f"the dataset {dataset.label} cannot be loaded: {reason}") from error
         self.unsaved.add(dataset.identity)
         return Population(tuple(samples.ids), samples.member, tuple(samples.notes))
 
@@ -128,28 +125,49 @@ def check_samples(samples: Samples, label: str) -> None:
     Raises:
         LeakboardError: it says what is wrong, and what would have been right.
     """
-
-    def refuse(what: str, expected: str) -> None:
+    for what, expected in itertools.chain(_wrong_names(samples), _wrong_arrays(samples)):
         raise LeakboardError(f"the dataset {label} {what}", expected=expected)
 
+
+def _wrong_names(samples: Samples) -> Iterator[tuple[str, str]]:
+    if not isinstance(samples, Samples):
+        yield f"returned {samples!r:.80} from load()", "leakboard.api.Samples"
+    strange = [sample for sample in samples.ids if not _is_text(sample)]
+    if strange:
+        yield f"has the id {strange[0]!r}", "texts that UTF-8 can write"
     twice = [(sample, count) for sample, count in Counter(samples.ids).items() if count > 1]
     if twice:
-        refuse(f"gives the id {twice[0][0]!r} to {twice[0][1]} samples", "unique ids")
+        yield f"gives the id {twice[0][0]!r} to {twice[0][1]} samples", "unique ids"
+    if samples.prompts is not None and len(samples.prompts) != len(samples.ids):
+        yield f"has {len(samples.ids)} ids and {len(samples.prompts)} prompts", "one prompt an id, or None"
+    if isinstance(samples.notes, str) or not all(map(_is_text, samples.notes)):
+        yield f"has the notes {samples.notes!r:.80}", "a tuple of texts"
+
+
+def _wrong_arrays(samples: Samples) -> Iterator[tuple[str, str]]:
     count, images, member = len(samples.ids), samples.images, samples.member
+    if not isinstance(member, np.ndarray):
+        yield f"has member flags in a {type(member).__name__}", "a numpy array of bool"
     if member.dtype != np.bool_ or member.shape != (count,) or len(images) != count:
         shapes = f"{tuple(images.shape)} and member flags {member.dtype} {member.shape}"
-        refuse(f"has {count} ids, images {shapes}", "one image and one bool flag an id")
-    if samples.prompts is not None and len(samples.prompts) != count:
-        refuse(f"has {count} ids and {len(samples.prompts)} prompts", "one prompt an id, or None")
+        yield f"has {count} ids, images {shapes}", "one image and one bool flag an id"
     if images.ndim != 4 or str(images.dtype) != "torch.float32":
-        refuse(f"has images {tuple(images.shape)} of {images.dtype}", "float32 (N, C, H, W)")
-    low, high = (float(limit) for limit in images.aminmax())
-    if not (low >= 0 and high <= 1):
-        refuse(f"has images from {low:g} to {high:g}", "values in [0, 1]")
+        yield f"has images {tuple(images.shape)} of {images.dtype}", "float32 (N, C, H, W)"
     members = int(member.sum())
     if min(members, count - members) < FEWEST:
         wanted = f"at least {FEWEST} of each: one half calibrates, the other is evaluated"
-        refuse(f"has {members} members and {count - members} non-members", wanted)
+        yield f"has {members} members and {count - members} non-members", wanted
+    low, high = (float(limit) for limit in images.aminmax())
+    if not (low >= 0 and high <= 1):
+        yield f"has images from {low:g} to {high:g}", "values in [0, 1]"
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is a text that every file and database can hold."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def _check_count(cell: Cell, per_side: int) -> None:
@@ -159,11 +177,13 @@ def _check_count(cell: Cell, per_side: int) -> None:
             where="[run] samples",
             expected=f"{FEWEST} to {per_side}, or 0 for all",
             nearest=str(min(max(cell.samples, FEWEST), per_side)),
+            next="give samples a number within these limits, or leave it out to take all",
         )
 
 
 def _check_members(cell: Cell, population: Population) -> None:
-    trained_on = cell.victim.only.trained_on()
+    with blamed(cell.victim.label, "trained_on()"):
+        trained_on = cell.victim.only.trained_on()
     members = [sample for sample, flag in zip(population.ids, population.member, strict=True) if flag]
     if trained_on not in (None, member_digest(members)):
         raise LeakboardError(

@@ -38,13 +38,13 @@ def keep_preview(
     seen: torch.Tensor,
     returned: Returned | None,
 ) -> list[ArtifactRow]:
-    """Keep the first images; pictures kept before stay when the victim returned none this time.
+    """Keep the first images; whole pictures kept before stay when the victim returned none this time.
 
     Raises:
         LeakboardError: no space left.
     """
     key = preview_key(task.dataset_identity, task.victim_identity, defense.identity, seed)
-    if returned is None and artifacts.has(key):
+    if returned is None and artifacts.whole(key):
         return []
     count = max(FEWEST, min(MOST, BYTES // int(samples.images[0].numel())))
     shown = {"original": samples.images, "seen": seen}

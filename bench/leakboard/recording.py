@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from leakboard.limits import FAULTS, fault
 from leakboard.store.rows import AXES, AttemptRow, CellRow, ComponentRow, ResultRow, TaskRow
 from leakboard.tasks import ObserveTask, ScoreTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from leakboard.api import Component
     from leakboard.cells import Cell
     from leakboard.components import Bound
     from leakboard.population import Population
@@ -104,7 +107,7 @@ def _access(observer: Bound) -> str:
 def _facts(point: Bound, populations: dict[str, Population]) -> dict[str, Any]:
     facts: dict[str, Any] = {"doc": (type(point.chain[0]).__doc__ or "").partition("\n")[0]}
     for link in point.chain:
-        facts |= link.facts()
+        facts |= _told(link)
     if point.kind == "observer":
         facts |= {"access": _access(point), "space": point.only.space}
     if point.kind == "dataset" and point.identity in populations:
@@ -113,3 +116,11 @@ def _facts(point: Bound, populations: dict[str, Population]) -> dict[str, Any]:
     if point.kind == "victim":
         facts |= {"null": point.only.null}
     return facts
+
+
+def _told(link: Component) -> dict[str, Any]:
+    """What a component tells of itself; where it fails to, that is the fact."""
+    try:
+        return dict(json.loads(json.dumps(link.facts(), allow_nan=False)))
+    except FAULTS as error:
+        return {"fault": f"{link.name}: facts() failed: {fault(error).error}"}

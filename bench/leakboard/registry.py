@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import traceback
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,6 +20,7 @@ from leakboard import hookspecs
 from leakboard.adopting import KINDS, load_file, origin, read_offer
 from leakboard.components import Bound, bind, build
 from leakboard.errors import LeakboardError, nearest
+from leakboard.limits import FAULTS, fault, raised_at
 from leakboard.specs import parse
 
 if TYPE_CHECKING:
@@ -62,9 +62,10 @@ class Registry:
         for entry in sorted(entry_points(group=hookspecs.PROJECT), key=_built_in_first):
             registry._guarded(origin(entry), entry.load)
         from_environment = filter(None, os.environ.get("LEAKBOARD_PLUGINS", "").split(os.pathsep))
-        for place in dict.fromkeys(from_environment):
+        given, known = _places(files), _places(from_environment)
+        for place in (place for file, place in known.items() if file not in given):
             registry._guarded(place, functools.partial(load_file, Path(place)))
-        for place in dict.fromkeys(map(str, files)):
+        for place in given.values():
             if not Path(place).is_file():
                 raise LeakboardError(
                     f"there is no plugin file {place}", where="--plugin", expected="a Python file with hook functions"
@@ -75,11 +76,12 @@ class Registry:
     def _guarded(self, source: str, load: Callable[[], ModuleType], *, fatal: bool = False) -> None:
         try:
             self._adopt(source, load())
-        except (Exception, SystemExit) as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+        except FAULTS as error:
+            _, reason, trace = fault(error)
             if fatal or os.environ.get("LEAKBOARD_STRICT_PLUGINS") == "1":
-                raise LeakboardError(f"the plugin {source} cannot be loaded: {reason}", where=_line(error)) from error
-            self.broken.append(Broken(source, reason, traceback.format_exc()))
+                what = f"the plugin {source} cannot be loaded: {reason}"
+                raise LeakboardError(what, where=raised_at(error)) from error
+            self.broken.append(Broken(source, reason, trace))
 
     def _adopt(self, source: str, module: ModuleType) -> None:
         """Register one plugin, all of it or nothing."""
@@ -93,7 +95,7 @@ class Registry:
             for attack in offer.attacks:
                 self._claim("attack", attack.name, source)
                 self.attacks[attack.name] = attack
-        except (Exception, SystemExit):
+        except FAULTS:
             self.classes, self.attacks, self.sources = before
             self.manager.unregister(module)
             raise
@@ -190,12 +192,12 @@ def _built_in_first(entry: EntryPoint) -> tuple[bool, str, str]:
     return entry.dist is None or entry.dist.name != hookspecs.PROJECT, entry.value, entry.name
 
 
-def _line(error: BaseException) -> str:
-    """Where in a plugin's code an error arose."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}, line {error.lineno}"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{frame.filename}, line {frame.lineno}"
+def _places(files: Iterable[Path | str]) -> dict[Path, str]:
+    """Plugin files, each as it was first spelled: the same file is loaded once, however often it is named."""
+    places: dict[Path, str] = {}
+    for file in files:
+        places.setdefault(Path(file).resolve(), str(file))
+    return places
 
 
 @functools.lru_cache(maxsize=4)

@@ -16,6 +16,7 @@ from leakboard.executors import make_executor
 from leakboard.ledger import Ledger, Stopped
 from leakboard.planning import Plan, make_plan
 from leakboard.population import Populations
+from leakboard.preflight import check_device, check_folder
 from leakboard.provenance import provenance
 from leakboard.scoring import scores_key
 from leakboard.store import RunInfo, Store
@@ -62,17 +63,39 @@ class Report:
         return not self.stopped and set(self.counts) <= {"done", "skipped"}
 
 
-def plan(grid: Grid, store: Store | None = None, artifacts: Path | None = None) -> Plan:
+def plan(grid: Grid, store: Store | str | Path | None = None, artifacts: Path | str | None = None) -> Plan:
     """What ``grid`` still needs, given what a store and its folder of payload files already hold.
 
+    Args:
+        grid: the grid.
+        store: a store, or where one is or would be (nothing is made); None for a store that knows nothing yet.
+        artifacts: folder of payload files, as in `run`.
+
     Raises:
-        LeakboardError: a victim contradicts its dataset, or a dataset is too small.
+        LeakboardError: a victim contradicts its dataset, a dataset is too small, or the store cannot be read.
     """
-    folder = Artifacts(store.artifacts if store else artifacts or Path("leakboard-artifacts"))
+    default: str | Path = "leakboard-artifacts"
+    if isinstance(store, (str, Path)):
+        file = locate(store)
+        default = file.with_name(f"{file.stem}-artifacts") if isinstance(file, Path) else default
+        store = existing(store, artifacts)
+    folder = Artifacts(store.artifacts if store else Path(artifacts or default))
     populations = Populations(folder)
     made = _plan(grid, store, populations) if store else make_plan(grid, {}, folder, _samples(grid, populations))
     populations.check(made.todo)
     return made
+
+
+def existing(place: str | Path, artifacts: Path | str | None = None) -> Store | None:
+    """A store for reading, or None where there is no file yet.
+
+    Raises:
+        LeakboardError: what is there cannot be read.
+    """
+    file = locate(place)
+    if isinstance(file, Path) and not file.exists():
+        return None
+    return Store(place, artifacts=Path(artifacts) if artifacts else None, read_only=True)
 
 
 def run(
@@ -99,18 +122,24 @@ def run(
         command: the command line to write down.
 
     Raises:
-        LeakboardError: a victim contradicts its dataset, the store cannot be opened, the disk is full.
+        LeakboardError: a victim contradicts its dataset, the store cannot be opened, the device is not there, the
+            disk is full.
     """
     chosen = make_executor(executor, workers, threads, grid.run.device)
     populations = Populations()
     if not isinstance(store, Store):
         place = locate(store)
+        if artifacts:
+            check_folder(Path(artifacts), "artifacts")
         if isinstance(place, Path) and not place.exists():
-            # Nothing is written for a grid that contradicts itself.
+            # Nothing is written for a grid that contradicts itself, or that cannot run here.
             populations.check(grid.cells)
+            check_device(grid.run.device)
         store = Store(store, artifacts=Path(artifacts) if artifacts else None)
     populations.artifacts = Artifacts(store.artifacts)
     first = _plan(grid, store, populations)
+    if first.observe:
+        check_device(grid.run.device)
     if not (first.todo or first.skipped):
         return Report(first, store.latest_status())
     populations.check(first.todo)

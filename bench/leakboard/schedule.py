@@ -10,8 +10,14 @@ from leakboard.tasks import ObserveTask, ScoreTask, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
-    from leakboard.tasks import CellWork, Task
+    from leakboard.tasks import CellWork, Task, Wanted
+
+
+def points(task: ObserveTask) -> frozenset[tuple[str, str]]:
+    """What a task is about, axis by axis: its dataset, its victim, and the defense at the query."""
+    return frozenset({("dataset", task.dataset_identity), ("victim", task.victim_identity), ("query", task.query)})
 
 
 class Schedule:
@@ -45,11 +51,19 @@ class Schedule:
             task = self._queue.popleft()
             if isinstance(task, ScoreTask):
                 return task
-            wanted = tuple(want for want in task.wanted if self._users[want.key])
-            if wanted:
+            if wanted := self._needed(task):
                 return replace(task, wanted=wanted)
             self.open -= 1
         return None
+
+    def vary(self, tried: AbstractSet[tuple[str, str]]) -> bool:
+        """Let the observation task come next that is about the most that has not been tried. Tells if there is any."""
+        tasks = [task for task in self._queue if isinstance(task, ObserveTask) and self._needed(task)]
+        if tasks:
+            other = max(tasks, key=lambda task: len(points(task) - tried))
+            self._queue.remove(other)
+            self._queue.appendleft(other)
+        return bool(tasks)
 
     def finish(self) -> None:
         """A task that was taken is done with."""
@@ -85,6 +99,10 @@ class Schedule:
             self._release(number)
             lost += gone
         return lost
+
+    def _needed(self, task: ObserveTask) -> tuple[Wanted, ...]:
+        """The features of a task that some cell still waits for."""
+        return tuple(want for want in task.wanted if self._users[want.key])
 
     def _release(self, number: int) -> None:
         """Let a scoring task run next if it waits for nothing any more."""

@@ -77,6 +77,14 @@ def score(task: ScoreTask, registry: Registry) -> Outcome:
         Missing, Damaged: features or the list of samples have to be made again.
         LeakboardError: no space left.
     """
+    from threadpoolctl import threadpool_limits
+
+    # Matrices are small here: more threads only wait for each other, and their number could change last digits.
+    with threadpool_limits(1, user_api="blas"):
+        return _score(task, registry)
+
+
+def _score(task: ScoreTask, registry: Registry) -> Outcome:
     start = time.perf_counter()
     artifacts = Artifacts(Path(task.settings.artifacts))
     population = _population(artifacts, task.dataset_identity, task.per_side)
@@ -122,6 +130,8 @@ def judge(classifier: Classifier, features: tuple[Array, Array], member: Mask, k
     """
     calibrating, evaluated = features[0][known], features[1][~known]
     scorer = classifier.fit(calibrating.copy(), member[known])
+    if not callable(scorer):
+        raise TypeError(f"{classifier.name} returned {scorer!r:.80} from fit(), expected a scorer")
     threshold = choose_threshold(_scores(classifier.name, scorer, calibrating), member[known])
     scores = _scores(classifier.name, scorer, evaluated)
     return Judged(scores, member[~known], evaluate(scores, member[~known], threshold=threshold))

@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 
 def summary(report: Report, store: Store, page: Path | None = None) -> str:
-    """Best attack per victim, defense, attacker and access level; null checks; failures; cost; where the report is."""
+    """Best attack per victim, defense, attacker and access level, null checks, failures, cost, where the report is.
+
+    Datasets say what a reader must know: files that were skipped, say.
+    """
     results = store.results()
-    mine = results[results["cell"].isin({cell.key for cell in report.plan.cells}) & (results["measure"] == "auc")]
+    keys = {cell.key for cell in report.plan.cells}
+    mine = results[results["cell"].isin(keys) & (results["measure"] == "auc")]
     lines = [*_best(mine[mine["role"] == "attack"]), *_nulls(mine[mine["role"] == "null"])]
+    lines += _notes(store, keys)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(report.counts.items()))
     lines.append(f"cells: {counts}; {report.nfe:,} denoiser evaluations paid in this run")
     if report.stopped:
@@ -65,3 +70,11 @@ def _nulls(results: pd.DataFrame) -> Iterator[str]:
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _notes(store: Store, cells: set[str]) -> Iterator[str]:
+    """What the datasets of some cells say of themselves."""
+    tried, components = store.cells(), store.components()
+    datasets = set(tried[tried["cell"].isin(cells)]["dataset"])
+    for row in _rows(components[(components["kind"] == "dataset") & components["label"].isin(datasets)]):
+        yield from (f"note on {row['label']}: {note}" for note in row["info"].get("notes", ()))

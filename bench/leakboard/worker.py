@@ -122,7 +122,10 @@ def _model(victim: str, identity: str, settings: Settings) -> Model:
     key = (victim, identity, settings.device)
     if key not in _opened:
         _opened.clear()  # first, for two victims at once may not fit
-        _opened[key] = shared(settings.plugins).one("victim", victim).only.open(settings.device)
+        model = shared(settings.plugins).one("victim", victim).only.open(settings.device)
+        if not isinstance(model, Model):
+            raise TypeError(f"{victim} returned {model!r:.80} from open(), expected a leakboard.api.Model")
+        _opened[key] = model
     return _opened[key]
 
 

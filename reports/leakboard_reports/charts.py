@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leakboard.measures import roc
+from leakboard_reports.formats import decimal, percent
 from leakboard_reports.reading import ACCESS_ORDER, Cell, best, headline, places
 
 if TYPE_CHECKING:
@@ -157,5 +158,11 @@ def _rising(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _description(plot: Plot) -> str:
-    parts = (f"{c.access} {c.tpr(0.01):.0%} at 1% and {c.tpr(0.1):.0%} at 10%" for c in plot.curves)
-    return f"ROC curves on {plot.victim}, true positives at false-positive rates: {'; '.join(parts)}."
+    """In words what the leaderboard says of each curve; its few points would give a slightly other rate."""
+    parts = (f"{c.access} {_rate(c.cell)}, AUC {decimal(c.cell.auc.value)}" for c in plot.curves)
+    return f"ROC curves on {plot.victim}; true-positive rate at 1% false positives: {'; '.join(parts)}."
+
+
+def _rate(cell: Cell) -> str:
+    found = cell.measures.get("tpr_at_1pct_fpr")
+    return "unknown" if found is None or found.flag == "hidden" else f"{percent(found.value)}%"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEDGER = ".leakboard-report.json"
+OURS = {"index.html", "assets", "data"}
 
 
 class Pages:
@@ -29,8 +30,7 @@ class Pages:
         self.downloads: list[str] = []
         self.vega = ""
         self._written: set[str] = set()
-        if out.exists() and not out.is_dir():
-            raise LeakboardError("the report needs a folder, and this is a file", where=str(out), next="--out FOLDER")
+        self._claim()
 
     def asset(self, name: str, payload: bytes) -> str:
         """Write one file below ``assets``; gives its address in the page."""
@@ -73,6 +73,28 @@ class Pages:
         self._write(LEDGER, json.dumps(sorted(self._written - {LEDGER}), indent=1).encode())
         return self.out / "index.html"
 
+    def _claim(self) -> None:
+        """Make sure that nobody else's pages are overwritten, and mark the folder as ours before any file is there."""
+        try:
+            present = {entry.name for entry in self.out.iterdir()}
+        except FileNotFoundError:
+            present = set()
+        except NotADirectoryError:
+            what = "cannot write the report: it needs a folder, and this is, or is below, a file"
+            raise LeakboardError(what, where=str(self.out), next="--out FOLDER") from None
+        except OSError as error:
+            raise _cannot_write(error, self.out) from error
+        if LEDGER in present:
+            return
+        if foreign := sorted(present & OURS):
+            raise LeakboardError(
+                f"the folder holds {', '.join(foreign)}, and no report made these",
+                where=str(self.out),
+                expected="a new or empty folder, or one with an earlier report",
+                next="--out FOLDER with another folder, or move these away",
+            )
+        self._write(LEDGER, b"[]")
+
     def _write(self, name: str, payload: bytes) -> str:
         target = self.out / name
         try:
@@ -89,7 +111,11 @@ class Pages:
                     temporary.unlink()
                 raise
         except OSError as error:
-            why = error.strerror or str(error)
-            raise LeakboardError(f"cannot write the report: {why}", where=str(target), next="--out FOLDER") from error
+            raise _cannot_write(error, target) from error
         self._written.add(name)
         return name
+
+
+def _cannot_write(error: OSError, place: Path) -> LeakboardError:
+    why = error.strerror or str(error)
+    return LeakboardError(f"cannot write the report: {why}", where=str(place), next="--out FOLDER")

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from leakboard.measures import FAMILY_ERROR
-from leakboard_reports import board, charts, formats, nulls, pictures, prices, summary, tables
+from leakboard_reports import board, charts, formats, manifests, nulls, pictures, prices, summary, tables
 from leakboard_reports.output import Pages
 from leakboard_reports.payloads import ScoreReader, read_previews
 from leakboard_reports.reading import attacks_of, places, read_cells
@@ -115,6 +115,7 @@ def render(store: Store, out: Path) -> Path:
             plots=[(plot, charts.vega(plot)) for plot in plots],
             vega=pages.vega,
             sheets=dict(sorted(sheets.items(), key=lambda item: _place_order(item[0], cells))),
+            lost=pictures.lost(store.lost_previews()),
             nulls=checks,
             family_error=FAMILY_ERROR,
             seeds=tables.seed_rows(cells),
@@ -170,11 +171,13 @@ def _provenance(runs: pd.DataFrame, components: pd.DataFrame, cells: list[Cell])
         for component in described
         if (component["kind"], component["label"]) in used and (facts := _facts(component["info"]))
     ]
-    return {"runs": records[::-1], "grids": names, "components": described, "subjects": subjects}
+    victims = [(c["label"], c["info"]) for c in described if ("victim", c["label"]) in used and c["kind"] == "victim"]
+    found = {"trained": manifests.trained(victims), "subjects": subjects}
+    return {"runs": records[::-1], "grids": names, "components": described, **found}
 
 
 def _facts(info: dict[str, Any]) -> list[tuple[str, str]]:
     """What is known of a victim or a dataset: a victim's manifest (losses, recipe, digests), a dataset's notes."""
     known = {name: value for name, value in info.items() if name not in ("doc", "null")}
     manifest = known.pop("manifest", None) or {}
-    return tables.flatten({**manifest, **known})
+    return tables.flatten({**(manifest if isinstance(manifest, dict) else {"manifest": manifest}), **known})

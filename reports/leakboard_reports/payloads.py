@@ -81,17 +81,10 @@ class ScoreReader:
 
 def read_previews(store: Store, components: pd.DataFrame) -> list[Preview]:
     """The newest preview of every dataset, victim, defense and seed, under the labels that cells have."""
-    from sqlalchemy import select
-
-    from leakboard.store.tables import Artifact
-
-    with store.reading() as connection:
-        newest_last = select(Artifact.key).where(Artifact.kind == "preview").order_by(Artifact.created)
-        keys = list(connection.scalars(newest_last))
     labels = {(row.kind, row.spec): str(row.label) for row in components.itertuples()}
     artifacts = Artifacts(store.artifacts)
     found: dict[tuple[str, str, str, int], Preview] = {}
-    for key in keys:
+    for key in store.artifact_digests("preview"):
         try:
             tensors, meta = artifacts.get(key)
         except LeakboardError:

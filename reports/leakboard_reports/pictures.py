@@ -14,6 +14,8 @@ from leakboard_reports.reading import defense_order
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import pandas as pd
+
     from leakboard_reports.payloads import Pixels, Preview
 
 SHOWN = 4
@@ -64,6 +66,14 @@ def sheets(previews: Iterable[Preview]) -> dict[tuple[str, str], list[Sheet]]:
     for preview in chosen.values():
         found.setdefault(preview.place, []).append(_sheet(preview))
     return found
+
+
+def lost(previews: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
+    """Of `Store.lost_previews`: by dataset and victim, the defenses whose pictures are not all there."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for row in previews.itertuples():
+        found.setdefault((str(row.dataset), str(row.victim)), set()).add(str(row.defense))
+    return {place: sorted(defenses, key=defense_order) for place, defenses in sorted(found.items())}
 
 
 def _sheet(preview: Preview) -> Sheet:

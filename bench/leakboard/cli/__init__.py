@@ -11,16 +11,27 @@ from leakboard import __version__
 from leakboard.cli import checking, looking, running, storing, training
 from leakboard.errors import LeakboardError
 
+INTERNAL = 70
+"""Exit code of a fault that nobody foresaw (``EX_SOFTWARE``); mistakes in what was given are 2."""
+
 
 class _Program(click.Group):
-    """Shows a user's mistakes without a traceback: exit code 2."""
+    """Shows a user's mistakes, and faults of our own, without a traceback unless LEAKBOARD_TRACEBACK=1 asks for it."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except LeakboardError as error:
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(2)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if os.environ.get("LEAKBOARD_TRACEBACK") == "1":
+                raise
+            if isinstance(error, LeakboardError):
+                click.echo(f"error: {error}", err=True)
+                ctx.exit(2)
+            click.echo(f"internal error: {' '.join(f'{type(error).__name__}: {error}'.split())}", err=True)
+            click.echo("  try: the same with LEAKBOARD_TRACEBACK=1 in the environment, for the traceback", err=True)
+            ctx.exit(INTERNAL)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """In the order they are added below, the way people come to need them."""

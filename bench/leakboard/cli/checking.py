@@ -16,6 +16,8 @@ from leakboard.cli.options import plugin_option
 def check(spec: str, dataset: str, plugins: tuple[str, ...]) -> None:
     """Run the contract checks on the plugin of SPEC."""
     from leakboard.errors import LeakboardError
+    from leakboard.limits import blamed
+    from leakboard.population import check_samples
     from leakboard.registry import shared
     from leakboard.specs import parse
     from leakboard.testing import check_component, summarize
@@ -26,7 +28,11 @@ def check(spec: str, dataset: str, plugins: tuple[str, ...]) -> None:
     if not kinds:
         raise LeakboardError(f"{name} is an attack: check the plugins it is made of", next=f"leakboard show {name}")
     point = registry.one(kinds[0], spec)
-    samples = registry.one("dataset", dataset).only.load() if point.kind == "victim" else None
+    samples = None
+    if point.kind == "victim":
+        with blamed(dataset, "load()"):
+            samples = registry.one("dataset", dataset).only.load()
+            check_samples(samples, dataset)
     rows = [row for link in point.chain for row in check_component(link, samples)]
     click.echo(summarize(rows))
     sys.exit(1 if any(row.outcome == "failed" for row in rows) else 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from leakboard.cli.options import open_store, plugin_option, store_argument
+from leakboard.cli.options import open_store, plugin_option, store_argument, tell_broken
 
 KINDS = ("dataset", "victim", "defense", "observer", "distance", "classifier", "attack")
 
@@ -26,10 +26,13 @@ def list_plugins(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> N
     wanted = kind.removesuffix("s") if kind else None
     if wanted not in (None, *KINDS):
         raise LeakboardError(
-            f"there is no kind {kind!r}", expected=f"one of {', '.join(KINDS)}", nearest=nearest(str(wanted), KINDS)
+            f"there is no kind {kind!r}",
+            where="KIND",
+            expected=f"one of {', '.join(KINDS)}",
+            nearest=nearest(str(wanted), KINDS),
+            next="leakboard list",
         )
-    registry = shared(plugins)
-    rows = [row for row in describe_all(registry) if wanted in (None, row["kind"])]
+    rows = [row for row in describe_all(shared(plugins)) if wanted in (None, row["kind"])]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
@@ -41,8 +44,7 @@ def list_plugins(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> N
                 click.echo(f"{heading}s")
             name = row["signature"] if len(row["signature"]) <= width else row["name"] + "(...)"
             click.echo(f"  {name:<{width}}  {row['summary']}")
-    for item in registry.broken:
-        click.echo(f"not loaded: {item.source}: {item.reason}", err=True)
+    tell_broken(plugins)
 
 
 @click.command()

@@ -23,6 +23,14 @@ skip_option = click.option(
 )
 
 
+def tell_broken(plugins: tuple[str, ...]) -> None:
+    """Say which plugins could not be loaded, one line each."""
+    from leakboard.registry import shared
+
+    for item in shared(plugins).broken:
+        click.echo(f"not loaded: {item.source}: {item.reason}", err=True)
+
+
 def open_store(url: str) -> Any:
     """An existing store, for reading."""
     from leakboard.store import Store

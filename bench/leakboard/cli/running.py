@@ -16,6 +16,7 @@ from leakboard.cli.options import (
     plugin_option,
     skip_option,
     store_option,
+    tell_broken,
 )
 from leakboard.cli.storing import render
 
@@ -54,13 +55,18 @@ def run(
 ) -> None:
     """Run whatever of GRID has no result yet. The same command again continues."""
     from leakboard.grid import Grid
+    from leakboard.preflight import check_folder
     from leakboard.runner import run as run_grid
     from leakboard.store import Store
     from leakboard.summary import summary
 
+    if report:
+        check_folder(Path(report), "--report")
     try:
+        chosen = Grid.load(grid, plugins).select(only, skip)
+        tell_broken(chosen.plugins)
         done = run_grid(
-            Grid.load(grid, plugins).select(only, skip),
+            chosen,
             store,
             artifacts=artifacts,
             executor=executor,
@@ -97,16 +103,13 @@ def plan(
 ) -> None:
     """Tell what GRID still needs and what it will cost, without asking the victim."""
     from leakboard.grid import Grid
+    from leakboard.runner import existing
     from leakboard.runner import plan as plan_grid
-    from leakboard.store import Store
-    from leakboard.store.engines import locate
 
     selected = Grid.load(grid, plugins).select(only, skip)
-    folder = Path(artifacts) if artifacts else None
-    place = locate(store)
-    known = not isinstance(place, Path) or place.exists()
-    opened = Store(store, artifacts=folder, read_only=True) if known else None
-    made = plan_grid(selected, opened, folder)
+    tell_broken(selected.plugins)
+    opened = existing(store, artifacts)
+    made = plan_grid(selected, opened or store, artifacts)
     history = (opened.seconds_per_nfe(), opened.seconds_per_cell()) if opened else ({}, None)
     numbers = made.summary(*history)
     if as_json:

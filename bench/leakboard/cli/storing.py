@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,27 @@ if TYPE_CHECKING:
 
 
 def render(store: Store, out: Path, plugins: tuple[str, ...]) -> Path:
-    """Write the pages of a store with whichever plugin renders reports."""
+    """Write the pages of a store with whichever plugin renders reports.
+
+    Raises:
+        LeakboardError: nothing renders reports, or what does so failed; it names the plugin.
+    """
     from leakboard.errors import LeakboardError
     from leakboard.registry import shared
 
-    page: Path | None = shared(plugins).manager.hook.leakboard_report(store=store, out=out)
+    hook = shared(plugins).manager.hook.leakboard_report
+    try:
+        page: Path | None = hook(store=store, out=out)
+    except LeakboardError:
+        raise
+    except (Exception, SystemExit) as error:
+        ran = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+        names = [each.plugin_name for each in hook.get_hookimpls() if getattr(each.function, "__code__", None) in ran]
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise LeakboardError(
+            f"the plugin {', '.join(names) or '?'} could not render the report: {type(error).__name__}: {error}",
+            where=f"{last.filename}, line {last.lineno}",
+        ) from error
     if page is None:
         raise LeakboardError("no plugin renders reports", next="leakboard doctor")
     return page

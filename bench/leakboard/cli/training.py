@@ -22,7 +22,7 @@ def train(recipe: str, out: str, plugins: tuple[str, ...]) -> None:
 
     found = find_recipe(recipe)
     dataset = shared(plugins).one("dataset", found.dataset).only
-    with tqdm(unit="step") as bar:
+    with tqdm(unit="step", disable=None) as bar:  # quiet where stderr is no terminal
 
         def progress(doing: str, done: int, of: int) -> None:
             bar.set_description(doing)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, select, text
 
 from leakboard.errors import LeakboardError
-from leakboard.store.engines import WAIT, engine_for, shown, transaction
+from leakboard.store.engines import WAIT, engine_for, explained, shown, transaction
 from leakboard.store.tables import Meta
 
 if TYPE_CHECKING:
@@ -71,16 +71,26 @@ def schema_version(connection: Connection, where: str) -> str | None:
     """The store's schema version, or None when the database is empty.
 
     Raises:
-        LeakboardError: the database belongs to another program.
+        LeakboardError: the database belongs to another program, or does not say its version.
     """
     inspector = inspect(connection)
     tables = set(inspector.get_table_names())
+    if connection.dialect.name == "sqlite":
+        tables |= set(inspector.get_view_names())  # on a server extensions bring views, and leave room for a store
     if not tables:
         return None
     if {"meta", "alembic_version"} <= tables and {"key", "value"} <= {c["name"] for c in inspector.get_columns("meta")}:
         mark = connection.scalar(select(Meta.value).where(Meta.key == "format"))
         if mark == FORMAT:
-            return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
+            version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+            if version is None:
+                raise LeakboardError(
+                    "the store does not say its schema version: it was altered, or damaged while it was made",
+                    where=where,
+                    expected="one row in the table alembic_version",
+                    next="restore a copy, or begin a new store",
+                )
+            return version
     raise LeakboardError(
         f"the database belongs to another program: it holds the tables {', '.join(sorted(tables)[:5])}",
         where=where,
@@ -151,13 +161,20 @@ def _use_wal(path: Path) -> None:
 
 
 def _copy(path: Path) -> None:
-    """A copy beside the file, made by SQLite, for a plain copy would miss what is still in the log."""
+    """A copy beside the file, made by SQLite, for a plain copy would miss what is still in the log.
+
+    Raises:
+        LeakboardError: there is no room for it.
+    """
     target = path.with_name(f"{path.name}.bak")
     part = path.with_name(f"{path.name}.bak.part")
-    part.unlink(missing_ok=True)
-    with (
-        contextlib.closing(sqlite3.connect(path, timeout=WAIT)) as source,
-        contextlib.closing(sqlite3.connect(part)) as copy,
-    ):
-        source.backup(copy)
-    part.replace(target)
+    try:
+        part.unlink(missing_ok=True)
+        with (
+            contextlib.closing(sqlite3.connect(path, timeout=WAIT)) as source,
+            contextlib.closing(sqlite3.connect(part)) as copy,
+        ):
+            source.backup(copy)
+        part.replace(target)
+    except (sqlite3.Error, OSError) as error:
+        raise explained(error, part) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ _WRITES = "leakboard_writes"
 _LOCK = 7_310_579_811_062_001
 """Any fixed number: the advisory lock that stands for a whole PostgreSQL store."""
 _BACKENDS = {"sqlite", "postgresql"}
+_PASSWORD = re.compile(r"(://[^:@/]*:).*@")
+_MORE_ROOM = "free some space, then run the same command again"
 
 
 def locate(url: str | Path) -> Path | URL:
@@ -45,9 +48,11 @@ def locate(url: str | Path) -> Path | URL:
         return Path(url).expanduser()
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise LeakboardError(
-            "the store's URL cannot be read", where=url, expected="postgresql://user@host/database"
+            "the store's URL cannot be read",
+            where=_PASSWORD.sub(r"\1***@", url),
+            expected="postgresql://user@host:5432/database, or the path of a file",
         ) from None
     backend = "postgresql" if parsed.drivername == "postgres" else parsed.get_backend_name()
     if backend not in _BACKENDS:
@@ -100,7 +105,7 @@ def transaction(engine: Engine, place: Path | URL, *, write: bool) -> Iterator[C
         with engine.execution_options(**{_WRITES: write}).begin() as connection:
             yield connection
     except DBAPIError as error:
-        raise _explained(error, place) from error
+        raise explained(error.orig, place) from error
 
 
 def _sqlite(path: Path, read_only: bool, foreign_keys: bool) -> Callable[[], sqlite3.Connection]:
@@ -139,14 +144,16 @@ def _json(value: object) -> str:
     return json.dumps(value, default=str)
 
 
-def _explained(error: DBAPIError, place: Path | URL) -> LeakboardError:
-    said = " ".join(str(error.orig).split())
+def explained(error: BaseException | None, place: Path | URL) -> LeakboardError:
+    """A database driver's complaint as a sentence and a next step."""
+    said = " ".join(str(error).split())
     where = shown(place)
     for sign, what, advice in (
         ("locked", f"another program has kept the store locked for {WAIT:.0f} seconds", "wait for it, or close it"),
         ("lock timeout", f"another program has kept the store locked for {WAIT:.0f} seconds", "wait for it"),
-        ("disk is full", "no space left for the store", "free some space, then run the same command again"),
-        ("No space left", "no space left for the store", "free some space, then run the same command again"),
+        ("disk is full", "no space left for the store", _MORE_ROOM),
+        ("No space left", "no space left for the store", _MORE_ROOM),
+        ("disk I/O error", "no space left for the store, or its disk fails", _MORE_ROOM),
         ("readonly database", "the store cannot be written", "check the permissions of the file and its folder"),
         (
             "malformed",
@@ -154,6 +161,7 @@ def _explained(error: DBAPIError, place: Path | URL) -> LeakboardError:
             "restore a copy, or begin a new store and `leakboard merge` into it",
         ),
         ("not a database", "the store's file is damaged", "restore a copy, or begin a new store"),
+        ("resolve host", "the database server's host is not known", "check the host name in the URL, and the network"),
         ("connection", "the database server does not answer", "check the URL and that the server runs"),
     ):
         if sign in said:

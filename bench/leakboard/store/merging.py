@@ -33,7 +33,7 @@ class MergeReport:
     Attributes:
         cells, attempts, results, artifacts: rows added.
         missing: artifacts that a source lists but no longer has.
-        damaged: artifacts whose file is not what the source once wrote; left behind.
+        damaged: artifacts whose file is not what the source once wrote, or cannot be read; left behind.
     """
 
     cells: int = 0
@@ -110,7 +110,7 @@ def _new_tasks(here: Connection, there: Connection, here_id: int, there_id: int)
 
 
 def _copy_artifacts(into: Store, source: Store) -> tuple[dict[int, list[ArtifactRow]], MergeReport]:
-    """Copy the files that are not here yet, before anything is locked; gives their rows by the source's run."""
+    """Copy files that are not whole here, before anything is locked; gives their rows by the source's run."""
     target, origin = Artifacts(into.artifacts), Artifacts(source.artifacts)
     with into.reading() as here, source.reading() as there:
         known = set(here.scalars(select(Artifact.key)))
@@ -118,12 +118,15 @@ def _copy_artifacts(into: Store, source: Store) -> tuple[dict[int, list[Artifact
     new: dict[int, list[ArtifactRow]] = {}
     missing = damaged = 0
     for row in rows:
-        if row.key in known and target.has(row.key):
+        if row.key in known and target.whole(row.key):
             continue
         try:
             payload = origin.path(row.key).read_bytes()
         except FileNotFoundError:
             missing += 1
+            continue
+        except OSError:
+            damaged += 1
             continue
         if hashlib.sha256(payload).hexdigest() != row.digest:
             damaged += 1

@@ -13,9 +13,10 @@ from sqlalchemy import select
 
 from leakboard.artifacts import Artifacts, Damaged, Missing
 from leakboard.population import population_key
+from leakboard.preview import preview_key
 from leakboard.store import frames
 from leakboard.store.rows import AXES
-from leakboard.store.tables import Artifact, Component
+from leakboard.store.tables import Component
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +54,7 @@ def scores(store: Store) -> pd.DataFrame:
 
 
 def features(store: Store) -> pd.DataFrame:
-    """One row per sample and feature column of every features artifact.
+    """One row per sample and feature column of every features artifact, sorted by what was measured.
 
     Columns: dataset, victim, defense, observer, distance (short spellings), seed, sample (its id), member (missing
     when the dataset's samples artifact is), column (what was measured), value (as the distance gave it).
@@ -61,9 +62,11 @@ def features(store: Store) -> pd.DataFrame:
     import pandas as pd
 
     flags = _flags_by_dataset(store)
-    payloads, unreadable = _read(store, _keys(store, "features"))
+    payloads, unreadable = _read(store, store.artifact_digests("features"))
     labels = _labels_by_spec(store)
-    parts = [_long(tensors["values"], meta, labels, flags) for tensors, meta in payloads.values()]
+    parts = [
+        _long(tensors["values"], meta, labels, flags) for _, (tensors, meta) in sorted(payloads.items(), key=_place)
+    ]
     names = (*FEATURE_LABELS, "sample", "member", "column", "value")
     empty = pd.DataFrame({name: [] for name in names}).astype({"member": "boolean", "value": "float64"})
     frame = pd.concat(parts, ignore_index=True) if parts else empty
@@ -72,6 +75,30 @@ def features(store: Store) -> pd.DataFrame:
     )
     frame.attrs["unreadable"] = unreadable
     return frame
+
+
+def lost_previews(store: Store) -> pd.DataFrame:
+    """Whose pictures were kept once and are missing or damaged now.
+
+    The file is not there to tell, but its key derives from the components. Columns: dataset, victim, defense, seed.
+    """
+    import pandas as pd
+
+    artifacts = Artifacts(store.artifacts)
+    lost = {key for key in store.artifact_digests("preview") if not artifacts.whole(key)}
+    identities = {(row.kind, row.label): str(row.identity) for row in frames.components(store).itertuples()}
+    shown = frames.cells(store)[["dataset", "victim", "defense", "seed"]].drop_duplicates()
+    keys = [
+        preview_key(identities["dataset", dataset], identities["victim", victim], identities["defense", defense], seed)
+        for dataset, victim, defense, seed in shown.itertuples(index=False)
+    ]
+    return shown[pd.Series(keys, index=shown.index, dtype="str").isin(list(lost))].reset_index(drop=True)
+
+
+def _place(item: tuple[str, Payload]) -> tuple[Any, ...]:
+    """What features are sorted by: which task came first depends on who ran it."""
+    key, (_, meta) = item
+    return (*(meta[name] for name in FEATURE_LABELS[:-1]), int(meta["seed"]), key)
 
 
 def _long(
@@ -102,7 +129,7 @@ def _labels_by_spec(store: Store) -> dict[tuple[str, str], str]:
 
 def _flags_by_dataset(store: Store) -> dict[str, dict[str, bool]]:
     """Member flags by sample id, by the identity of their dataset; datasets may share ids and split them otherwise."""
-    payloads, _ = _read(store, _keys(store, "samples"))
+    payloads, _ = _read(store, store.artifact_digests("samples"))
     with store.reading() as connection:
         datasets = connection.scalars(select(Component.identity).where(Component.kind == "dataset")).all()
     lists = {identity: payloads[key] for identity in datasets if (key := population_key(identity)) in payloads}
@@ -110,11 +137,6 @@ def _flags_by_dataset(store: Store) -> dict[str, dict[str, bool]]:
         identity: dict(zip(json.loads(meta["ids"]), tensors["member"].astype(bool).tolist(), strict=True))
         for identity, (tensors, meta) in lists.items()
     }
-
-
-def _keys(store: Store, kind: str) -> list[str]:
-    with store.reading() as connection:
-        return list(connection.scalars(select(Artifact.key).where(Artifact.kind == kind).order_by(Artifact.created)))
 
 
 def _read(store: Store, keys: Iterable[str]) -> tuple[dict[str, Payload], list[str]]:

@@ -16,7 +16,7 @@ from leakboard.store.engines import locate, shown, transaction
 from leakboard.store.inserting import add_artifacts, add_attempts, add_cells, add_components, add_run, add_tasks, chunks
 from leakboard.store.processes import is_dead
 from leakboard.store.rows import now
-from leakboard.store.tables import Attempt, Meta, Run, Task
+from leakboard.store.tables import Artifact, Attempt, Meta, Run, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,6 +141,13 @@ class Store:
             seconds = connection.scalars(done.where(Task.kind == "score", Task.status == "done", Task.cells > 0)).all()
         return median(seconds) if seconds else None
 
+    def artifact_digests(self, kind: str) -> dict[str, str]:
+        """sha256 of the whole file by key, of the artifacts of one kind (see `ArtifactRow`), oldest first."""
+        of_kind = select(Artifact.key, Artifact.digest).where(Artifact.kind == kind)
+        with self.reading() as connection:
+            rows = connection.execute(of_kind.order_by(Artifact.created, Artifact.key))
+            return {key: digest for key, digest in rows}  # noqa: C416 - rows are not pairs to mypy
+
     def results(self) -> pd.DataFrame:
         """One row per measure of every cell whose last attempt is done; see `leakboard.store.frames.results`."""
         from leakboard.store import frames
@@ -188,6 +195,12 @@ class Store:
         from leakboard.store import payloads
 
         return payloads.features(self)
+
+    def lost_previews(self) -> pd.DataFrame:
+        """Whose pictures are missing or damaged: dataset, victim, defense and seed."""
+        from leakboard.store import payloads
+
+        return payloads.lost_previews(self)
 
     def _artifacts(self, given: Path | None) -> Path:
         with self.reading() as connection:

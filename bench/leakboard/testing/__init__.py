@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from leakboard.api import Component, Unsupported
 from leakboard.components import fields_of, is_required
+from leakboard.limits import FAULTS, fault
 from leakboard.testing import classifiers, components, datasets, defenses, distances, observers, victims
 from leakboard.testing.checks import Check, Declined, Subject
 
@@ -102,6 +103,6 @@ def _run(check: Check, subject: Subject, declined: str) -> CheckRow:
         return CheckRow(check.name, "declined", str(reason))
     except AssertionError as wrong:
         return CheckRow(check.name, "failed", str(wrong))
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is the finding
-        return CheckRow(check.name, "failed", " ".join(f"{type(error).__name__}: {error}".split()))
+    except FAULTS as error:
+        return CheckRow(check.name, "failed", fault(error).error)
     return CheckRow(check.name, "ok")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,8 @@ def train_recipe(
         The pipeline folders, least trained first.
 
     Raises:
-        LeakboardError: the recipe is unknown, the images do not suit it, or ``out`` holds another training.
+        LeakboardError: the recipe is unknown, the images do not suit it, or ``out`` holds another training or
+            something damaged, or cannot be written.
     """
     import torch
 
@@ -64,10 +66,10 @@ def train_recipe(
         recipe = find_recipe(recipe)
     samples = dataset.load()
     _check_images(recipe, samples)
-    _claim(recipe, samples, out)
     deterministic = torch.are_deterministic_algorithms_enabled()
     try:
-        with torch.random.fork_rng(devices=[]):
+        with _written(out), torch.random.fork_rng(devices=[]):
+            _claim(recipe, samples, out)
             denoiser.train(
                 recipe,
                 samples.images[torch.from_numpy(samples.member)],
@@ -77,6 +79,23 @@ def train_recipe(
             return write_manifests(recipe, samples, out, progress=progress, generated=generated)
     finally:
         torch.use_deterministic_algorithms(deterministic)
+
+
+@contextmanager
+def _written(out: Path) -> Iterator[None]:
+    """Says what was wrong with the folder when a file of the training cannot be written or read."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        named = isinstance(error, OSError) and error.filename
+        raise LeakboardError(
+            f"the training cannot be kept: {getattr(error, 'strerror', None) or error}",
+            where=str(named or out),
+            expected="a folder to write to, with room for the checkpoints",
+            next="the same command after mending this, which goes on from the last saved state, or another --out",
+        ) from error
 
 
 def _check_images(recipe: Recipe, samples: Samples) -> None:
@@ -96,18 +115,39 @@ def _claim(recipe: Recipe, samples: Samples, out: Path) -> None:
     members = [name for name, member in zip(samples.ids, samples.member, strict=True) if member]
     wanted = {"recipe": describe(recipe), "member_digest": member_digest(members)}
     path = out / "training.json"
+    for level in recipe.checkpoints:
+        if (out / level).is_file():
+            raise LeakboardError(
+                "a file is where a checkpoint belongs",
+                where=str(out / level),
+                expected="no such file",
+                next="remove it, or another --out",
+            )
     if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != wanted:
+        if _noted(path) != wanted:
             raise LeakboardError(
                 "the folder holds a training by another recipe or on other members",
                 where=str(path),
                 expected=f"a new folder, or the one where {recipe.name!r} was interrupted",
+                next="another --out",
             )
         return
     out.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
     temporary.replace(path)
+
+
+def _noted(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise LeakboardError(
+            f"the note of what is trained here is damaged: {error}",
+            where=str(path),
+            expected="the JSON that an earlier training wrote",
+            next="another --out, or remove the folder to start again",
+        ) from error
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import json
 import math
 from typing import TYPE_CHECKING
 
+from leakboard.api import LeakboardError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -129,11 +131,25 @@ def _load_state(
     path: Path, unet: UNet2DModel, optimizer: torch.optim.Optimizer, average: dict[str, torch.Tensor]
 ) -> int:
     """Restore what `_save_state` wrote and return the number of finished epochs; 0 when there is nothing."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError
 
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         return 0
+    try:
+        return _restore(path, unet, optimizer, average)
+    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise LeakboardError(
+            f"the saved state cannot be gone on from: {error}",
+            where=str(path),
+            expected="the state that an earlier training by this recipe saved",
+            next=f"remove {path.name} to train from the start, or another --out",
+        ) from error
+
+
+def _restore(path: Path, unet: UNet2DModel, optimizer: torch.optim.Optimizer, average: dict[str, torch.Tensor]) -> int:
+    from safetensors import safe_open
+
     with safe_open(path, "pt") as file:
         saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         epoch = int(file.metadata()["epoch"])

@@ -65,9 +65,14 @@ def _read(*splits: int) -> Samples:
         ids=tuple(f"fashion-train-{place:05d}" for place in arrays["index"][rows].tolist()),
         images=torch.from_numpy(arrays["images"][rows]).float().div(255).unsqueeze(1),
         member=arrays["split"][rows] == MEMBER,
-        prompts=tuple(f"a photo of a {LABELS[label]}" for label in arrays["labels"][rows].tolist()),
+        prompts=tuple(_prompt(LABELS[label]) for label in arrays["labels"][rows].tolist()),
         notes=NOTES,
     )
+
+
+def _prompt(label: str) -> str:
+    article = "an" if label[0] in "aeiou" else "a"
+    return f"a photo of {article} {label}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +87,7 @@ class FashionMnist(Dataset):
     name: ClassVar[str] = "fashion_mnist"
 
     def load(self) -> Samples:
-        """Members first, images float32 (2048, 1, 28, 28) in [0, 1], prompts ``a photo of a {label}``.
+        """Members first, images float32 (2048, 1, 28, 28) in [0, 1], prompts ``a photo of a {label}`` (or ``an``).
 
         Raises:
             LeakboardError: the file that ships with the package is missing or damaged.

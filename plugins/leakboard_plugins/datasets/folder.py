@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from leakboard.api import Dataset, LeakboardError, Samples
-from leakboard_plugins.datasets.captions import assign_captions, read_captions
+from leakboard_plugins.datasets.captions import assign_captions, open_captions, read_captions
 from leakboard_plugins.datasets.image_files import (
     Decoded,
     Found,
@@ -29,14 +29,16 @@ if TYPE_CHECKING:
 
 def _read(found: Found, side: str) -> tuple[dict[str, Decoded], list[str]]:
     """Readable images by id, and notes about everything that was left out."""
-    results = {f"{side}/{found.name_of(path)}": decode(path) for path in found.images}
+    results: dict[str, Decoded | str] = {f"{side}/{found.name_of(path)}": decode(path) for path in found.images}
+    results |= {f"{side}/{found.name_of(path)}": "no permission to read it" for path in found.unreadable}
     images = {name: result for name, result in results.items() if isinstance(result, Decoded)}
     broken = [f"{name} ({result})" for name, result in results.items() if isinstance(result, str)]
     if not images:
         raise LeakboardError(
             f"none of the {len(broken)} images can be read, the first is {broken[0]}",
             where=str(found.root),
-            expected="image files",
+            expected="image files that can be read and decoded",
+            next="put other files there, or give another folder",
         )
     notes = []
     if broken:
@@ -69,7 +71,7 @@ class Folder(Dataset):
     """Folder of images that were in the training set."""
     nonmembers: str
     """Folder of images of the same distribution that were not."""
-    size: Annotated[int, Field(ge=0, le=8192)] = 0
+    size: Annotated[int, Field(ge=0, le=2048)] = 0
     """Side in pixels every image is cropped (centre) and resized (bicubic) to; 0 demands that all sizes agree."""
     prompts: str = ""
     """CSV file with the columns ``file`` (id, or path inside its folder) and ``caption``."""
@@ -111,6 +113,13 @@ class Folder(Dataset):
         )
 
     def files(self) -> Sequence[Path]:
-        """Every image file of both folders, and the prompts."""
+        """Every image file of both folders that may be read, and the prompts.
+
+        Raises:
+            LeakboardError: a folder is missing or holds no image, or the prompts cannot be read.
+        """
         images = find_images(Path(self.members)).images + find_images(Path(self.nonmembers)).images
-        return images + ((Path(self.prompts),) if self.prompts else ())
+        if not self.prompts:
+            return images
+        open_captions(Path(self.prompts)).close()
+        return (*images, Path(self.prompts))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from leakboard.api import LeakboardError
+from leakboard.errors import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import numpy.typing as npt
     from PIL import Image
@@ -27,10 +28,11 @@ GREY_MODES = frozenset({"1", "L", "LA", "La"})
 
 @dataclass(frozen=True)
 class Found:
-    """What a folder holds: image files and how many other files, both found recursively."""
+    """What a folder holds, found recursively: image files, those without read permission, how many other files."""
 
     root: Path
     images: tuple[Path, ...]
+    unreadable: tuple[Path, ...]
     others: int
 
     def name_of(self, path: Path) -> str:
@@ -47,15 +49,38 @@ class Decoded:
     transparent: bool
 
 
+def sibling(missing: Path) -> str:
+    """What lies beside a missing file or folder under a similar name, or an empty string."""
+    try:
+        name = nearest(missing.name, (path.name for path in missing.parent.iterdir() if path != missing))
+    except (OSError, ValueError):
+        return ""
+    return str(missing.parent / name) if name else ""
+
+
 def find_images(root: Path) -> Found:
     """All files below ``root`` with the suffix of an image format, sorted by relative path.
 
     Raises:
-        LeakboardError: ``root`` is no folder, or holds no image.
+        LeakboardError: ``root`` is no folder, it or a folder below cannot be read, or it holds no image.
     """
-    if not root.is_dir():
-        raise LeakboardError(f"there is no folder {str(root)!r}", where=str(root), expected="a folder of image files")
-    files = [path for path in root.rglob("*") if path.is_file()]
+    try:
+        if not root.is_dir():
+            raise LeakboardError(
+                f"there is no folder {str(root)!r}",
+                where=str(root),
+                expected="a folder of image files",
+                nearest=sibling(root),
+                next="give the path of a folder; a relative one starts at the folder the command runs in",
+            )
+        paths = [Path(folder, name) for folder, _, names in os.walk(root, onerror=_refuse) for name in names]
+        files = [path for path in paths if path.is_file()]
+    except OSError as error:
+        raise LeakboardError(
+            f"a folder of images cannot be read: {error.strerror}",
+            where=str(error.filename or root),
+            expected="read permission for the folder and all below it",
+        ) from error
     images = sorted(
         (path for path in files if path.suffix.lower() in SUFFIXES), key=lambda path: path.relative_to(root).as_posix()
     )
@@ -64,8 +89,15 @@ def find_images(root: Path) -> Found:
             f"the folder {str(root)!r} holds no image",
             where=str(root),
             expected="files ending in " + ", ".join(sorted(SUFFIXES)),
+            next="put image files there, or give another folder",
         )
-    return Found(root, tuple(images), len(files) - len(images))
+    readable = tuple(path for path in images if os.access(path, os.R_OK))
+    unreadable = tuple(path for path in images if not os.access(path, os.R_OK))
+    return Found(root, readable, unreadable, len(files) - len(images))
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def decode(path: Path) -> Decoded | str:

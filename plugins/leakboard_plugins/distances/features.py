@@ -12,6 +12,7 @@ from leakboard.errors import LeakboardError
 from leakboard_plugins.distances._hog import hog
 from leakboard_plugins.distances._networks import batch, network, prepared, weights_file
 from leakboard_plugins.distances._tensors import image_operands, in_chunks, wide
+from leakboard_plugins.distances._weights import checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,10 +48,10 @@ class Features(Distance):
         """The weights file, if the net has one.
 
         Raises:
-            LeakboardError: if it is missing, or the net is unknown.
+            LeakboardError: if it is missing or holds more than tensors, or the net is unknown.
         """
         if self.net != "hog":
-            return (weights_file(self.net, self.weights),)
+            return (checked(weights_file(self.net, self.weights)),)
         if self.weights:
             raise LeakboardError("features(net='hog') takes no weights", where=f"weights='{self.weights}'")
         return ()
@@ -75,10 +76,9 @@ class Features(Distance):
             return in_chunks(measure, reference, observation, batch(reference, self.resize))
 
     def _extractor(self, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
-        files = self.files()
-        if not files:
+        if self.net == "hog":
             return hog
-        model = network(self.net, files[0], device)
+        model = network(self.net, weights_file(self.net, self.weights), device)
 
         def extract(images: torch.Tensor) -> torch.Tensor:
             features: torch.Tensor = model(prepared(images, self.resize))

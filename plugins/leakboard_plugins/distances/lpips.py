@@ -15,7 +15,7 @@ from leakboard.api import Distance
 from leakboard.errors import LeakboardError
 from leakboard_plugins.distances._networks import batch, enlarged, in_colour
 from leakboard_plugins.distances._tensors import image_operands, in_chunks, wide
-from leakboard_plugins.distances._weights import existing, load_tensors, stamp
+from leakboard_plugins.distances._weights import checked, existing, load_tensors, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,10 +50,10 @@ class Lpips(Distance):
         """The head's file and, unless it is random, the backbone's.
 
         Raises:
-            LeakboardError: if the backbone's file is missing; it says what to place where.
+            LeakboardError: if the backbone's file is missing or holds more than tensors; it says what to place where.
         """
         backbone = self._backbone()
-        return (_head(self.net),) if backbone is None else (_head(self.net), backbone)
+        return (_head(self.net),) if backbone is None else (_head(self.net), checked(backbone))
 
     def measure(self, pair: Pair) -> torch.Tensor:
         """Float64 (N,), at least 0.

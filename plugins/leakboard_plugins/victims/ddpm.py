@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from leakboard.api import Victim
 from leakboard_plugins.victims.pipeline_folder import (
@@ -25,15 +25,13 @@ if TYPE_CHECKING:
 class Ddpm(Victim):
     """A diffusers pipeline of a UNet2DModel and a DDPM or DDIM scheduler, from a folder or the local hub cache.
 
-    Predicts noise, velocity or the clean image (Ho et al. 2006.11239; Salimans and Ho 2202.00512). Nothing is
-    downloaded, and only safetensors are opened.
+    Predicts noise, velocity or the clean image (Ho et al. 2006.11239; Salimans and Ho 2202.00512). It reconstructs by
+    DDIM with eta = 0 on its own noise schedule. Nothing is downloaded, and only safetensors are opened.
     """
 
     name: ClassVar[str] = "ddpm"
     model: str
     """Path of the pipeline folder, or a hub id that is in the local hub cache."""
-    scheduler: Literal["ddim"] = "ddim"
-    """Sampler of reconstructions: DDIM with eta = 0 on the victim's own noise schedule."""
 
     def open(self, device: str) -> Model:
         """The model on ``device``, float32, in eval mode.
@@ -44,7 +42,11 @@ class Ddpm(Victim):
         return open_pipeline(locate(self.model), device)
 
     def files(self) -> Sequence[Path]:
-        """Configuration and weights of the pipeline."""
+        """Configuration and weights of the pipeline.
+
+        Raises:
+            LeakboardError: there is no such pipeline, it is damaged, or its weights are not those of its manifest.
+        """
         return pipeline_files(locate(self.model))
 
     def trained_on(self) -> str | None:

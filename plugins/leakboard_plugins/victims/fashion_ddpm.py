@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from leakboard.api import LeakboardError, Victim
 from leakboard_plugins.victims.pipeline_folder import (
-    check_weights,
     manifest_digest,
     manifest_facts,
     open_pipeline,
@@ -68,7 +67,11 @@ class FashionDdpm(Victim):
         return open_pipeline(self.folder, device)
 
     def files(self) -> Sequence[Path]:
-        """Configuration and weights of the pipeline."""
+        """Configuration and weights of the pipeline.
+
+        Raises:
+            LeakboardError: they are missing or damaged, or the weights are not those of the manifest.
+        """
         return pipeline_files(self.folder)
 
     @classmethod
@@ -80,7 +83,7 @@ class FashionDdpm(Victim):
         """
         levels = [level for level in get_args(Level) if (WEIGHTS / level).is_dir()]
         for level in levels:
-            check_weights(WEIGHTS / level)
+            pipeline_files(WEIGHTS / level)
         return levels
 
     def trained_on(self) -> str | None:

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import LeakboardError
+from leakboard_plugins.victims.pipeline_config import read_scheduler, read_unet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from leakboard_plugins.victims.pixel_model import PixelModel
 
 INDEX = "model_index.json"
@@ -53,14 +56,18 @@ def pipeline_files(folder: Path) -> tuple[Path, ...]:
     """The files that the answers of a pipeline depend on, after checking that it is one we can open.
 
     Raises:
-        LeakboardError: not a pipeline of a UNet2DModel and a DDPM or DDIM scheduler, a file is missing, or
-            the weights are no safetensors.
+        LeakboardError: not a pipeline of a UNet2DModel and a DDPM or DDIM scheduler, a file is missing, a
+            configuration makes no sense, or the weights are no whole safetensors, do not fit the network, or are
+            not those of the ``manifest.json`` beside the pipeline.
     """
     _check_components(folder)
-    for name in (SCHEDULER_CONFIG, UNET_CONFIG):
-        _read_json(folder / name)
-    configs = tuple(folder / name for name in (INDEX, SCHEDULER_CONFIG, UNET_CONFIG))
-    return configs + _weights(folder)
+    read_scheduler(_read_json(folder / SCHEDULER_CONFIG), folder / SCHEDULER_CONFIG)
+    unet = read_unet(_read_json(folder / UNET_CONFIG), folder / UNET_CONFIG)
+    weights = _weights(folder)
+    shapes = dict(shape for path in weights if path.suffix == ".safetensors" for shape in _shapes(path))
+    _refuse_misfits(unet.misfits(shapes), folder)
+    _check_digest(folder)
+    return (*(folder / name for name in (INDEX, SCHEDULER_CONFIG, UNET_CONFIG)), *weights)
 
 
 def open_pipeline(folder: Path, device: str) -> PixelModel:
@@ -71,19 +78,10 @@ def open_pipeline(folder: Path, device: str) -> PixelModel:
     """
     import torch
     from diffusers import UNet2DModel
-    from safetensors import SafetensorError, safe_open
 
     from leakboard_plugins.victims.pixel_model import PixelModel
 
-    for file in pipeline_files(folder):
-        if file.suffix == ".safetensors":
-            try:
-                with safe_open(file, "pt") as opened:
-                    opened.keys()
-            except (SafetensorError, OSError) as error:
-                raise LeakboardError(
-                    f"the weights cannot be read: {error}", where=str(file), expected="a whole safetensors file"
-                ) from error
+    pipeline_files(folder)
     try:
         unet, loading = UNet2DModel.from_pretrained(
             folder,
@@ -92,21 +90,19 @@ def open_pipeline(folder: Path, device: str) -> PixelModel:
             local_files_only=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, TypeError, RuntimeError, NotImplementedError) as error:
+    except Exception as error:  # a wrong configuration fails anywhere in diffusers, with anything
         raise LeakboardError(
             f"the UNet2DModel cannot be opened: {error}", where=str(folder / "unet"), expected=LAYOUT, next=SAVE
         ) from error
     # diffusers fills what is missing with random numbers
-    wrong = [name for names in loading.values() for name in names]
-    if wrong:
-        raise LeakboardError(
-            f"{len(wrong)} weights do not fit the configuration, the first is {wrong[0]}",
-            where=str(folder / "unet"),
-            expected="exactly the tensors of the configured network",
-        )
-    _check_unconditional(unet.config, folder)
+    _refuse_misfits([name for names in loading.values() for name in names], folder)
     unet = unet.float().eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
-    return PixelModel(unet, _read_json(folder / SCHEDULER_CONFIG))
+    try:
+        return PixelModel(unet, _read_json(folder / SCHEDULER_CONFIG))
+    except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        raise LeakboardError(
+            f"the DDIM sampler cannot follow the noise schedule: {error}", where=str(folder / SCHEDULER_CONFIG)
+        ) from error
 
 
 def manifest_facts(folder: Path) -> dict[str, Any]:
@@ -135,29 +131,6 @@ def manifest_digest(folder: Path) -> str | None:
     if not isinstance(digest, str):
         raise LeakboardError("the manifest names no members", where=str(path), expected="a member_digest")
     return digest if manifest.get("epochs") != 0 else None
-
-
-def check_weights(folder: Path) -> None:
-    """Compare the weights of a pipeline with the digest in the ``manifest.json`` beside it, where there is one.
-
-    Raises:
-        LeakboardError: as `pipeline_files`, or the weights are others.
-    """
-    pipeline_files(folder)
-    path = folder / "manifest.json"
-    if not path.is_file():
-        return
-    promised = _read_json(path).get("weights")
-    if not isinstance(promised, dict) or promised.get("file") != WEIGHTS:
-        raise LeakboardError("the manifest names no weights", where=str(path), expected=f"a digest of {WEIGHTS}")
-    found = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-    if found != promised.get("sha256"):
-        raise LeakboardError(
-            "the weights are not those that the manifest describes",
-            where=str(folder / WEIGHTS),
-            expected=f"sha256 {promised.get('sha256')}, but it is {found}",
-            next="install leakboard again",
-        )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -195,16 +168,48 @@ def _check_components(folder: Path) -> None:
         )
 
 
-def _check_unconditional(config: Any, folder: Path) -> None:
-    if config.class_embed_type or config.num_class_embeds:
+def _check_digest(folder: Path) -> None:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        return
+    promised = _read_json(path).get("weights")
+    if not isinstance(promised, dict) or promised.get("file") != WEIGHTS:
+        raise LeakboardError("the manifest names no weights", where=str(path), expected=f"a digest of {WEIGHTS}")
+    try:
+        with (folder / WEIGHTS).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise LeakboardError(f"the weights cannot be read: {error.strerror}", where=str(folder / WEIGHTS)) from error
+    if found != promised.get("sha256"):
         raise LeakboardError(
-            "the network is conditioned on classes", where=str(folder / UNET_CONFIG), expected="an unconditional one"
+            "the weights are not those that the manifest describes",
+            where=str(folder / WEIGHTS),
+            expected=f"sha256 {promised.get('sha256')}, but it is {found}",
+            next="get the whole folder again (embedded victims: install leakboard again)",
         )
-    if config.in_channels != config.out_channels:
+
+
+def _shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and shapes out of the header; reading it also finds a file that is cut."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as opened:
+            for name in opened.keys():  # noqa: SIM118 - not a mapping
+                yield name, tuple(opened.get_slice(name).get_shape())
+    except (SafetensorError, OSError) as error:
         raise LeakboardError(
-            f"the network takes {config.in_channels} channels and returns {config.out_channels}",
-            where=str(folder / UNET_CONFIG),
-            expected="as many channels out as in (no learned variance)",
+            f"the weights cannot be read: {error}", where=str(path), expected="a whole safetensors file", next=SAVE
+        ) from error
+
+
+def _refuse_misfits(names: Sequence[str], folder: Path) -> None:
+    if names:
+        raise LeakboardError(
+            f"{len(names)} weights do not fit the configuration, the first is {names[0]}",
+            where=str(folder / "unet"),
+            expected=f"exactly the tensors of the network in {UNET_CONFIG}",
+            next=SAVE,
         )
 
 

@@ -25,10 +25,8 @@ class PixelModel(Model):
 
     Args:
         unet: the denoiser on its device, in eval mode, predicting noise, velocity or the clean image.
-        scheduler: configuration of the noise schedule, as `DDIMScheduler.from_config` takes it.
-
-    Raises:
-        LeakboardError: the sampler cannot follow the noise schedule, or the prediction type is unknown.
+        scheduler: configuration of the noise schedule that `DDIMScheduler.from_config` takes; the prediction type is
+            epsilon, v_prediction or sample.
     """
 
     def __init__(self, unet: UNet2DModel, scheduler: dict[str, Any]) -> None:
@@ -36,17 +34,13 @@ class PixelModel(Model):
         self._config = scheduler
         sampler = self._sampler()
         self._prediction: str = sampler.config.prediction_type
-        if self._prediction not in {"epsilon", "v_prediction", "sample"}:
-            raise LeakboardError(
-                f"the prediction type {self._prediction!r} is unknown", expected="epsilon, v_prediction or sample"
-            )
         self.alphas_cumprod = sampler.alphas_cumprod.to(unet.device)
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Images (N, C, H, W) from [0, 1] to [-1, 1].
 
         Raises:
-            LeakboardError: channels or size are not those the victim was made for.
+            Unsupported: channels or size are not those the victim was made for.
         """
         self._check_shape(images)
         return images * 2 - 1
@@ -173,13 +167,7 @@ class PixelModel(Model):
     def _sampler(self) -> DDIMScheduler:
         from diffusers import DDIMScheduler
 
-        try:
-            return DDIMScheduler.from_config(self._config)
-        except NotImplementedError as error:
-            raise LeakboardError(
-                f"the DDIM sampler knows no noise schedule {self._config.get('beta_schedule')!r}",
-                expected="linear, scaled_linear, squaredcos_cap_v2 or explicit trained_betas",
-            ) from error
+        return DDIMScheduler.from_config(self._config)
 
     def _check_shape(self, images: torch.Tensor) -> None:
         size = self._unet.config.sample_size
@@ -187,10 +175,9 @@ class PixelModel(Model):
         expected = (self._unet.config.in_channels, height, width)
         if tuple(images.shape[1:]) != expected:
             got, wanted = ("x".join(map(str, shape)) for shape in (images.shape[1:], expected))
-            raise LeakboardError(
-                f"the images do not fit the victim: they are {got} and it takes {wanted} (channels, height, width)",
-                expected="a dataset with the victim's channels and size",
-                next="for your own images: folder(..., size=..., mode='L' or 'RGB')",
+            raise Unsupported(
+                f"the images do not fit the victim: they are {got} and it takes {wanted} (channels, height, width); "
+                "for your own images: folder(..., size=..., mode='L' or 'RGB')"
             )
 
     def _check_timestep(self, timestep: int) -> None:
