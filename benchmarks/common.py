@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 import time
 import tomllib
@@ -11,11 +12,14 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leakboard.executors import ENVIRONMENT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-os.environ.setdefault("GOMP_SPINCOUNT", "0")
+if any(name not in os.environ for name in ENVIRONMENT):
+    # These are read when a process begins, so this one begins again, as workers do; the bare loops run in it as well.
+    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ENVIRONMENT})
 
 HERE = Path(__file__).parent
 GRIDS = HERE.parent / "grids"

@@ -1,8 +1,10 @@
 """Where tasks run makes no difference to what comes of them."""
 
+import contextlib
 import os
 import time
 
+import psutil
 import pytest
 
 import leakboard
@@ -65,15 +67,23 @@ def test_executor_order_and_workers_change_no_bit(tmp_path):
             assert same(payloads(stores["serial"], kind), payloads(stores[other], kind))
 
 
-def test_a_worker_killed_from_outside_costs_nothing(tmp_path, monkeypatch):
-    import psutil
+def workers():
+    """The worker processes of this process; one that is just ending is none any more."""
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if child.status() != psutil.STATUS_ZOMBIE and "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
+
+def test_a_worker_killed_from_outside_costs_nothing(tmp_path, monkeypatch):
     killed = []
     settle = leakboard.ledger.Ledger.settle
 
     def kill_once(ledger, task, outcome):
         if not killed:
-            worker = next(child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline()))
+            worker = workers()[0]
             killed.append(worker.pid)
             worker.kill()
         settle(ledger, task, outcome)
@@ -86,11 +96,6 @@ def test_a_worker_killed_from_outside_costs_nothing(tmp_path, monkeypatch):
 
 
 def test_no_worker_outlives_a_run(tmp_path):
-    import psutil
-
-    def workers():
-        return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
-
     class Broken:
         """What came of a quick task cannot be taken in, while another worker is still busy with a long one."""
 

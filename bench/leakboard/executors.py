@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from leakboard.tasks import Task
 
 EXECUTORS = ("serial", "processes")
+ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "passive",
+    "GOMP_SPINCOUNT": "0",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
+}
+"""What workers are started with: threads that wait without spinning, and memory that is not handed back to the system
+between two layers of a network only to be asked for again."""
 
 
 class Source(Protocol):
@@ -138,7 +146,7 @@ class _Worker:
         context: SpawnContext = multiprocessing.get_context("spawn")
         self.connection, inner = context.Pipe()
         self.process = context.Process(target=serve, args=(inner, threads, self._note))
-        with _surroundings(OMP_NUM_THREADS=str(threads), OMP_WAIT_POLICY="passive", GOMP_SPINCOUNT="0"):
+        with _surroundings(OMP_NUM_THREADS=str(threads), **ENVIRONMENT):
             self.process.start()
         inner.close()
 
