@@ -23,7 +23,7 @@ demo: $(STAMP)  ## The demo grid on the embedded victims, and its report in demo
 	$(BIN)/leakboard run grids/demo.toml --store demo/demo.db --report demo/report
 
 test: $(STAMP)  ## All tests
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto
 
 lint: $(STAMP)  ## Format, lint and types, as CI runs them
 	$(BIN)/ruff format --check .

@@ -16,21 +16,24 @@ from leakboard.store.tables import Base
 from storing import attempt, cell, fill
 
 URL = os.environ.get("LEAKBOARD_TEST_POSTGRESQL", "")
-pytestmark = [
-    pytest.mark.skipif(not URL, reason="LEAKBOARD_TEST_POSTGRESQL names no database"),
-    pytest.mark.xdist_group("postgresql"),  # one database, emptied by each test
-]
+pytestmark = pytest.mark.skipif(not URL, reason="LEAKBOARD_TEST_POSTGRESQL names no database")
+ONE_AT_A_TIME = 20231109
+"""Key of the server's lock that a test holds, since all of them empty and fill the same database."""
 
 
 @pytest.fixture
 def url(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     engine = create_engine(locate(URL))
-    with engine.begin() as connection:
-        connection.execute(text("DROP TABLE IF EXISTS alembic_version, bookmarks"))
-        Base.metadata.drop_all(connection)
+    with engine.connect() as holder:
+        holder.execute(text(f"SELECT pg_advisory_lock({ONE_AT_A_TIME})"))
+        holder.commit()
+        with engine.begin() as connection:
+            connection.execute(text("DROP TABLE IF EXISTS alembic_version, bookmarks"))
+            Base.metadata.drop_all(connection)
+        yield URL
+        holder.execute(text(f"SELECT pg_advisory_unlock({ONE_AT_A_TIME})"))
     engine.dispose()
-    return URL
 
 
 def test_server_gives_the_same_frames_as_a_file(url, tmp_path):
