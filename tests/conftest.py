@@ -58,3 +58,36 @@ def batch():
 
     generator = torch.Generator().manual_seed(3)
     return torch.rand(5, 1, SIZE, SIZE, generator=generator), torch.randn(5, 1, SIZE, SIZE, generator=generator)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to work in."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def grid(write):
+    """A grid file of few cells and little work."""
+    from commands import GRID
+
+    return str(write("grid.toml", GRID))
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A filled store, as its URL."""
+    from leakboard.store import Store
+    from storing import fill
+
+    path = tmp_path / "filled.db"
+    fill(Store(path))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def clothes():
+    return shared(()).one("dataset", "fashion_mnist").only.load()

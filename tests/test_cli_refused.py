@@ -14,29 +14,6 @@ from leakboard.cli import main
 from leakboard.store import Store
 from storing import fill
 
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty folder to work in."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.fixture
-def grid(write):
-    return str(write("grid.toml", GRID))
-
-
-@pytest.fixture
-def store(tmp_path):
-    """A filled store, as its URL."""
-    path = tmp_path / "filled.db"
-    fill(Store(path))
-    return str(path)
-
-
 BAD_GRIDS = {
     "not_toml": "[grid",
     "unknown_plugin": GRID.replace('"psnr"', '"psmr"'),

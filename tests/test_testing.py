@@ -23,11 +23,6 @@ BUILT_IN = [
 ]
 
 
-@pytest.fixture(scope="module")
-def clothes():
-    return shared(()).one("dataset", "fashion_mnist").only.load()
-
-
 @pytest.mark.parametrize(("kind", "spec"), BUILT_IN, ids=[spec for _, spec in BUILT_IN])
 def test_built_in_plugins_keep_to_the_contract(kind, spec, clothes):
     rows = check_component(shared(()).one(kind, spec).only, clothes)

@@ -11,13 +11,7 @@ import torch
 
 from contracts import HERE, failed, outcome
 from leakboard.api import Classifier, Dataset, Defense, Distance, Model, Observer, Pair, Samples, Step, Victim
-from leakboard.registry import shared
 from leakboard.testing import check_component
-
-
-@pytest.fixture(scope="module")
-def clothes():
-    return shared(()).one("dataset", "fashion_mnist").only.load()
 
 
 @dataclass(frozen=True, kw_only=True)

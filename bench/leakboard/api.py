@@ -199,7 +199,10 @@ class Oracle(Protocol):
         ...
 
     def reconstruct(self, images: torch.Tensor, strength: float, steps: int, draw: int = 0) -> Reconstruction:
-        """Ask for image-to-image of ``images``: ``steps`` denoiser evaluations a sample. Access: black."""
+        """Ask for image-to-image of ``images``: ``steps`` denoiser evaluations a sample. Access: black.
+
+        ``originals`` reach the victim through the query defense, as anybody's images do: they count as ``images``.
+        """
         ...
 
     def generate(self, steps: int, draw: int = 0) -> torch.Tensor:

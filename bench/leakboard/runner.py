@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
 from leakboard.artifacts import Artifacts
 from leakboard.executors import make_executor
 from leakboard.ledger import Ledger, Stopped
@@ -21,7 +19,7 @@ from leakboard.provenance import provenance
 from leakboard.scoring import scores_key
 from leakboard.store import RunInfo, Store
 from leakboard.store.engines import locate
-from leakboard.store.tables import Artifact
+from leakboard.store.store import default_artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -74,11 +72,9 @@ def plan(grid: Grid, store: Store | str | Path | None = None, artifacts: Path | 
     Raises:
         LeakboardError: a victim contradicts its dataset, a dataset is too small, or the store cannot be read.
     """
-    default: str | Path = "leakboard-artifacts"
+    default = Path("leakboard-artifacts")
     if isinstance(store, (str, Path)):
-        file = locate(store)
-        default = file.with_name(f"{file.stem}-artifacts") if isinstance(file, Path) else default
-        store = existing(store, artifacts)
+        default, store = default_artifacts(locate(store)), existing(store, artifacts)
     folder = Artifacts(store.artifacts if store else Path(artifacts or default))
     populations = Populations(folder)
     made = _plan(grid, store, populations) if store else make_plan(grid, {}, folder, _samples(grid, populations))
@@ -210,9 +206,7 @@ def _samples(grid: Grid, populations: Populations) -> Callable[[Bound], Populati
 
 def _sound(store: Store) -> Callable[[str], bool]:
     """Tells whether the scores of a cell lie on disk as they were written."""
-    with store.reading() as connection:
-        rows = connection.execute(select(Artifact.key, Artifact.digest).where(Artifact.kind == "scores")).all()
-    digests = {key: digest for key, digest in rows}  # noqa: C416 - rows are not pairs to mypy
+    digests = store.artifact_digests("scores")
     artifacts = Artifacts(store.artifacts)
 
     def sound(cell: str) -> bool:

@@ -123,7 +123,6 @@ def judge(classifier: Classifier, features: tuple[Array, Array], member: Mask, k
             evaluated, of which only the other rows are used.
         member: labels (N,).
         known: the samples (N,) whose labels the attacker has.
-        level: confidence level of the intervals.
 
     Raises:
         ValueError: the classifier gave scores of a wrong shape, or such that are not finite.

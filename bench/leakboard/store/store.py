@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import pandas as pd
-    from sqlalchemy import Connection
+    from sqlalchemy import URL, Connection
 
     from leakboard.artifacts import ArtifactRow
     from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, RunInfo, RunStatus, TaskRow
@@ -207,14 +207,18 @@ class Store:
             last = connection.scalar(select(Meta.value).where(Meta.key == "artifacts"))
         base = self.place.parent if isinstance(self.place, Path) else Path()
         if given is None:
-            default = f"{self.place.stem}-artifacts" if isinstance(self.place, Path) else "leakboard-artifacts"
-            return base / (last or default)
+            return base / last if last else default_artifacts(self.place)
         chosen = _portable(given, base) if isinstance(self.place, Path) else str(given.absolute())
         if chosen != last and not self.read_only:
             with self.writing() as connection:
                 connection.execute(delete(Meta).where(Meta.key == "artifacts"))
                 connection.execute(insert(Meta).values(key="artifacts", value=chosen))
         return given
+
+
+def default_artifacts(place: Path | URL) -> Path:
+    """The folder of payload files of a store that nobody gave another: beside the file, or here for a server."""
+    return place.with_name(f"{place.stem}-artifacts") if isinstance(place, Path) else Path("leakboard-artifacts")
 
 
 def _portable(folder: Path, base: Path) -> str:
