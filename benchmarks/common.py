@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from leakboard.executors import ENVIRONMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 if any(name not in os.environ for name in ENVIRONMENT):
     # These are read when a process begins, so this one begins again, as workers do; the bare loops run in it as well.
@@ -51,6 +51,13 @@ def run_here(tables: dict[str, Any], store: Path) -> tuple[float, Any]:
     if not report.ok:
         raise SystemExit(f"the grid did not finish: {report.counts}")
     return seconds, report
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 def warm_up() -> None:

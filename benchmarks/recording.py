@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from leakboard import hookimpl
-from leakboard.api import Dataset, Model, Samples, Step, Victim
+from leakboard.api import Dataset, Fit, Model, Samples, Step, Victim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ class Recorder(Model):
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.alphas_cumprod = model.alphas_cumprod
+        self.alphas_cumprod, self.image_shape = model.alphas_cumprod, model.image_shape
         self.encode = model.encode  # type: ignore[method-assign]
         self.decode = model.decode  # type: ignore[method-assign]
 
@@ -36,11 +36,11 @@ class Recorder(Model):
         return self.model.predict_noise(state, timestep, prompts)
 
     def reconstruct(
-        self, inner: torch.Tensor, noise: torch.Tensor, strength: float, steps: int, prompts: Sequence[str] | None
+        self, images: torch.Tensor, seeds: Sequence[int], strength: float, steps: int, prompts: Sequence[str] | None
     ) -> Iterator[Step]:
         """``steps`` denoiser calls."""
-        CALLS.append(lambda: list(self.model.reconstruct(inner, noise, strength, steps, prompts)))
-        return self.model.reconstruct(inner, noise, strength, steps, prompts)
+        CALLS.append(lambda: list(self.model.reconstruct(images, seeds, strength, steps, prompts)))
+        return self.model.reconstruct(images, seeds, strength, steps, prompts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +48,28 @@ class Recorded(Victim):
     """An embedded victim whose denoiser calls are kept for a bare loop to make again."""
 
     name: ClassVar[str] = "recorded"
-    level: str = "moderate"
+    spec: str = "fashion_ddpm(level='moderate')"
+
+    @property
+    def inside(self) -> Victim:
+        """The victim that is recorded."""
+        from leakboard.registry import shared
+
+        found: Victim = shared().one("victim", self.spec).only
+        return found
+
+    @property
+    def fit(self) -> Fit:  # type: ignore[override]  # that of the victim inside
+        """How it takes images of another size."""
+        return self.inside.fit
 
     def open(self, device: str) -> Model:
         """Open the embedded victim behind a recorder."""
-        from leakboard.registry import shared
+        return Recorder(self.inside.open(device))
 
-        victim: Victim = shared().one("victim", f"fashion_ddpm(level={self.level!r})").only
-        return Recorder(victim.open(device))
+    def told(self, samples: Samples) -> tuple[str, ...] | None:
+        """What the victim inside is told."""
+        return self.inside.told(samples)
 
 
 @dataclass(frozen=True, kw_only=True)

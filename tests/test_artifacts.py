@@ -178,7 +178,7 @@ def test_pictures_that_are_not_whole_are_kept_anew(artifacts, harm):
     defense = SimpleNamespace(identity="n1", spec="none")
 
     def keep():
-        return keep_preview(task, artifacts, samples, defense, seed=0, seen=samples.images, returned=None)
+        return keep_preview(task, artifacts, samples, defense, seed=0, seen=samples.images, returned=None, fit="")
 
     (row,) = keep()
     assert keep() == []

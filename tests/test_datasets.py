@@ -11,8 +11,9 @@ from PIL import Image
 from leakboard.api import LeakboardError, Samples
 from leakboard.components import build
 from leakboard.specs import parse
-from leakboard_plugins.datasets import fashion_mnist
-from leakboard_plugins.datasets.fashion_mnist import FashionMnist, auxiliary_pool
+from leakboard_plugins.datasets import DATASETS, fashion_mnist
+from leakboard_plugins.datasets.emoji import Emoji
+from leakboard_plugins.datasets.fashion_mnist import FashionMnist
 from leakboard_plugins.datasets.folder import Folder
 
 
@@ -48,6 +49,7 @@ def test_fashion_mnist_is_a_balanced_set_in_the_contract():
     assert len(set(samples.ids)) == 2048
     assert all(name.startswith("fashion-train-") and len(name) == 19 for name in samples.ids)
     assert samples.prompts[0] == "a photo of a trouser"
+    assert samples.labels[0] == "trouser"
     assert {prompt for prompt in samples.prompts if "boot" in prompt} == {"a photo of an ankle boot"}
     assert any("MIT" in note for note in samples.notes)
 
@@ -59,10 +61,22 @@ def test_fashion_mnist_loads_the_same_twice():
     assert torch.equal(first.images, second.images)
 
 
-def test_auxiliary_pool_is_disjoint_from_what_is_attacked():
-    pool, samples = auxiliary_pool(), FashionMnist().load()
+def test_emoji_is_a_balanced_set_of_captioned_colour_pictures():
+    samples = Emoji().load()
 
-    assert len(pool.ids) == 4096
+    assert samples.images.shape == (1024, 3, 32, 32)
+    assert samples.images.dtype == torch.float32
+    assert samples.images[:, :, 0, 0].median() == 1, "on white"
+    assert samples.member.tolist() == [True] * 512 + [False] * 512
+    assert dict(zip(samples.ids, samples.prompts, strict=True))["emoji-1f981"] == "lion"
+    assert any("SIL Open Font License 1.1" in note for note in samples.notes)
+
+
+@pytest.mark.parametrize(("dataset", "count"), [(FashionMnist, 4096), (Emoji, 507)])
+def test_auxiliary_images_are_disjoint_from_what_is_attacked(dataset, count):
+    pool, samples = dataset().auxiliary(), dataset().load()
+
+    assert len(pool.ids) == len(set(pool.ids)) == count
     assert not pool.member.any()
     assert not set(pool.ids) & set(samples.ids)
     assert not {row.tobytes() for row in pool.images.numpy()} & {row.tobytes() for row in samples.images.numpy()}
@@ -83,7 +97,7 @@ def test_folder_gives_paths_as_ids_and_flags(sides):
     assert samples.member.tolist() == [True, True, False, False]
     assert samples.images.shape == (4, 1, 6, 6)
     assert samples.prompts is None
-    assert samples.notes == ()
+    assert samples.notes == ("licence: not stated",)
     expected = np.asarray(Image.open(sides / "members/a.png"), np.float32) / 255
     assert torch.equal(samples.images[0, 0], torch.from_numpy(expected))
 
@@ -106,8 +120,8 @@ def test_broken_images_are_skipped_with_name_and_count(sides):
     samples = folder(sides).load()
 
     assert len(samples.ids) == 4
-    assert "3 of 5 members skipped" in samples.notes[0]
-    assert all(f"members/{name}" in samples.notes[0] for name in ("cut.png", "text.jpg", "empty.png"))
+    assert "3 of 5 members skipped" in samples.notes[1]
+    assert all(f"members/{name}" in samples.notes[1] for name in ("cut.png", "text.jpg", "empty.png"))
 
 
 @pytest.fixture
@@ -124,8 +138,8 @@ def test_an_image_without_read_permission_is_skipped_like_a_broken_one(sides, fo
     samples = folder(sides).load()
 
     assert samples.ids == ("members/sub/b.PNG", "nonmembers/a.png", "nonmembers/c.bmp")
-    assert samples.notes[0].startswith("1 of 2 members skipped")
-    assert "members/a.png (no permission to read it)" in samples.notes[0]
+    assert samples.notes[1].startswith("1 of 2 members skipped")
+    assert "members/a.png (no permission to read it)" in samples.notes[1]
     assert forbidden not in folder(sides).files()
     assert len(folder(sides).files()) == 3
 
@@ -153,7 +167,7 @@ def test_a_folder_that_may_not_be_entered_is_named(sides, monkeypatch):
 def test_files_that_are_no_images_are_counted(sides):
     (sides / "nonmembers" / "notes.txt").write_text("x")
 
-    assert folder(sides).load().notes == (
+    assert folder(sides).load().notes[1:] == (
         "1 files in the folder of nonmembers do not end like an image and were left out",
     )
 
@@ -175,8 +189,8 @@ def test_size_crops_the_centre_and_tells_the_rule(sides):
 
     assert samples.images.shape == (5, 1, 6, 6)
     assert torch.all(samples.images[4] == 200 / 255)
-    assert "1 of 5 images were resized" in samples.notes[0]
-    assert "bicubic" in samples.notes[0]
+    assert "1 of 5 images were resized" in samples.notes[1]
+    assert "bicubic" in samples.notes[1]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +202,7 @@ def test_grey_and_colour_are_reconciled_openly(sides, mode, channels, note):
     samples = folder(sides, mode=mode).load()
 
     assert samples.images.shape == (5, channels, 6, 6)
-    assert note in samples.notes[0]
+    assert note in samples.notes[1]
 
 
 def test_transparency_becomes_white_and_is_told(tmp_path):
@@ -200,7 +214,7 @@ def test_transparency_becomes_white_and_is_told(tmp_path):
     samples = folder(tmp_path).load()
 
     assert torch.all(samples.images[1] == 1)
-    assert "transparent parts of 3 images" in samples.notes[0]
+    assert "transparent parts of 3 images" in samples.notes[1]
 
 
 def test_sixteen_bit_grey_keeps_its_range(sides):
@@ -213,6 +227,70 @@ def test_sixteen_bit_grey_keeps_its_range(sides):
     assert torch.allclose(images[1, 0], torch.from_numpy(values.astype(np.float32) / 65535), atol=0.5 / 255 + 1e-6)
 
 
+def test_a_folder_is_read_only_when_samples_are_taken(sides, monkeypatch):
+    samples = folder(sides).load()
+    whole = samples.images
+    read = []
+    monkeypatch.setattr(
+        "leakboard_plugins.datasets.folder.decode", lambda path: read.append(path.name) or Image.open(path)
+    )
+
+    assert torch.equal(samples.take([3, 1]).images, whole[[3, 1]])
+    assert read == ["c.bmp", "b.PNG"]
+
+
+def test_a_file_that_was_cut_after_it_was_looked_at_is_named(sides):
+    samples = folder(sides).load()
+    (sides / "members/a.png").write_bytes(b"cut")
+
+    with pytest.raises(LeakboardError, match="cannot be decoded") as caught:
+        samples.take([0])
+    assert "a.png" in caught.value.where
+
+
+def test_many_broken_images_are_counted_and_the_first_ten_named(sides):
+    for number in range(14):
+        (sides / "members" / f"bad{number:02}.jpg").write_text("x")
+
+    note = folder(sides).load().notes[1]
+
+    assert note.startswith("14 of 16 members skipped")
+    assert "bad09" in note
+    assert "bad10" not in note
+    assert note.endswith("and 4 more")
+
+
+@pytest.mark.parametrize("quality", [1, 10, 50, 75, 90, 100])
+def test_metadata_tells_bytes_quality_and_original_size(sides, quality):
+    path = picture(sides / "members" / "z.jpg", 5, (40, 24), mode="RGB")
+    Image.open(path).save(path, quality=quality)
+
+    metadata = folder(sides, size=6).load().metadata
+
+    assert {name: values.dtype for name, values in metadata.items()} == dict.fromkeys(
+        ("bytes", "jpeg_quality", "width", "height"), np.float64
+    )
+    assert metadata["bytes"][2] == path.stat().st_size
+    assert metadata["jpeg_quality"][2] == quality
+    assert (metadata["width"][2], metadata["height"][2]) == (40, 24)
+    assert np.isnan(metadata["jpeg_quality"][0]), "a PNG has none"
+
+
+def test_metadata_measures_a_turned_photograph_upright(sides):
+    path = sides / "members" / "z.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("L", (40, 24)).save(path, exif=exif)
+
+    samples = folder(sides, size=6).load()
+
+    assert (samples.metadata["width"][2], samples.metadata["height"][2]) == (24, 40)
+
+
+def test_the_licence_is_told(sides):
+    assert folder(sides, licence="CC BY 4.0").load().notes == ("licence: CC BY 4.0",)
+
+
 def test_a_file_in_both_folders_is_refused(sides):
     (sides / "nonmembers" / "copy.png").write_bytes((sides / "members" / "a.png").read_bytes())
 
@@ -223,7 +301,7 @@ def test_a_file_in_both_folders_is_refused(sides):
 def test_a_file_twice_in_one_folder_is_told(sides):
     (sides / "members" / "copy.png").write_bytes((sides / "members" / "a.png").read_bytes())
 
-    assert folder(sides).load().notes == ("1 files repeat another file of the same folder",)
+    assert folder(sides).load().notes[1:] == ("1 files repeat another file of the same folder",)
 
 
 def test_a_missing_folder_is_named(sides):
@@ -251,15 +329,57 @@ def test_a_folder_of_only_broken_images_is_refused(sides):
         Folder(members=str(sides / "bad"), nonmembers=str(sides / "nonmembers")).load()
 
 
-def with_prompts(root, text, encoding="utf-8") -> Samples:
+def with_prompts(root, text, encoding="utf-8", read_as="auto") -> Samples:
     (root / "p.csv").write_bytes(text.encode(encoding))
-    return folder(root, prompts=str(root / "p.csv")).load()
+    return folder(root, prompts=str(root / "p.csv"), encoding=read_as).load()
 
 
-def test_prompts_are_found_by_id_or_by_bare_path(sides):
-    text = '\ufefffile,caption\nmembers/a.png,"a, quoted"\nsub/b.PNG,bé\nnonmembers/a.png,c\nc.bmp,\n'
+ALL = 'file,caption\nmembers/a.png,"a, quoted"\nsub/b.PNG,bé\nnonmembers/a.png,c\nc.bmp,\n'
 
-    assert with_prompts(sides, text).prompts == ("a, quoted", "bé", "c", "")
+
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        ("utf-8", "auto"),
+        ("utf-8-sig", "auto"),
+        ("utf-16", "auto"),
+        ("utf-16-be", "utf-16-be"),
+        ("cp1252", "cp1252"),
+        ("latin-1", "latin-1"),
+    ],
+)
+def test_prompts_are_found_by_id_or_by_bare_path_in_any_encoding(sides, written, read_as):
+    assert with_prompts(sides, ALL, written, read_as).prompts == ("a, quoted", "bé", "c", "")
+
+
+@pytest.mark.parametrize("written", ["latin-1", "utf-16-le"])
+def test_prompts_of_another_encoding_are_refused_with_the_option(sides, written):
+    with pytest.raises(LeakboardError, match="not text in UTF-8") as caught:
+        with_prompts(sides, ALL, written)
+    assert "encoding='cp1252'" in caught.value.next
+
+
+def test_prompts_that_are_not_in_the_encoding_asked_for_are_refused(sides):
+    with pytest.raises(LeakboardError, match="not text in ascii"):
+        with_prompts(sides, ALL, read_as="ascii")
+
+
+def test_an_encoding_that_does_not_exist_is_refused_with_the_nearest():
+    with pytest.raises(LeakboardError, match="cp1225") as caught:
+        Folder(members="a", nonmembers="b", encoding="cp1225")
+    assert caught.value.nearest == "cp1252"
+
+
+def test_a_caption_of_ten_thousand_characters_arrives_whole(sides):
+    long = "ab, " * 2500
+
+    assert with_prompts(sides, ALL.replace("a, quoted", long)).prompts[0] == long
+
+
+def test_rows_of_prompts_without_an_image_are_told(sides):
+    samples = with_prompts(sides, ALL + "gone.png,x\nmembers/gone.png,y\n")
+
+    assert samples.notes[-1] == "2 rows of p.csv name no image that could be read: gone.png, members/gone.png"
 
 
 @pytest.mark.parametrize(
@@ -280,11 +400,6 @@ def test_wrong_prompts_are_refused_with_their_place(sides, text, message):
         with_prompts(sides, text)
     assert "p.csv" in caught.value.where
     assert caught.value.next
-
-
-def test_prompts_of_another_encoding_are_refused(sides):
-    with pytest.raises(LeakboardError, match="not UTF-8"):
-        with_prompts(sides, "file,caption\nmembers/a.png,é\n", "latin-1")
 
 
 @pytest.mark.parametrize("ask", ["files", "load"])
@@ -315,7 +430,13 @@ def test_wrong_parameters_are_refused(spec):
         build(Folder, parse(spec)[0][0])
 
 
+def test_every_dataset_is_found_under_its_name():
+    names = {cls.name for cls in DATASETS}
+
+    assert names == {"fashion_mnist", "emoji", "folder", "hf", "cifar10", "cifar100", "stl10", "celeba", "imagenet"}
+
+
 def test_importing_the_plugins_imports_no_torch():
-    code = "import sys, leakboard_plugins.datasets, leakboard_plugins.victims, leakboard_plugins.victims.pixel_model; sys.exit('torch' in sys.modules)"
+    code = "import sys, leakboard_plugins.datasets, leakboard_plugins.victims, leakboard_plugins.victims.pixel_model; sys.exit(bool({'torch', 'datasets', 'PIL'} & set(sys.modules)))"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,3 +1,4 @@
+import hashlib
 import importlib
 import itertools
 import subprocess
@@ -6,6 +7,7 @@ import textwrap
 
 import pytest
 
+import leakboard.digests
 from leakboard.digests import code_digest, file_digest
 from leakboard.errors import LeakboardError
 
@@ -133,3 +135,28 @@ def test_a_file_is_read_again_when_it_changed(tmp_path):
     assert file_digest(path) != first
     path.write_bytes(b"one")
     assert file_digest(path) == first
+
+
+def test_the_digest_of_a_large_file_is_kept_from_process_to_process(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(leakboard.digests, "LARGE", 4)
+    file = tmp_path / "weights"
+    file.write_bytes(b"weights")
+    expected = hashlib.sha256(b"weights").hexdigest()
+    assert file_digest(file) == expected
+
+    leakboard.digests._digest.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(leakboard.digests, "_read_through", None)
+        assert file_digest(file) == expected
+
+    file.write_bytes(b"other weights")
+    assert file_digest(file) == hashlib.sha256(b"other weights").hexdigest()
+
+
+def test_a_digest_is_found_where_nothing_can_be_kept(tmp_path, monkeypatch):
+    (tmp_path / "cache").write_text("a file where the folder belongs")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(leakboard.digests, "LARGE", 4)
+    (tmp_path / "weights").write_bytes(b"12345")
+    assert file_digest(tmp_path / "weights") == hashlib.sha256(b"12345").hexdigest()

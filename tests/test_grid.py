@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gridding import AXES, TEXT, labels, make
+from leakboard.errors import LeakboardError
 from leakboard.grid import Grid
 
 
@@ -212,3 +213,11 @@ def test_selection_leaves_the_keys_alone():
     keys = {cell.key for cell in grid.cells}
 
     assert {cell.key for cell in grid.select(skip=["defense=none"]).cells} < keys
+
+
+def test_another_device_changes_where_a_grid_runs_and_nothing_else():
+    grid = Grid.of(dataset="fashion_mnist", victim="fashion_ddpm", attack="pia", run={"samples": 16})
+    moved = grid.on("cuda:1")
+    assert (moved.run.device, moved.run.samples, moved.cells) == ("cuda:1", 16, grid.cells)
+    with pytest.raises(LeakboardError, match="bad value 'gpu'"):
+        grid.on("gpu")

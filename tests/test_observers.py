@@ -9,6 +9,7 @@ from diffusers import DDPMScheduler
 
 from denoisers import SIZE, tiny_unet
 from leakboard.api import AccessDenied, LeakboardError, Model, Samples, Unsupported
+from leakboard.noise import seeds_of
 from leakboard.oracle import Answers, Door
 from leakboard.registry import Registry
 from leakboard_plugins.observers import OBSERVERS
@@ -31,9 +32,9 @@ class Spied(Model):
         self.timesteps.append(timestep)
         return self.inside.predict_noise(state, timestep, prompts)
 
-    def reconstruct(self, inner, noise, strength, steps, prompts):
+    def reconstruct(self, images, seeds, strength, steps, prompts):
         self.reconstructions.append((strength, steps))
-        return self.inside.reconstruct(inner, noise, strength, steps, prompts)
+        return self.inside.reconstruct(images, seeds, strength, steps, prompts)
 
 
 @pytest.fixture(scope="module")
@@ -218,8 +219,8 @@ def test_a_timestep_beyond_the_schedule_does_not_fit_and_costs_nothing(spec, obs
 def test_one_shot_compares_the_image_with_the_returned_one(observer, enter, samples, model):
     door = enter("black")
     (pair,) = observer("one_shot(strength=0.3, steps=4)").observe(door)
-    noise = door.noise("reconstruct", samples.images)
-    *_, last = model.inside.reconstruct(samples.images * 2 - 1, noise, 0.3, 4, None)
+    seeds = seeds_of(0, "reconstruct", 0, samples.ids)
+    *_, last = model.inside.reconstruct(samples.images, seeds, 0.3, 4, None)
     torch.testing.assert_close(pair.reference, samples.images)
     torch.testing.assert_close(pair.observation, model.inside.decode(last.clean))
     assert (door.asked.queries, door.asked.evaluations) == (1, 4)
@@ -231,9 +232,8 @@ def test_gray_complete_reads_every_intermediate_of_one_query(kind, observer, ent
     door = enter()
     word = {"clean": "clean", "state": "noisy"}[kind]
     pairs = list(observer(f"complete(steps=4, intermediates={word!r})").observe(door))
-    walk = list(
-        model.inside.reconstruct(samples.images * 2 - 1, door.noise("reconstruct", samples.images), 0.2, 4, None)
-    )
+    seeds = seeds_of(0, "reconstruct", 0, samples.ids)
+    walk = list(model.inside.reconstruct(samples.images, seeds, 0.2, 4, None))
     assert [pair.label for pair in pairs] == [f"complete {step}" for step in range(1, 5)]
     for pair, step in zip(pairs, walk, strict=True):
         assert torch.equal(pair.reference, samples.images)

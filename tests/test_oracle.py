@@ -7,9 +7,10 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from denoisers import tiny_unet
+from denoisers import SIZE, tiny_unet
 from doors import make_door, make_samples
 from leakboard.api import AccessDenied, Defense, Model, Step
+from leakboard.noise import standard_normal
 from leakboard.oracle import Answers, Cost, Door, defended, digest
 from leakboard.registry import Registry
 from leakboard_plugins.victims.pixel_model import PixelModel
@@ -38,12 +39,15 @@ class Halving(Model):
         lengths = [len(prompt) for prompt in prompts] if prompts else [0] * len(state)
         return state + timestep + torch.tensor(lengths).view(-1, 1, 1, 1)
 
-    def reconstruct(self, inner, noise, strength, steps, prompts):
-        self._note("reconstruct", inner)
+    def reconstruct(self, images, seeds, strength, steps, prompts):
+        self._note("reconstruct", images)
+        inner = self.encode(images)
+        noise = standard_normal(seeds, inner)
         for step in range(steps):
             yield Step(inner / (step + 2), inner + strength * noise)
 
-    def generate(self, noise, steps, prompts):
+    def generate(self, seeds, steps, prompts):
+        noise = standard_normal(seeds, torch.zeros(len(seeds), 1, SIZE, SIZE))
         self._note("generate", noise)
         return noise / steps
 
@@ -134,14 +138,14 @@ def test_cost_does_not_depend_on_who_asked_first(model):
     assert (first.answers.paid.queries, first.answers.paid.evaluations) == (2, 5)
 
 
-def test_guidance_doubles_the_evaluations_not_the_queries(model):
+def test_guidance_doubles_what_a_sampler_step_costs_and_nothing_else(model):
     door = make_door(model, "white", answers=Answers(model, 64, evaluations_per_step=2))
     inner = door.encode(door.images)
     door.predict_noise(inner, 3)
     door.reconstruct(door.images, 0.5, 4)
     door.generate(6)
     door.gradients(inner, door.noise("g", inner), 3)
-    assert (door.asked.queries, door.asked.evaluations) == (4, 2 * (1 + 4 + 6) + 4)
+    assert (door.asked.queries, door.asked.evaluations) == (4, 1 + 2 * (4 + 6) + 2)
     assert Cost(1, 2, 3.0) + Cost(10, 20, 30.0) == Cost(11, 22, 33.0)
 
 

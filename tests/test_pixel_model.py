@@ -9,7 +9,10 @@ import torch
 
 from denoisers import PREDICTIONS, SIZE, save_tiny, tiny_unet
 from leakboard.api import LeakboardError, Unsupported
+from leakboard.noise import standard_normal
 from leakboard_plugins.victims.ddpm import Ddpm
+
+SEEDS = range(5)
 
 
 def reference(kind):
@@ -88,7 +91,7 @@ def test_answers_do_not_depend_on_memory_layout(models, batch):
 def test_reconstruct_is_ddim_without_randomness(models, batch, kind, strength, steps):
     """Against a float64 loop over equation 12 of the DDIM paper, eta = 0, clean images clipped as configured."""
     predict, alphas = reference(kind)
-    images, noise = batch
+    images, noise = batch[0], standard_normal(SEEDS, batch[1])
     total = round(steps / strength)
     stride = 1000 // total
     timesteps = [index * stride for index in range(steps)][::-1]
@@ -102,7 +105,7 @@ def test_reconstruct_is_ddim_without_randomness(models, batch, kind, strength, s
         state = before**0.5 * guess + (1 - before) ** 0.5 * epsilon
         expected.append((guess, state))
 
-    answer = list(models[kind].reconstruct(images * 2 - 1, noise, strength, steps, None))
+    answer = list(models[kind].reconstruct(images, SEEDS, strength, steps, None))
 
     assert len(answer) == steps
     for step, (guess, state) in zip(answer, expected, strict=True):
@@ -118,7 +121,7 @@ def test_timesteps_are_those_of_the_img2img_pipeline(tmp_path, monkeypatch, batc
     model = Ddpm(model=str(save_tiny(tmp_path, timestep_spacing=spacing))).open("cpu")
     asked = []
     monkeypatch.setattr(model, "_denoise", lambda state, timestep: (asked.append(timestep), state)[1])
-    list(model.reconstruct(*batch, strength, steps, None))
+    list(model.reconstruct(batch[0], SEEDS, strength, steps, None))
 
     scheduler = DDIMScheduler(timestep_spacing=spacing)
     scheduler.set_timesteps(round(steps / strength))
@@ -139,11 +142,11 @@ def test_last_clean_image_is_the_output(tiny, batch, scheduler):
 
     config = dict(DDIMScheduler(**scheduler).config)
     unet = tiny_unet().half().float().eval().requires_grad_(False)
-    answer = list(PixelModel(unet, config).reconstruct(*batch, 0.5, 7, None))
+    answer = list(PixelModel(unet, config).reconstruct(batch[0], SEEDS, 0.5, 7, None))
 
     loop = DDIMScheduler(**scheduler)
     loop.set_timesteps(14)
-    state = loop.add_noise(*batch, loop.timesteps[7:8])
+    state = loop.add_noise(batch[0] * 2 - 1, standard_normal(SEEDS, batch[1]), loop.timesteps[7:8])
     for timestep in loop.timesteps[7:]:
         state = loop.step(unet(state, timestep).sample, timestep, state).prev_sample
     assert torch.equal(answer[-1].clean, answer[-1].state)
@@ -151,11 +154,11 @@ def test_last_clean_image_is_the_output(tiny, batch, scheduler):
 
 
 def test_two_reconstructions_may_run_interleaved(models, batch):
-    model, (images, noise) = models["epsilon"], batch
-    alone = [step.clean for step in model.reconstruct(images, noise, 0.3, 3, None)]
+    model, images = models["epsilon"], batch[0]
+    alone = [step.clean for step in model.reconstruct(images, SEEDS, 0.3, 3, None)]
 
     both = zip(
-        model.reconstruct(images, noise, 0.3, 3, None), model.reconstruct(images, noise, 0.9, 3, None), strict=True
+        model.reconstruct(images, SEEDS, 0.3, 3, None), model.reconstruct(images, SEEDS, 0.9, 3, None), strict=True
     )
 
     assert all(torch.equal(first.clean, expected) for (first, _), expected in zip(both, alone, strict=True))
@@ -164,17 +167,17 @@ def test_two_reconstructions_may_run_interleaved(models, batch):
 @pytest.mark.parametrize("strength", [0.0, -0.1, 1.01, float("nan")])
 def test_strength_out_of_range_is_refused_before_anything_runs(models, batch, strength):
     with pytest.raises(LeakboardError, match="strength"):
-        models["epsilon"].reconstruct(*batch, strength, 10, None)
+        models["epsilon"].reconstruct(batch[0], SEEDS, strength, 10, None)
 
 
 def test_strength_too_small_for_the_schedule_is_unsupported(models, batch):
     with pytest.raises(Unsupported, match="need 2000 sampler steps, but the victim has 1000"):
-        models["epsilon"].reconstruct(*batch, 0.005, 10, None)
+        models["epsilon"].reconstruct(batch[0], SEEDS, 0.005, 10, None)
 
 
 def test_a_strength_that_overflows_is_unsupported(models, batch):
     with pytest.raises(Unsupported, match="need inf sampler steps"):
-        models["epsilon"].reconstruct(*batch, 1e-320, 10, None)
+        models["epsilon"].reconstruct(batch[0], SEEDS, 1e-320, 10, None)
 
 
 @pytest.mark.parametrize("timestep", [-1, 1000])
@@ -187,21 +190,20 @@ def test_timestep_beyond_the_schedule_is_unsupported(models, batch, timestep):
 
 def test_no_steps_are_refused(models, batch):
     with pytest.raises(LeakboardError, match="0 steps"):
-        models["epsilon"].generate(batch[1], 0, None)
+        models["epsilon"].generate(SEEDS, 0, None)
 
 
-def test_generate_is_the_ddim_pipeline(tiny, models):
+def test_generate_is_the_ddim_pipeline(tiny, models, monkeypatch):
     from diffusers import DDIMPipeline, DDPMScheduler
 
-    generator = torch.Generator().manual_seed(1)
-    noise = torch.randn(3, 1, SIZE, SIZE, generator=generator)
-    unet = tiny_unet().half().float()
-    pipeline = DDIMPipeline(unet, DDPMScheduler())
+    noise = standard_normal(range(3), torch.zeros(3, 1, SIZE, SIZE))
+    monkeypatch.setattr("diffusers.pipelines.ddim.pipeline_ddim.randn_tensor", lambda *_, **__: noise)
+    pipeline = DDIMPipeline(tiny_unet().half().float(), DDPMScheduler())
     pipeline.set_progress_bar_config(disable=True)
-    expected = pipeline(3, generator=generator.manual_seed(1), num_inference_steps=5, output_type="np").images
+    expected = pipeline(3, num_inference_steps=5, output_type="np").images
 
     model = models["epsilon"]
-    images = model.decode(model.generate(noise, 5, None))
+    images = model.decode(model.generate(range(3), 5, None))
 
     np.testing.assert_allclose(images.permute(0, 2, 3, 1), expected, atol=1e-4)
 

@@ -13,7 +13,7 @@ import synthetic_store
 from leakboard.artifacts import Artifacts
 from leakboard.measures import evaluate, paired_auc_difference
 from leakboard.store import Store
-from leakboard_reports import charts, formats, manifests, nulls, pictures, prices, summary, tables
+from leakboard_reports import charts, datasets, formats, manifests, nulls, pictures, prices, summary, tables
 from leakboard_reports.hooks import leakboard_report
 from leakboard_reports.payloads import ScoreReader, psnr, read_previews
 from leakboard_reports.reading import best, headline, read_cells
@@ -113,7 +113,41 @@ def test_null_checks_are_corrected_for_their_number():
     found = nulls.null_checks([near, far, made(0.5, role="null"), made(0.49, role="null", seed=1), made(0.99)])
     assert (found.count, found.outside) == (4, 2)
     assert [cell.key for cell, _ in found.alarms] == [far.key]
-    assert [row.kind for row in found.rows] == ["blind observer", "permuted labels", "untrained victim"]
+    assert [row.kind for row in found.rows] == ["blind check", "permuted labels", "untrained victim"]
+
+
+def alarming(**axes):
+    return made(0.9, low=0.85, high=0.95, role="null", **axes)
+
+
+def test_a_failed_blind_check_makes_the_dataset_suspect_and_names_each_check_once():
+    """Whatever victims they ran beside: they ask none of them."""
+    found = nulls.null_checks(
+        [
+            alarming(dataset="odd", access="none", attack="blind_pixels"),
+            alarming(dataset="odd", access="none", attack="blind_pixels", victim="another"),
+            alarming(dataset="odd", access="none", observer="blind(x=1)"),
+            made(0.5, dataset="odd", access="none", attack="blind_captions", role="null"),
+            made(0.5, dataset="even", access="none", attack="blind_pixels", role="null"),
+            alarming(dataset="odd"),
+        ]
+    )
+    assert list(found.suspects) == ["odd"]
+    checks = [nulls.check_of(cell) for cell in found.suspects["odd"].worst]
+    assert sorted(checks) == ["blind(x=1)", "blind_pixels"]
+    assert found.untrained == [], "the dataset explains what attacks find on an untrained victim"
+    assert {row.check for row in found.rows if row.kind == nulls.BLIND} == {
+        "blind(x=1)",
+        "blind_pixels",
+        "blind_captions",
+    }
+
+
+def test_other_alarms_are_about_the_harness_and_no_dataset():
+    untrained, permuted = alarming(victim="untrained"), alarming(labels="permuted", access="none")
+    found = nulls.null_checks([untrained, permuted, made(0.5, access="none", role="null")])
+    assert not found.suspects
+    assert (found.untrained, found.permuted) == ([untrained], [permuted])
 
 
 def test_thousands_of_sound_null_checks_raise_no_alarm():
@@ -298,8 +332,51 @@ def test_strips_are_png_files_of_the_pixels(store):
     assert (image[:, :28, 0] == preview.original[0, 0]).all()
     assert (image[:, 30:, 0] == preview.original[2, 0]).all()
     assert pictures.strip(preview.original, [], "members") is None
-    colour = pictures.strip(np.zeros((1, 3, 512, 300), np.uint8), [0], "members")
-    assert colour.height <= pictures.LONGEST
+
+
+def test_strips_keep_colours_and_reduce_large_images_to_means():
+    """Thinning them out would show a pattern that is not there."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    checkered = np.indices((512, 300)).sum(0) % 2 * 200
+    colour = np.stack([checkered, np.full_like(checkered, 80), 200 - checkered])[None].astype(np.uint8)
+    found = pictures.strip(np.concatenate([colour, colour]), [0, 1], "members")
+    image = np.asarray(Image.open(BytesIO(found.payload)))
+    assert (image.shape[0], image.shape[1]) == (128, 2 * 75 + 5)
+    assert (image[:, :75] == [100, 80, 100, 255]).all()
+    assert (image[:, 80:] == [100, 80, 100, 255]).all()
+    assert not found.wide
+    assert pictures.strip(np.concatenate([colour] * 4), range(4), "members").wide
+
+
+def test_odd_numbers_of_channels_are_shown_grey():
+    from io import BytesIO
+
+    from PIL import Image
+
+    two = np.stack([np.full((9, 9), 10), np.full((9, 9), 200)])[None].astype(np.uint8)
+    image = np.asarray(Image.open(BytesIO(pictures.strip(two, [0], "members").payload)))
+    assert (image == [10, 10, 10, 255]).all()
+
+
+def test_a_sheet_tells_how_images_were_fitted(store):
+    preview = dataclasses.replace(read_previews(store, store.components())[0], fit="28 x 28 padded to 32 x 32")
+    ((sheet,),) = pictures.sheets([preview]).values()
+    assert sheet.fit == "28 x 28 padded to 32 x 32"
+
+
+def test_datasets_are_told_with_size_and_notes(store):
+    previews = read_previews(store, store.components())
+    facts = {"members": 1024, "nonmembers": 1025, "notes": ["MIT licence", "2 near duplicates"], "doc": "Clothes."}
+    full, bare = datasets.rows([("fashion_mnist", facts), ("another", {"notes": "no list"})], previews)
+    assert full == datasets.DatasetRow(
+        "fashion_mnist", "1,024", "1,025", "28 x 28 grey", ("MIT licence", "2 near duplicates")
+    )
+    assert bare == datasets.DatasetRow("another", *[formats.ABSENT] * 3, ())
+    colour = dataclasses.replace(previews[0], original=np.zeros((2, 3, 32, 40), np.uint8))
+    assert datasets.size_of(colour) == "32 x 40 RGB"
 
 
 @pytest.mark.parametrize(

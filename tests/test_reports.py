@@ -149,9 +149,25 @@ def test_warnings_stand_at_the_top(tmp_path):
     leaky = synthetic_store.build(tmp_path / "leaky.db", blind_leak=1.5, **SMALL)
     text = leakboard_report(leaky, tmp_path / "out").read_text()
     banner = text[text.index('class="banner serious"') : text.index('id="summary"')]
-    assert re.search(r"\d+ of \d+ null checks find", banner)
+    assert "Every attack on fashion_mnist is suspect" in banner
+    assert re.search(r"by\s+blind · .*?AUC", banner)
+    assert "has learnt nothing" not in banner, "the dataset explains whatever untrained victims seem to leak"
     assert re.search(r"\d+ cells failed", banner)
     assert "alarm" in text
+
+
+def test_every_part_with_attacks_warns_of_a_suspect_dataset(page, tmp_path):
+    leaky = synthetic_store.build(tmp_path / "leaky.db", blind_leak=1.5, seeds=(0, 1), **SMALL)
+    text = leakboard_report(leaky, tmp_path / "out").read_text()
+    for section in ("leaderboard", "heatmap", "price", "roc", "seeds"):
+        body = text[text.index(f'<h2 id="{section}"') :]
+        warning = body[: body.index("</p>")]
+        assert "Every attack on fashion_mnist is suspect" in warning
+        assert "by blind (AUC" in warning
+    findings = text[text.index('<h2 id="summary"') : text.index('<h2 id="leaderboard"')]
+    assert "Suspect." in findings
+    assert "Leaks." not in findings
+    assert "suspect:" not in page.read_text()
 
 
 def test_rendering_again_replaces_only_our_own_files(store, tmp_path):

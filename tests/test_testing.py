@@ -19,7 +19,7 @@ BUILT_IN = [
     (kind, SPECS.get(name, name))
     for kind, classes in shared(()).classes.items()
     for name in classes
-    if name not in {"folder", "ddpm"}
+    if name not in {"folder", "ddpm", "stable_diffusion", "hf", "cifar10", "cifar100", "stl10", "celeba", "imagenet"}
 ]
 
 

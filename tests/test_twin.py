@@ -37,20 +37,20 @@ def paid(answers, samples, specs):
 
 @pytest.mark.parametrize("evaluations_per_step", [1, 2])
 def test_the_twin_predicts_exactly_what_all_observers_pay(evaluations_per_step, pixel_model):
-    counted = paid(Answers(CountingTwin(), 1, evaluations_per_step), placeholder_samples(prompts=False), SPECS)
+    counted = paid(Answers(CountingTwin(), 1, evaluations_per_step), placeholder_samples(), SPECS)
     assert paid(Answers(pixel_model, 64, evaluations_per_step), make_samples(2), SPECS) == counted
     assert counted[1] > 0
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_the_twin_predicts_exactly_what_one_observer_pays(spec, pixel_model):
-    counted = paid(Answers(CountingTwin(), 1), placeholder_samples(prompts=False), [spec])
+    counted = paid(Answers(CountingTwin(), 1), placeholder_samples(), [spec])
     assert paid(Answers(pixel_model, 64), make_samples(2), [spec]) == counted
     assert (counted[1] == 0) == (spec == "blind")
 
 
 def test_the_twin_answers_every_question_in_shape_and_range():
-    twin, samples = CountingTwin(), placeholder_samples(prompts=True)
+    twin, samples = CountingTwin(), placeholder_samples()
     door = make_door(twin, "white", samples)
     inner = door.encode(door.images)
     noise = door.noise("q", inner)
@@ -64,12 +64,11 @@ def test_the_twin_answers_every_question_in_shape_and_range():
     assert door.gradients(inner, noise, 3).shape == (1, 8)
     assert twin.alphas_cumprod.shape == (1000,)
     assert samples.prompts == ("placeholder",)
-    assert placeholder_samples(prompts=False).prompts is None
 
 
 def test_the_twin_answers_differ_for_different_questions_only():
     """Else a walk that depends on its answers would look cheaper than it is."""
-    twin, state = CountingTwin(), placeholder_samples(prompts=False).images
+    twin, state = CountingTwin(), placeholder_samples().images
 
     def ask(state, timestep, prompts):
         return twin.predict_noise(state, timestep, prompts)
@@ -78,6 +77,6 @@ def test_the_twin_answers_differ_for_different_questions_only():
     assert torch.equal(first, ask(state.clone(), 3, None))
     for other in (ask(state, 4, None), ask(state + 1e-3, 3, None), ask(state, 3, ["a"])):
         assert not torch.allclose(first, other)
-    steps = list(twin.reconstruct(state, state, 0.5, 3, None)) + list(twin.reconstruct(state, state, 0.6, 3, None))
+    steps = list(twin.reconstruct(state, [0], 0.5, 3, None)) + list(twin.reconstruct(state, [0], 0.6, 3, None))
     tensors = [tensor for step in steps for tensor in (step.clean, step.state)]
     assert len({digest(tensor) for tensor in tensors}) == 12

@@ -7,7 +7,6 @@ before anything runs. Importing a plugin must not import torch; import it inside
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leakboard.errors import AccessDenied, LeakboardError, Unsupported
+from leakboard.samples import LazySamples, Samples, member_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,9 @@ __all__ = [
     "Dataset",
     "Defense",
     "Distance",
+    "Fit",
     "Kind",
+    "LazySamples",
     "LeakboardError",
     "Model",
     "Noise",
@@ -51,8 +53,9 @@ __all__ = [
 
 Kind = Literal["dataset", "victim", "defense", "observer", "distance", "classifier"]
 Access = Literal["black", "gray", "white"]
-Space = Literal["image", "latent", "state", "noise", "gradient"]
+Space = Literal["image", "latent", "state", "noise", "gradient", "statistic"]
 At = Literal["query", "output", "both"]
+Fit = Literal["exact", "pad", "resize"]
 Array = npt.NDArray[np.float64]
 Scorer = Callable[[Array], Array]
 
@@ -63,36 +66,6 @@ class Noise(Protocol):
     def __call__(self, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
         """Noise of the shape, device and dtype of ``like`` (N, ...), one independent row a sample."""
         ...
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The images of a dataset.
-
-    Attributes:
-        ids: N stable names, unique; the noise, the split and the choice of a subset derive from them.
-        images: float32 (N, C, H, W) in [0, 1].
-        member: bool (N,), true where the image was in the victim's training set.
-        prompts: N captions, or None.
-        notes: what a reader of the results must know (files skipped, licence).
-    """
-
-    ids: tuple[str, ...]
-    images: torch.Tensor
-    member: npt.NDArray[np.bool_]
-    prompts: tuple[str, ...] | None = None
-    notes: tuple[str, ...] = ()
-
-    def take(self, rows: Sequence[int]) -> Samples:
-        """The samples at ``rows``, in that order."""
-        prompts = None if self.prompts is None else tuple(self.prompts[row] for row in rows)
-        ids = tuple(self.ids[row] for row in rows)
-        return Samples(ids, self.images[list(rows)], self.member[list(rows)], prompts, self.notes)
-
-
-def member_digest(ids: Sequence[str]) -> str:
-    """Digest of a set of member ids, whatever their order: what a victim's manifest and a dataset compare."""
-    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -121,10 +94,16 @@ class Model:
 
     The victim's own space is what its denoiser works in: images scaled to [-1, 1] for pixel models, scaled latents for
     latent ones. ``encode`` and ``decode`` lead there and back, so gray-box observers need not know the difference.
+    Images come in ``image_shape``; the harness fits those of the dataset to it and fits what is returned back.
+    Randomness comes from seeds, one a sample, never from a state that samples share.
     """
 
     alphas_cumprod: torch.Tensor
     """Cumulative product of the noise schedule, float32 (T,), index 0 the least noisy step."""
+    image_shape: tuple[int, int, int] | None = None
+    """Channels, height and width of the images it takes and gives; None: whatever it is given."""
+    round_trip_error: float = 0.0
+    """Root mean squared error, in [0, 1], that ``decode(encode(images))`` may have: 0 where nothing is lost."""
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Images (N, C, H, W) in [0, 1] to the victim's own space, without randomness."""
@@ -135,17 +114,20 @@ class Model:
         raise Unsupported(f"{type(self).__name__} has no decode")
 
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
-        """Predicted noise for states (N, ...) at one timestep; one denoiser evaluation a sample."""
+        """Predicted noise for states (N, ...) at one timestep, without guidance; one denoiser evaluation a sample."""
         raise Unsupported(f"{type(self).__name__} predicts no noise")
 
     def reconstruct(
-        self, inner: torch.Tensor, noise: torch.Tensor, strength: float, steps: int, prompts: Sequence[str] | None
+        self, images: torch.Tensor, seeds: Sequence[int], strength: float, steps: int, prompts: Sequence[str] | None
     ) -> Iterator[Step]:
-        """Add ``noise`` up to ``strength`` in (0, 1] and denoise in ``steps``; the last clean is the output."""
+        """Noise images (N, C, H, W) in [0, 1] up to ``strength`` in (0, 1] and denoise in ``steps``.
+
+        The steps are in the victim's own space; the last clean is the output.
+        """
         raise Unsupported(f"{type(self).__name__} reconstructs no image")
 
-    def generate(self, noise: torch.Tensor, steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
-        """Samples in the victim's own space, denoised from pure noise."""
+    def generate(self, seeds: Sequence[int], steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """New samples in the victim's own space, one a seed, denoised from pure noise."""
         raise Unsupported(f"{type(self).__name__} generates no image")
 
     def gradients(
@@ -186,7 +168,17 @@ class Oracle(Protocol):
 
     @property
     def prompts(self) -> tuple[str, ...] | None:
-        """The captions of the samples."""
+        """What the victim is told with each sample, unless a question says otherwise: by rule of the victim."""
+        ...
+
+    @property
+    def captions(self) -> tuple[str, ...] | None:
+        """The captions of the samples as the dataset has them."""
+        ...
+
+    @property
+    def metadata(self) -> Mapping[str, Array]:
+        """Numbers about the file of each sample (N,), by name."""
         ...
 
     @property
@@ -198,15 +190,17 @@ class Oracle(Protocol):
         """Standard normal noise like ``like``, seeded by (seed, query, draw, sample id)."""
         ...
 
-    def reconstruct(self, images: torch.Tensor, strength: float, steps: int, draw: int = 0) -> Reconstruction:
-        """Ask for image-to-image of ``images``: ``steps`` denoiser evaluations a sample. Access: black.
+    def reconstruct(
+        self, images: torch.Tensor, strength: float, steps: int, draw: int = 0, prompts: Sequence[str] | None = None
+    ) -> Reconstruction:
+        """Ask for image-to-image of ``images`` in ``steps`` sampler steps; ``prompts`` as above. Access: black.
 
         ``originals`` reach the victim through the query defense, as anybody's images do: they count as ``images``.
         """
         ...
 
-    def generate(self, steps: int, draw: int = 0) -> torch.Tensor:
-        """Ask for new images, from the prompts if there are any. Access: black."""
+    def generate(self, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
+        """Ask for new images, one a sample, from the prompts if there are any. Access: black."""
         ...
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
@@ -218,10 +212,12 @@ class Oracle(Protocol):
         ...
 
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None) -> torch.Tensor:
-        """Predicted noise at one timestep; ``prompts`` defaults to the samples' own. Access: gray."""
+        """Predicted noise at one timestep, unguided; texts of "" ask for the unconditional one. Access: gray."""
         ...
 
-    def gradients(self, inner: torch.Tensor, noise: torch.Tensor, timestep: int) -> torch.Tensor:
+    def gradients(
+        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None
+    ) -> torch.Tensor:
         """Per-sample gradient norms of the denoising loss. Access: white."""
         ...
 
@@ -256,13 +252,21 @@ class Dataset(Component):
         """
         raise NotImplementedError
 
+    def auxiliary(self) -> Samples:
+        """Images of the same distribution that are neither members nor non-members, to train helper networks on."""
+        raise Unsupported(f"{self.name} has no images beside its members and non-members")
+
 
 class Victim(Component):
     """The diffusion model under attack."""
 
     kind = "victim"
     evaluations_per_step: ClassVar[int] = 1
-    """Denoiser evaluations that one step of one sample costs (2 under classifier-free guidance)."""
+    """Denoiser evaluations that one sampler step of one sample costs (2 under classifier-free guidance)."""
+    fit: Fit = "exact"
+    """How images of another size or colour are fitted to it: not at all, padded with black, or resized (bicubic)."""
+    gated: ClassVar[bool] = False
+    """True: the harness refuses it when its denoising loss is at chance or its prediction type looks mislabelled."""
     null: ClassVar[bool] = False
     """True for a victim that cannot have learnt its members (untrained): every attack on it must be at chance."""
 
@@ -273,6 +277,14 @@ class Victim(Component):
     def trained_on(self) -> str | None:
         """`member_digest` of the ids it was trained on, from its manifest; None when there is no manifest."""
         return None
+
+    def told(self, samples: Samples) -> tuple[str, ...] | None:
+        """What it is told with each sample unless an observer says otherwise: the captions, if it takes any.
+
+        Raises:
+            Unsupported: it needs prompts, and the dataset has none.
+        """
+        return samples.prompts
 
 
 @dataclass(frozen=True, kw_only=True)

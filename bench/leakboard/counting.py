@@ -29,7 +29,7 @@ def evaluations(task: ObserveTask) -> int:
 def _evaluations(victim: str, wanted: tuple[Wanted, ...], plugins: tuple[str, ...], timeout: float) -> int:
     registry = shared(plugins)
     answers = Answers(CountingTwin(), 1, registry.one("victim", victim).only.evaluations_per_step)
-    samples = placeholder_samples(prompts=False)
+    samples = placeholder_samples()
     for (seed, spec), group in itertools.groupby(wanted, lambda want: (want.seed, want.defense)):
         defense = registry.one("defense", spec)
         # What raises here will raise again in the run; what it asked before is what it will cost.
@@ -38,7 +38,7 @@ def _evaluations(victim: str, wanted: tuple[Wanted, ...], plugins: tuple[str, ..
                 images = seen_by_victim(samples, defense, seed)
             for want in group:
                 observer = registry.one("observer", want.observer).only
-                door = Door(answers, samples, images, observer.access, seed, at(defense.chain, "output"))
+                door = Door(answers, samples, images, observer.access, seed, at(defense.chain, "output"), samples.prompts)
                 with forgiven(), Allowance(timeout):
                     deque(observer.observe(door), maxlen=0)
     return answers.paid.evaluations

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.util
 import inspect
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,8 @@ from leakboard.errors import LeakboardError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LARGE = 1 << 26
+"""Bytes from which a file's digest is kept on disk: weights of gigabytes are not read through at every command."""
 HARNESS = "leakboard"
 """Its own changes are told by `leakboard.keys.KEY_FORMAT`."""
 
@@ -123,6 +127,27 @@ def file_digest(path: Path) -> str:
 
 
 @functools.cache
-def _digest(path: Path, size: int, modified: int) -> str:  # noqa: ARG001 - a changed file is another question
+def _digest(path: Path, size: int, modified: int) -> str:
+    if size < LARGE:
+        return _read_through(path)
+    question = f"{path.resolve()} {size} {modified}"
+    note = _notes() / hashlib.sha256(question.encode()).hexdigest()
+    with contextlib.suppress(OSError):
+        return note.read_text(encoding="ascii")
+    found = _read_through(path)
+    with contextlib.suppress(OSError):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        part = note.with_suffix(f".{os.getpid()}")
+        part.write_text(found, encoding="ascii")
+        part.replace(note)
+    return found
+
+
+def _read_through(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _notes() -> Path:
+    """Where digests of large files are kept from process to process."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "leakboard" / "digests"

@@ -175,6 +175,15 @@ class Grid:
         cells = excluded(_expand(file, shared(files), where), file.exclude, where)
         return cls(name, text, file.run, cells, files)
 
+    def on(self, device: str) -> Self:
+        """The same grid on another device than its file says; what it has for results does not change.
+
+        Raises:
+            LeakboardError: that is no name of a device.
+        """
+        content = {"run": self.run.model_dump() | {"device": device}, "grid": {"dataset": ["-"], "victim": ["-"]}}
+        return replace(self, run=_validated(content, "--device").run)
+
     def select(self, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Self:
         """Keep the cells that match ``only`` and no ``skip`` pattern, written ``axis=pattern``.
 

@@ -22,20 +22,33 @@ def row_seed(seed: int, query: str, draw: int, sample: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
 
 
+def seeds_of(seed: int, query: str, draw: int, ids: Sequence[str]) -> tuple[int, ...]:
+    """One seed a sample, for everything random that a question leads to."""
+    return tuple(row_seed(seed, query, draw, sample) for sample in ids)
+
+
+def standard_normal(seeds: Sequence[int], like: torch.Tensor) -> torch.Tensor:
+    """Standard normal float32 rows (N, ...) like ``like``, row i from seed i, drawn on the CPU and moved there.
+
+    Raises:
+        ValueError: ``like`` has not one row a seed.
+    """
+    import torch
+
+    if len(like) != len(seeds):
+        raise ValueError(f"noise is drawn for {len(seeds)} samples, not for a tensor of {len(like)} rows")
+
+    # torch's own CPU generator keeps only 32 bits of its seed, so that rows of a large run would coincide
+    rows = np.empty((len(seeds), *like.shape[1:]), np.float32)
+    for row, seed in zip(rows, seeds, strict=True):
+        np.random.Generator(np.random.PCG64(seed)).standard_normal(dtype=np.float32, out=row)
+    return torch.from_numpy(rows).to(like.device, like.dtype)
+
+
 def normal(seed: int, query: str, draw: int, ids: Sequence[str], like: torch.Tensor) -> torch.Tensor:
-    """Standard normal float32 rows (N, ...), drawn on the CPU and moved to where ``like`` is.
+    """`standard_normal` from the seeds of the samples at one question.
 
     Raises:
         ValueError: ``like`` has not one row a sample.
     """
-    import torch
-
-    if len(like) != len(ids):
-        raise ValueError(f"noise is drawn for {len(ids)} samples, not for a tensor of {len(like)} rows")
-
-    # torch's own CPU generator keeps only 32 bits of its seed, so that rows of a large run would coincide
-    rows = np.empty((len(ids), *like.shape[1:]), np.float32)
-    for row, sample in zip(rows, ids, strict=True):
-        generator = np.random.Generator(np.random.PCG64(row_seed(seed, query, draw, sample)))
-        generator.standard_normal(dtype=np.float32, out=row)
-    return torch.from_numpy(rows).to(like.device, like.dtype)
+    return standard_normal(seeds_of(seed, query, draw, ids), like)

@@ -50,8 +50,13 @@ class Column:
     failure: Answer | None = None
 
 
-def observe(task: ObserveTask, registry: Registry, samples: Samples, answers: Answers) -> Outcome:
-    """Run every wanted observer and distance for one shard; one that fails takes only its own features along."""
+def observe(
+    task: ObserveTask, registry: Registry, samples: Samples, answers: Answers, told: tuple[str, ...] | None
+) -> Outcome:
+    """Run every wanted observer and distance for one shard; one that fails takes only its own features along.
+
+    ``told`` is what the victim is told with each sample.
+    """
     start = time.perf_counter()
     artifacts = Artifacts(Path(task.settings.artifacts))
     found: list[Answer] = []
@@ -68,7 +73,7 @@ def observe(task: ObserveTask, registry: Registry, samples: Samples, answers: An
         returned: Returned | None = None
         for observer_spec, of_observer in itertools.groupby(of_defense, lambda wanted: wanted.observer):
             observer = registry.one("observer", observer_spec).only
-            door = Door(answers, samples, images, observer.access, seed, at(defense.chain, "output"))
+            door = Door(answers, samples, images, observer.access, seed, at(defense.chain, "output"), told)
             columns = [
                 Column(wanted, registry.one("distance", wanted.distance).only, Allowance(task.settings.timeout))
                 for wanted in of_observer
@@ -79,7 +84,9 @@ def observe(task: ObserveTask, registry: Registry, samples: Samples, answers: An
             if returned is None and any(answer.status == "done" for answer in made):
                 returned = door.returned
         if task.start == 0:
-            previews += keep_preview(task, artifacts, samples, defense, seed=seed, seen=images, returned=returned)
+            previews += keep_preview(
+                task, artifacts, samples, defense, seed=seed, seen=images, returned=returned, fit=answers.fitting.note
+            )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
     paid = answers.paid.evaluations * len(samples.ids)
     return Outcome(tuple(found), time.perf_counter() - start, paid, peak, answers.batch_size, tuple(previews))

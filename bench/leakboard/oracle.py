@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from leakboard.api import Access, AccessDenied, Defense, Model, Samples, Step
-from leakboard.noise import normal
+from leakboard.fitting import Fitting
+from leakboard.noise import normal, seeds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import torch
 
+    from leakboard.samples import Array
+
 LEVELS: tuple[Access, ...] = ("black", "gray", "white")
+DECODED_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,17 @@ class Answers:
     Attributes:
         model: the opened victim, or the counting twin.
         batch_size: samples a denoiser call at most; halved when memory runs out.
-        evaluations_per_step: denoiser evaluations of one step (2 under guidance).
+        evaluations_per_step: denoiser evaluations of one sampler step (2 under guidance).
+        fitting: how the images of the dataset become those of the victim and back.
+        room: bytes of decoded images that may be kept; those beyond are decoded anew when asked for again.
         paid: what the victim really had to do.
     """
 
     model: Model
     batch_size: int
     evaluations_per_step: int = 1
+    fitting: Fitting = Fitting()
+    room: int = DECODED_BYTES
     paid: Cost = field(default_factory=Cost)
     memo: dict[str, tuple[Any, Cost]] = field(default_factory=dict)
 
@@ -71,7 +79,7 @@ class Answers:
         cost: Cost,
         call: Callable[..., Any],
     ) -> tuple[Any, Cost]:
-        """Answer from the memo, or call the model in batches and remember what it said.
+        """Answer from the memo, or call the model in batches and remember what it said, decoded images within limits.
 
         The cost that comes back is what the question cost when it was paid for, so an attack's price does not
         depend on who asked first.
@@ -82,6 +90,11 @@ class Answers:
             answer = self._batched(call, tensors)
             full = cost + Cost(seconds=time.perf_counter() - start)
             self.paid += full
+            if query == "decode":
+                self.room -= answer.nbytes
+                if self.room < 0:
+                    self.room += answer.nbytes
+                    return answer, full
             self.memo[key] = answer, full
         return self.memo[key]
 
@@ -132,6 +145,7 @@ class Door:
     access: Access
     seed: int
     output_defenses: Sequence[Defense] = ()
+    told: tuple[str, ...] | None = None
     asked: Cost = field(default_factory=Cost)
     returned: Returned | None = None
     """What the victim gave out last, for the contact sheet."""
@@ -150,8 +164,18 @@ class Door:
 
     @property
     def prompts(self) -> tuple[str, ...] | None:
-        """The captions of the samples."""
+        """What the victim is told with each sample unless a question says otherwise."""
+        return self.told
+
+    @property
+    def captions(self) -> tuple[str, ...] | None:
+        """The captions of the samples as the dataset has them."""
         return self.samples.prompts
+
+    @property
+    def metadata(self) -> Mapping[str, Array]:
+        """Numbers about the file of each sample."""
+        return self.samples.metadata
 
     @property
     def alphas_cumprod(self) -> torch.Tensor:
@@ -175,50 +199,54 @@ class Door:
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """Predicted noise at one timestep."""
         self._allow("gray", "predict_noise")
-        said = tuple(prompts) if prompts is not None else self.prompts
-        cost = Cost(1, self.answers.evaluations_per_step)
+        said = self._said(prompts)
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
             return self.answers.model.predict_noise(part, timestep, _rows(said, start, part))
 
-        answer: torch.Tensor = self._ask("predict_noise", [state], (timestep, said), cost, call)
+        answer: torch.Tensor = self._ask("predict_noise", [state], (timestep, said), Cost(1, 1), call)
         return answer
 
-    def reconstruct(self, images: torch.Tensor, strength: float, steps: int, draw: int = 0) -> Trajectory:
-        """Image-to-image, ``steps`` denoiser evaluations a sample."""
+    def reconstruct(
+        self, images: torch.Tensor, strength: float, steps: int, draw: int = 0, prompts: Sequence[str] | None = None
+    ) -> Trajectory:
+        """Image-to-image in ``steps`` sampler steps."""
         self._allow("black", "reconstruct")
-        inner = self._encode(images)
-        noise = self.noise("reconstruct", inner, draw)
+        said, seeds = self._said(prompts), seeds_of(self.seed, "reconstruct", draw, self.samples.ids)
         cost = Cost(1, steps * self.answers.evaluations_per_step)
+        model, fitting = self.answers.model, self.answers.fitting
 
-        def call(start: int, part: torch.Tensor, part_noise: torch.Tensor) -> list[Step]:
-            prompts = _rows(self.prompts, start, part)
-            return list(self.answers.model.reconstruct(part, part_noise, strength, steps, prompts))
+        def call(start: int, part: torch.Tensor) -> list[Step]:
+            rows = slice(start, start + len(part))
+            return list(model.reconstruct(fitting.there(part), seeds[rows], strength, steps, _rows(said, start, part)))
 
-        walk = self._ask("reconstruct", [inner, noise], (strength, steps, self.prompts), cost, call)
-        return Trajectory(self, walk, f"reconstruct {strength!r} {steps} {draw}")
+        walk = self._ask("reconstruct", [self._sent(images)], (strength, steps, seeds, said), cost, call)
+        return Trajectory(self, walk, f"reconstruct {strength!r} {steps} {draw} {_word(prompts)}")
 
-    def generate(self, steps: int, draw: int = 0) -> torch.Tensor:
+    def generate(self, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """New images from noise, and from the prompts if there are any."""
         self._allow("black", "generate")
-        noise = self.noise("generate", self._encode(self.images), draw)
+        said, seeds = self._said(prompts), seeds_of(self.seed, "generate", draw, self.samples.ids)
         cost = Cost(1, steps * self.answers.evaluations_per_step)
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
-            return self.answers.model.generate(part, steps, _rows(self.prompts, start, part))
+            rows = slice(start, start + len(part))
+            return self.answers.model.generate(seeds[rows], steps, _rows(said, start, part))
 
-        made = self._ask("generate", [noise], (steps, self.prompts), cost, call)
-        return self._give_out(self._decode(made), f"generate {steps} {draw}")
+        made = self._ask("generate", [self.originals], (steps, seeds, said), cost, call)
+        return self._give_out(self._decode(made), f"generate {steps} {draw} {_word(prompts)}")
 
-    def gradients(self, inner: torch.Tensor, noise: torch.Tensor, timestep: int) -> torch.Tensor:
+    def gradients(
+        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None
+    ) -> torch.Tensor:
         """Per-sample gradient norms of the denoising loss."""
         self._allow("white", "gradients")
-        cost = Cost(1, 2 * self.answers.evaluations_per_step)
+        said = self._said(prompts)
 
         def call(start: int, part: torch.Tensor, part_noise: torch.Tensor) -> torch.Tensor:
-            return self.answers.model.gradients(part, part_noise, timestep, _rows(self.prompts, start, part))
+            return self.answers.model.gradients(part, part_noise, timestep, _rows(said, start, part))
 
-        answer: torch.Tensor = self._ask("gradients", [inner, noise], (timestep, self.prompts), cost, call)
+        answer: torch.Tensor = self._ask("gradients", [inner, noise], (timestep, said), Cost(1, 2), call)
         return answer
 
     def _allow(self, needed: Access, query: str) -> None:
@@ -231,17 +259,31 @@ class Door:
         # a list holds the steps of a reconstruction, which nobody outside gets; tensors could be written into
         return answer if isinstance(answer, list) else answer.clone()
 
-    def _encode(self, images: torch.Tensor) -> torch.Tensor:
+    def _said(self, prompts: Sequence[str] | None) -> tuple[str, ...] | None:
+        if prompts is None:
+            return self.told
+        if len(prompts) != len(self.samples.ids):
+            raise ValueError(f"{len(prompts)} prompts for {len(self.samples.ids)} samples, expected one a sample")
+        return tuple(prompts)
+
+    def _sent(self, images: torch.Tensor) -> torch.Tensor:
         # whoever sends the victim its own image sends it through the provider's defense, like everybody else
         if images.shape == self.originals.shape and images.equal(self.originals):
-            images = self.images
-        model = self.answers.model
-        answer: torch.Tensor = self._ask("encode", [images], (), Cost(), lambda _, part: model.encode(part))
+            return self.images
+        return images
+
+    def _encode(self, images: torch.Tensor) -> torch.Tensor:
+        model, fitting = self.answers.model, self.answers.fitting
+        answer: torch.Tensor = self._ask(
+            "encode", [self._sent(images)], (), Cost(), lambda _, part: model.encode(fitting.there(part))
+        )
         return answer
 
     def _decode(self, inner: torch.Tensor) -> torch.Tensor:
-        model = self.answers.model
-        answer: torch.Tensor = self._ask("decode", [inner], (), Cost(), lambda _, part: model.decode(part))
+        model, fitting = self.answers.model, self.answers.fitting
+        answer: torch.Tensor = self._ask(
+            "decode", [inner], (), Cost(), lambda _, part: fitting.back(model.decode(part).float())
+        )
         return answer
 
     def _give_out(self, images: torch.Tensor, question: str) -> torch.Tensor:
@@ -302,6 +344,11 @@ def defended(defense: Defense, images: torch.Tensor, samples: Samples, seed: int
     if not bool(((result >= 0) & (result <= 1)).all()):
         raise ValueError(f"{defense.name} returned values outside [0, 1] or not a number")
     return result
+
+
+def _word(prompts: Sequence[str] | None) -> str:
+    """Tells questions with other prompts apart, where their answers are shown or get noise of their own."""
+    return "" if prompts is None else hashlib.blake2b(repr(tuple(prompts)).encode(), digest_size=8).hexdigest()
 
 
 def _rows(prompts: Sequence[str] | None, start: int, part: torch.Tensor) -> Sequence[str] | None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from leakboard.api import Samples, member_digest
+from leakboard.api import LazySamples, Samples, member_digest
 from leakboard.artifacts import ArtifactRow, Artifacts, Damaged, Missing
+from leakboard.duplicates import describe
 from leakboard.errors import LeakboardError
 from leakboard.keys import content_key
 from leakboard.limits import blamed
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from leakboard.cells import Cell
     from leakboard.components import Bound
 
+LOOKED_AT = 64
 FEWEST = 8
 """Samples a side below which no half can be calibrated and the other evaluated."""
 
@@ -115,8 +117,9 @@ class Populations:
         with blamed(dataset.label, "load()"):
             samples = dataset.only.load()
             check_samples(samples, dataset.label)
+            found = describe(samples)
         self.unsaved.add(dataset.identity)
-        return Population(tuple(samples.ids), samples.member, tuple(samples.notes))
+        return Population(tuple(samples.ids), samples.member, (*samples.notes, *found))
 
 
 def check_samples(samples: Samples, label: str) -> None:
@@ -140,15 +143,23 @@ def _wrong_names(samples: Samples) -> Iterator[tuple[str, str]]:
         yield f"gives the id {twice[0][0]!r} to {twice[0][1]} samples", "unique ids"
     if samples.prompts is not None and len(samples.prompts) != len(samples.ids):
         yield f"has {len(samples.ids)} ids and {len(samples.prompts)} prompts", "one prompt an id, or None"
+    if samples.labels is not None and len(samples.labels) != len(samples.ids):
+        yield f"has {len(samples.ids)} ids and {len(samples.labels)} labels", "one label an id, or None"
+    for name, numbers in samples.metadata.items():
+        if np.shape(numbers) != (len(samples.ids),):
+            yield f"has metadata {name!r} of shape {np.shape(numbers)}", f"({len(samples.ids)},): one number an id"
     if isinstance(samples.notes, str) or not all(map(_is_text, samples.notes)):
         yield f"has the notes {samples.notes!r:.80}", "a tuple of texts"
 
 
 def _wrong_arrays(samples: Samples) -> Iterator[tuple[str, str]]:
-    count, images, member = len(samples.ids), samples.images, samples.member
+    count, member = len(samples.ids), samples.member
+    lazy = isinstance(samples, LazySamples)
+    # what is read only when it is taken is looked at in part: reading all of it may take hours
+    images = samples.take(range(min(count, LOOKED_AT))).images if lazy else samples.images
     if not isinstance(member, np.ndarray):
         yield f"has member flags in a {type(member).__name__}", "a numpy array of bool"
-    if member.dtype != np.bool_ or member.shape != (count,) or len(images) != count:
+    if member.dtype != np.bool_ or member.shape != (count,) or not (lazy or len(images) == count):
         shapes = f"{tuple(images.shape)} and member flags {member.dtype} {member.shape}"
         yield f"has {count} ids, images {shapes}", "one image and one bool flag an id"
     if images.ndim != 4 or str(images.dtype) != "torch.float32":

@@ -37,8 +37,11 @@ def keep_preview(
     seed: int,
     seen: torch.Tensor,
     returned: Returned | None,
+    fit: str,
 ) -> list[ArtifactRow]:
     """Keep the first images; whole pictures kept before stay when the victim returned none this time.
+
+    ``fit`` tells how the images were fitted to the victim.
 
     Raises:
         LeakboardError: no space left.
@@ -59,5 +62,6 @@ def keep_preview(
         "defense": defense.spec,
         "seed": str(seed),
         "question": returned.question if returned else "",
+        "fit": fit,
     }
     return [artifacts.put(key, tensors, meta, "preview")]

@@ -33,7 +33,7 @@ def _are_spaces(value: Any) -> bool:
 _YES_OR_NO = Trait("True or False", lambda value: isinstance(value, bool))
 _COUNT = Trait("a whole number from 1", lambda value: type(value) is int and value >= 1)
 TRAITS: dict[api.Kind, dict[str, Trait]] = {
-    "victim": {"evaluations_per_step": _COUNT, "null": _YES_OR_NO},
+    "victim": {"evaluations_per_step": _COUNT, "null": _YES_OR_NO, "gated": _YES_OR_NO, "fit": _one_of(api.Fit)},
     "defense": {"at": _one_of(api.At)},
     "observer": {"access": _one_of(api.Access), "space": _one_of(api.Space), "null": _YES_OR_NO},
     "distance": {

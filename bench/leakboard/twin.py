@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leakboard.api import Model, Samples, Step
-from leakboard.noise import normal
+from leakboard.noise import normal, standard_normal
 from leakboard.oracle import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import torch
+
+SHAPE = (3, 32, 32)
 
 
 class CountingTwin(Model):
@@ -41,16 +43,17 @@ class CountingTwin(Model):
         return _placeholder(f"predict_noise {timestep} {prompts}", state)
 
     def reconstruct(
-        self, inner: torch.Tensor, noise: torch.Tensor, strength: float, steps: int, prompts: Sequence[str] | None
+        self, images: torch.Tensor, seeds: Sequence[int], strength: float, steps: int, prompts: Sequence[str] | None
     ) -> Iterator[Step]:
         """As many placeholder steps as were asked for."""
+        start = images + standard_normal(seeds, images)
         for step in range(steps):
             question = f"reconstruct {strength} {steps} {step} {prompts}"
-            yield Step(_placeholder(question, inner + noise), _placeholder(f"{question} state", inner + noise))
+            yield Step(_placeholder(question, start), _placeholder(f"{question} state", start))
 
-    def generate(self, noise: torch.Tensor, steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
-        """A placeholder of the noise's shape."""
-        return _placeholder(f"generate {steps} {prompts}", noise)
+    def generate(self, seeds: Sequence[int], steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """Placeholders of an image's shape."""
+        return _placeholder(f"generate {steps} {prompts}", standard_normal(seeds, _blank(len(seeds))))
 
     def gradients(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
@@ -59,12 +62,18 @@ class CountingTwin(Model):
         return _placeholder(f"gradients {timestep} {prompts}", (inner + noise).flatten(1)[:, :8]).abs()
 
 
-def placeholder_samples(prompts: bool) -> Samples:
-    """One random image, enough to walk through an observer."""
+def placeholder_samples() -> Samples:
+    """One random image with a caption, enough to walk through an observer."""
     import torch
 
-    images = torch.rand((1, 3, 32, 32), generator=torch.Generator().manual_seed(0))
-    return Samples(("placeholder",), images, np.array([True]), ("placeholder",) if prompts else None)
+    images = torch.rand((1, *SHAPE), generator=torch.Generator().manual_seed(0))
+    return Samples(("placeholder",), images, np.array([True]), ("placeholder",))
+
+
+def _blank(count: int) -> torch.Tensor:
+    import torch
+
+    return torch.zeros((count, *SHAPE))
 
 
 def _placeholder(question: str, like: torch.Tensor) -> torch.Tensor:

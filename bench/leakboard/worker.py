@@ -6,6 +6,7 @@ import functools
 import os
 import signal
 import threading
+from dataclasses import replace
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -87,6 +88,8 @@ def _unsound(task: Task) -> tuple[str, ...]:
 def _observe(task: ObserveTask, registry: Registry, threads: int) -> Outcome:
     import torch
 
+    from leakboard.admission import admit
+    from leakboard.fitting import Fitting
     from leakboard.observing import observe
     from leakboard.oracle import Answers
 
@@ -99,14 +102,20 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> Outcome:
             with Allowance(task.settings.timeout):
                 model = _model(task.victim, task.victim_identity, task.settings)
             with Allowance(task.settings.timeout):
-                samples = _samples(task.dataset, task.dataset_identity, task.per_side, task.settings.plugins)
-            shard = samples.take(range(task.start, task.stop))
+                samples = _samples(task.dataset, task.dataset_identity, task.settings.plugins)
+                rows = choose(samples.ids, samples.member, task.per_side)[task.start : task.stop]
+                shard = samples.take(rows)
+                told = victim.told(shard)
+            fitting = Fitting(shard.image_shape, model.image_shape, victim.fit)
+            fitting.check()
+            shard = replace(shard, images=shard.images.to(device))
+            with torch.no_grad(), Allowance(task.settings.timeout):
+                admit(task.victim_identity, victim, model, fitting.there(shard.images), told)
         except FAULTS as error:
             return _all_failed(task, error)
-        answers = Answers(model, task.settings.batch, victim.evaluations_per_step)
-        shard = Samples(shard.ids, shard.images.to(device), shard.member, shard.prompts)
+        answers = Answers(model, task.settings.batch, victim.evaluations_per_step, fitting)
         with torch.no_grad():
-            return observe(task, registry, shard, answers)
+            return observe(task, registry, shard, answers, told)
     finally:
         torch.set_num_threads(before)
 
@@ -130,6 +139,6 @@ def _model(victim: str, identity: str, settings: Settings) -> Model:
 
 
 @functools.lru_cache(maxsize=1)
-def _samples(dataset: str, identity: str, per_side: int, plugins: tuple[str, ...]) -> Samples:  # noqa: ARG001 - as above
+def _samples(dataset: str, identity: str, plugins: tuple[str, ...]) -> Samples:  # noqa: ARG001 - as above
     samples: Samples = shared(plugins).one("dataset", dataset).only.load()
-    return samples.take(choose(samples.ids, samples.member, per_side))
+    return samples

@@ -1,4 +1,4 @@
-"""The published attacks, read from ``attacks.toml``: data, not code."""
+"""The published attacks and the blind checks, read from ``attacks.toml``: data, not code."""
 
 from __future__ import annotations
 

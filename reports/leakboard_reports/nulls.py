@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from leakboard_reports.reading import Cell
 
 
+BLIND, UNTRAINED, PERMUTED = "blind check", "untrained victim", "permuted labels"
+
+
 @dataclass(frozen=True)
 class NullRow:
-    """All null cells of one kind on one victim."""
+    """All null cells of one kind on one victim; ``check`` names the blind check that it is, if it is one."""
 
     kind: str
+    check: str
     dataset: str
     victim: str
     count: int
@@ -28,20 +32,58 @@ class NullRow:
 
 
 @dataclass(frozen=True)
+class Suspect:
+    """A dataset whose members can be told apart without the victim, and the blind checks that can, the surest first.
+
+    ``worst`` holds the surest cell of each check.
+    """
+
+    dataset: str
+    worst: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
 class Nulls:
-    """The outcome of every null check; ``alarms`` are those that chance does not explain."""
+    """The outcome of every null check; ``alarms`` are those that chance does not explain, the surest first."""
 
     rows: tuple[NullRow, ...]
     count: int
     outside: int
     alarms: tuple[tuple[Cell, float], ...]
 
+    @property
+    def suspects(self) -> dict[str, Suspect]:
+        """By dataset: what blind checks found. They ask no victim, so every attack there may find the same."""
+        worst: dict[str, dict[str, Cell]] = defaultdict(dict)
+        for cell in self.of_kind(BLIND):
+            worst[cell.dataset].setdefault(check_of(cell), cell)
+        return {dataset: Suspect(dataset, tuple(cells.values())) for dataset, cells in sorted(worst.items())}
+
+    @property
+    def untrained(self) -> list[Cell]:
+        """Alarms on untrained victims that no blind check explains."""
+        return [cell for cell in self.of_kind(UNTRAINED) if cell.dataset not in self.suspects]
+
+    @property
+    def permuted(self) -> list[Cell]:
+        """Alarms where the labels are dealt out at random: the evaluation itself is at fault."""
+        return self.of_kind(PERMUTED)
+
+    def of_kind(self, kind: str) -> list[Cell]:
+        """Cells that raised an alarm, of one kind."""
+        return [cell for cell, _ in self.alarms if kind_of(cell) == kind]
+
 
 def kind_of(cell: Cell) -> str:
     """What makes this cell a null check."""
     if cell.labels == "permuted":
-        return "permuted labels"
-    return "blind observer" if cell.access == "none" else "untrained victim"
+        return PERMUTED
+    return BLIND if cell.access == "none" else UNTRAINED
+
+
+def check_of(cell: Cell) -> str:
+    """The name of a blind check: the attack's, or the observer's."""
+    return cell.attack or cell.observer
 
 
 def null_checks(cells: Iterable[Cell]) -> Nulls:
@@ -51,19 +93,22 @@ def null_checks(cells: Iterable[Cell]) -> Nulls:
     """
     nulls = [cell for cell in cells if cell.role == "null"]
     p_values = {cell.key: _p_value(cell) for cell in nulls}
-    groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, str], list[Cell]] = defaultdict(list)
     for cell in nulls:
-        groups[(kind_of(cell), *cell.place)].append(cell)
+        kind = kind_of(cell)
+        groups[(kind, check_of(cell) if kind == BLIND else "", *cell.place)].append(cell)
     rows = tuple(_row(*key, group, p_values) for key, group in sorted(groups.items()))
     ordered = sorted(nulls, key=lambda cell: p_values[cell.key])
     alarms = tuple((cell, p_values[cell.key]) for cell in ordered if p_values[cell.key] * len(nulls) < FAMILY_ERROR)
     return Nulls(rows, len(nulls), sum(row.outside for row in rows), alarms)
 
 
-def _row(kind: str, dataset: str, victim: str, cells: Sequence[Cell], p_values: dict[str, float]) -> NullRow:
+def _row(
+    kind: str, check: str, dataset: str, victim: str, cells: Sequence[Cell], p_values: dict[str, float]
+) -> NullRow:
     extreme = min(cells, key=lambda cell: p_values[cell.key])
     outside = sum(p_values[cell.key] < 0.05 for cell in cells)
-    return NullRow(kind, dataset, victim, len(cells), outside, extreme, p_values[extreme.key])
+    return NullRow(kind, check, dataset, victim, len(cells), outside, extreme, p_values[extreme.key])
 
 
 def _p_value(cell: Cell) -> float:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from leakboard.measures import FAMILY_ERROR
-from leakboard_reports import board, charts, formats, manifests, nulls, pictures, prices, summary, tables
+from leakboard_reports import board, charts, datasets, formats, manifests, nulls, pictures, prices, summary, tables
 from leakboard_reports.output import Pages
 from leakboard_reports.payloads import ScoreReader, read_previews
 from leakboard_reports.reading import attacks_of, places, read_cells
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from leakboard.store import Store
+    from leakboard_reports.payloads import Preview
     from leakboard_reports.reading import Cell
 
 COLUMNS = (
@@ -97,7 +98,7 @@ def render(store: Store, out: Path) -> Path:
         environment()
         .get_template("index.html.j2")
         .render(
-            **_provenance(store.runs(), components, cells),
+            **_provenance(store.runs(), components, cells, previews),
             axes=Axes(len({cell.dataset for cell in cells}) > 1),
             cells=cells,
             doubts=summary.doubts(cells, checks, failures),
@@ -161,7 +162,9 @@ def _vega() -> str:
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
-def _provenance(runs: pd.DataFrame, components: pd.DataFrame, cells: list[Cell]) -> dict[str, Any]:
+def _provenance(
+    runs: pd.DataFrame, components: pd.DataFrame, cells: list[Cell], previews: list[Preview]
+) -> dict[str, Any]:
     records = runs.to_dict("records")
     names = list(dict.fromkeys(str(run["grid_name"]) for run in records if run["grid_name"]))
     used = {(axis, getattr(cell, axis)) for cell in cells for axis in ("dataset", "victim")}
@@ -171,13 +174,20 @@ def _provenance(runs: pd.DataFrame, components: pd.DataFrame, cells: list[Cell])
         for component in described
         if (component["kind"], component["label"]) in used and (facts := _facts(component["info"]))
     ]
-    victims = [(c["label"], c["info"]) for c in described if ("victim", c["label"]) in used and c["kind"] == "victim"]
-    found = {"trained": manifests.trained(victims), "subjects": subjects}
+    of_kind = {
+        kind: [(c["label"], c["info"]) for c in described if c["kind"] == kind and (kind, c["label"]) in used]
+        for kind in ("victim", "dataset")
+    }
+    found = {
+        "trained": manifests.trained(of_kind["victim"]),
+        "datasets": datasets.rows(of_kind["dataset"], previews),
+        "subjects": subjects,
+    }
     return {"runs": records[::-1], "grids": names, "components": described, **found}
 
 
 def _facts(info: dict[str, Any]) -> list[tuple[str, str]]:
-    """What is known of a victim or a dataset: a victim's manifest (losses, recipe, digests), a dataset's notes."""
-    known = {name: value for name, value in info.items() if name not in ("doc", "null")}
+    """What is known of a victim or a dataset beside the tables: a victim's manifest (losses, recipe, digests), say."""
+    known = {name: value for name, value in info.items() if name not in ("doc", "null", *datasets.TOLD)}
     manifest = known.pop("manifest", None) or {}
     return tables.flatten({**(manifest if isinstance(manifest, dict) else {"manifest": manifest}), **known})

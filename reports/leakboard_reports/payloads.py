@@ -33,7 +33,8 @@ class Scores(NamedTuple):
 class Preview:
     """Some images of one victim behind one defense, uint8 (n, C, H, W).
 
-    ``returned`` are its answers to ``question``, None if it was never asked.
+    ``returned`` are its answers to ``question``, None if it was never asked; ``fit`` tells how images were fitted to
+    it, if they were.
     """
 
     dataset: str
@@ -46,6 +47,7 @@ class Preview:
     seen: Pixels
     returned: Pixels | None
     question: str
+    fit: str = ""
 
     @property
     def place(self) -> tuple[str, str]:
@@ -102,6 +104,7 @@ def read_previews(store: Store, components: pd.DataFrame) -> list[Preview]:
             tensors["seen"],
             tensors.get("returned"),
             meta.get("question", ""),
+            meta.get("fit", ""),
         )
     return list(found.values())
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 SHOWN = 4
 """Images of each side in a strip."""
 LONGEST = 128
-"""Longest side of a picture in the sheet; larger images are thinned out."""
+"""Longest side of a picture in the sheet; larger images are reduced by a whole factor, each area to its mean."""
+WIDE = 256
+"""Pixels from which a strip is shown at about its own size, not enlarged."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Strip:
     width: int
     height: int
     alt: str
+
+    @property
+    def wide(self) -> bool:
+        """Whether it has more pixels than strips of small images."""
+        return self.width > WIDE
 
 
 @dataclass(frozen=True)
@@ -46,10 +53,11 @@ class SheetRow:
 
 @dataclass(frozen=True)
 class Sheet:
-    """The stages of one victim behind one defense."""
+    """The stages of one victim behind one defense, and how the images were fitted to it, if they were."""
 
     defense: str
     rows: tuple[SheetRow, ...]
+    fit: str = ""
 
     @property
     def strips(self) -> list[Strip]:
@@ -91,6 +99,7 @@ def _sheet(preview: Preview) -> Sheet:
             for title, pixels, words in stages
             if pixels is not None
         ),
+        preview.fit,
     )
 
 
@@ -101,16 +110,27 @@ def strip(pixels: Pixels, rows: Sequence[int], words: str) -> Strip | None:
     if not rows:
         return None
     step = max(1, -(-max(pixels.shape[2:]) // LONGEST))
-    chosen = pixels[list(rows), :, ::step, ::step].transpose(0, 2, 3, 1)
-    count, height, width, channels = chosen.shape
+    colours = slice(0, 3 if pixels.shape[1] >= 3 else 1)
+    chosen = [_reduced(pixels[row, colours].transpose(1, 2, 0), step) for row in rows]
+    count, (height, width, _) = len(chosen), chosen[0].shape
     gap = max(1, width // 14)
     canvas = np.zeros((height, count * (width + gap) - gap, 4), dtype=np.uint8)
     for place, image in enumerate(chosen):
         left = place * (width + gap)
-        canvas[:, left : left + width, :3] = image[:, :, :3] if channels >= 3 else image[:, :, :1]
+        canvas[:, left : left + width, :3] = image
         canvas[:, left : left + width, 3] = 255
     file = io.BytesIO()
     Image.fromarray(canvas, "RGBA").save(file, "PNG", optimize=True)
     payload = file.getvalue()
     name = f"strip-{hashlib.sha256(payload).hexdigest()[:16]}.png"
     return Strip(name, payload, canvas.shape[1], canvas.shape[0], f"{count} {words}")
+
+
+def _reduced(image: Pixels, step: int) -> Pixels:
+    """An image (H, W, C) with each area of ``step`` x ``step`` pixels turned into its mean."""
+    from PIL import Image
+
+    if step == 1:
+        return image
+    made = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).reduce(step)
+    return np.asarray(made).reshape(made.height, made.width, -1)

@@ -37,6 +37,8 @@ from leakboard.api import (
     Victim,
 )
 
+from leakboard.noise import standard_normal
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -116,9 +118,10 @@ class Linear(Model):
         return self.denoise(state, timestep)
 
     def reconstruct(
-        self, inner: torch.Tensor, noise: torch.Tensor, strength: float, steps: int, prompts: Sequence[str] | None
+        self, images: torch.Tensor, seeds: Sequence[int], strength: float, steps: int, prompts: Sequence[str] | None
     ) -> Iterator[Step]:
-        state = inner + strength * noise
+        inner = self.encode(images)
+        state = inner + strength * standard_normal(seeds, inner)
         for step in range(steps):
             clean = state - self.denoise(state, (strength, steps, step))
             state = (state + clean) / 2

@@ -36,6 +36,7 @@ from leakboard.cli.storing import render
     metavar="N",
     help="Torch threads a worker  [default: an equal share of the cores]",
 )
+@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or mps  [default: the grid's]")
 @only_option
 @skip_option
 @plugin_option
@@ -48,6 +49,7 @@ def run(
     executor: str,
     workers: int,
     threads: int,
+    device: str | None,
     only: tuple[str, ...],
     skip: tuple[str, ...],
     plugins: tuple[str, ...],
@@ -64,6 +66,7 @@ def run(
         check_folder(Path(report), "--report")
     try:
         chosen = Grid.load(grid, plugins).select(only, skip)
+        chosen = chosen.on(device) if device else chosen
         tell_broken(chosen.plugins)
         done = run_grid(
             chosen,

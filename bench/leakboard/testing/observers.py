@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _asked(observer: Observer, shown: Samples, batch: int = COUNT) -> tuple[list[Pair], Door]:
-    door = Door(Answers(CountingTwin(), batch), shown, shown.images, observer.access, seed=0)
+    door = Door(Answers(CountingTwin(), batch), shown, shown.images, observer.access, seed=0, told=shown.prompts)
     return list(observer.observe(cast("Oracle", door))), door
 
 

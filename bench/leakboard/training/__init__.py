@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from leakboard.api import LeakboardError, member_digest
+from leakboard.api import LeakboardError
 from leakboard.errors import nearest
-from leakboard.training.recipes import RECIPES, Recipe
+from leakboard.training.recipes import RECIPES, LatentRecipe, Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from leakboard.api import Dataset, Samples
 
-__all__ = ["RECIPES", "Progress", "Recipe", "find_recipe", "train_recipe"]
+__all__ = ["RECIPES", "LatentRecipe", "Progress", "Recipe", "find_recipe", "train_recipe"]
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -41,7 +39,8 @@ def train_recipe(
 ) -> list[Path]:
     """Train on the members of a dataset, then write the manifest of every checkpoint.
 
-    The same call after an interruption goes on from the last saved state and ends with the same weights, bit by bit.
+    A latent recipe first trains its autoencoder, on the dataset's auxiliary images. The same call after an interruption
+    goes on from the last saved state and ends with the same weights, bit by bit; after the end it measures again.
 
     Args:
         recipe: a recipe or its name.
@@ -59,26 +58,58 @@ def train_recipe(
     """
     import torch
 
-    from leakboard.training import denoiser
+    from leakboard.training import checks
+    from leakboard.training.claim import claim
     from leakboard.training.manifest import write_manifests
 
     if isinstance(recipe, str):
         recipe = find_recipe(recipe)
     samples = dataset.load()
-    _check_images(recipe, samples)
+    auxiliary = checks.suitable(recipe, dataset, samples)
     deterministic = torch.are_deterministic_algorithms_enabled()
     try:
-        with _written(out), torch.random.fork_rng(devices=[]):
-            _claim(recipe, samples, out)
-            denoiser.train(
-                recipe,
-                samples.images[torch.from_numpy(samples.member)],
-                out,
-                lambda epoch, loss: progress(f"training, loss {loss:.4f}", epoch, recipe.epochs),
-            )
-            return write_manifests(recipe, samples, out, progress=progress, generated=generated)
+        with _quiet(), _written(out), torch.random.fork_rng(devices=[]):
+            claim(recipe, samples, auxiliary, out)
+            _train(recipe, samples, auxiliary, out, progress)
+            return write_manifests(recipe, samples, out, auxiliary=auxiliary, progress=progress, generated=generated)
     finally:
         torch.use_deterministic_algorithms(deterministic)
+
+
+def _train(recipe: Recipe, samples: Samples, auxiliary: Samples | None, out: Path, progress: Progress) -> None:
+    import torch
+
+    from leakboard.training import denoiser, latent
+
+    def told(what: str, epochs: int) -> Callable[[int, float], None]:
+        return lambda epoch, loss: progress(f"{what}, loss {loss:.4f}", epoch, epochs)
+
+    images = samples.images[torch.from_numpy(samples.member)]
+    if not isinstance(recipe, LatentRecipe):
+        denoiser.train(recipe, images, out, told("training", recipe.epochs))
+        return
+    assert auxiliary is not None
+    assert samples.prompts is not None
+    prompts = [prompt for prompt, member in zip(samples.prompts, samples.member, strict=True) if member]
+    epochs = recipe.autoencoder.epochs
+    latent.train_autoencoder(recipe, auxiliary.images, out, told("training the autoencoder", epochs))
+    latent.train(recipe, images, prompts, out, told("training", recipe.epochs))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let nothing but our own progress be shown: saving and opening each checkpoint has a bar of its own otherwise."""
+    from diffusers.utils import logging as diffusers
+    from transformers.utils import logging as transformers
+
+    showing = [each for each in (diffusers, transformers) if each.is_progress_bar_enabled()]
+    for library in showing:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library in showing:
+            library.enable_progress_bar()
 
 
 @contextmanager
@@ -96,61 +127,3 @@ def _written(out: Path) -> Iterator[None]:
             expected="a folder to write to, with room for the checkpoints",
             next="the same command after mending this, which goes on from the last saved state, or another --out",
         ) from error
-
-
-def _check_images(recipe: Recipe, samples: Samples) -> None:
-    height, width = samples.images.shape[-2:]
-    divisor = 2 ** (len(recipe.channels) - 1)
-    if height != width or height % divisor:
-        raise LeakboardError(
-            f"the images are {height}x{width}, which the network of {recipe.name!r} cannot halve",
-            expected=f"square images whose side is a multiple of {divisor}",
-        )
-    if not samples.member.any() or samples.member.all():
-        raise LeakboardError("the dataset lacks members or non-members", expected="both: the held-out are measured too")
-
-
-def _claim(recipe: Recipe, samples: Samples, out: Path) -> None:
-    """Note in ``out`` what is trained there, and refuse to go on with anything else."""
-    members = [name for name, member in zip(samples.ids, samples.member, strict=True) if member]
-    wanted = {"recipe": describe(recipe), "member_digest": member_digest(members)}
-    path = out / "training.json"
-    for level in recipe.checkpoints:
-        if (out / level).is_file():
-            raise LeakboardError(
-                "a file is where a checkpoint belongs",
-                where=str(out / level),
-                expected="no such file",
-                next="remove it, or another --out",
-            )
-    if path.exists():
-        if _noted(path) != wanted:
-            raise LeakboardError(
-                "the folder holds a training by another recipe or on other members",
-                where=str(path),
-                expected=f"a new folder, or the one where {recipe.name!r} was interrupted",
-                next="another --out",
-            )
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
-
-
-def _noted(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise LeakboardError(
-            f"the note of what is trained here is damaged: {error}",
-            where=str(path),
-            expected="the JSON that an earlier training wrote",
-            next="another --out, or remove the folder to start again",
-        ) from error
-
-
-def describe(recipe: Recipe) -> dict[str, Any]:
-    """All fields of a recipe as JSON gives them back."""
-    fields: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
-    return fields

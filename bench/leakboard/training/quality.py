@@ -13,7 +13,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import torch
-    from diffusers import DDPMPipeline
+    from diffusers import DDPMPipeline, DiffusionPipeline
 
 STRATA = 8
 """Equal parts of the noise schedule; every image is noised once in each."""
@@ -31,29 +31,44 @@ class Estimate:
     error: float
 
 
-def denoising_loss(pipeline: DDPMPipeline, images: torch.Tensor, seed: int, batch_size: int = 128) -> Estimate:
-    """Mean squared error of the predicted noise over images (N, C, H, W) in [0, 1] and the whole schedule.
+def denoising_loss(
+    pipeline: DiffusionPipeline,
+    clean: torch.Tensor,
+    seed: int,
+    batch_size: int = 128,
+    *,
+    told: torch.Tensor | None = None,
+) -> Estimate:
+    """Mean squared error of the predicted noise over samples and the whole schedule.
 
-    Row i gets the same noise and timesteps in every call of one seed, so two sets of images, or two models,
+    Row i gets the same noise and timesteps in every call of one seed, so two sets of samples, or two models,
     differ only in what is asked about.
+
+    Args:
+        pipeline: with a ``unet`` and a ``scheduler``.
+        clean: samples (N, C, H, W) in the denoiser's own space: images in [-1, 1], or scaled latents.
+        seed: of noise and timesteps.
+        batch_size: samples at once.
+        told: what the text model makes of their captions (N, tokens, width); None where the denoiser takes no text.
     """
     import torch
 
     scheduler, unet = pipeline.scheduler, pipeline.unet
     length = scheduler.config.num_train_timesteps
-    per_image = torch.zeros(len(images))
-    for start in range(0, len(images), batch_size):
-        rows = range(start, min(start + batch_size, len(images)))
-        clean = images[start : rows.stop] * 2 - 1
-        noise, places = _draws(seed, rows, tuple(images.shape[1:]))
+    per_image = torch.zeros(len(clean))
+    for start in range(0, len(clean), batch_size):
+        rows = range(start, min(start + batch_size, len(clean)))
+        part = clean[start : rows.stop]
+        condition = () if told is None else (told[start : rows.stop],)
+        noise, places = _draws(seed, rows, tuple(clean.shape[1:]))
         for stratum in range(STRATA):
             timesteps = ((stratum + places[:, stratum]) * length / STRATA).long()
             with torch.inference_mode():
-                noisy = scheduler.add_noise(clean, noise[:, stratum], timesteps)
-                predicted = unet(noisy, timesteps).sample
+                noisy = scheduler.add_noise(part, noise[:, stratum], timesteps)
+                predicted = unet(noisy, timesteps, *condition).sample
                 error = (predicted - noise[:, stratum]).square().flatten(1).mean(1)
             per_image[start : rows.stop] += error / STRATA
-    return Estimate(float(per_image.mean()), float(per_image.std(correction=0)) / math.sqrt(len(images)))
+    return Estimate(float(per_image.mean()), float(per_image.std(correction=0)) / math.sqrt(len(clean)))
 
 
 def sample_images(pipeline: DDPMPipeline, count: int, seed: int) -> torch.Tensor:

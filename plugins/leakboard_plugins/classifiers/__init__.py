@@ -8,12 +8,33 @@ from leakboard_plugins.classifiers.decision_tree import DecisionTree
 from leakboard_plugins.classifiers.knn import Knn
 from leakboard_plugins.classifiers.logistic_regression import LogisticRegression
 from leakboard_plugins.classifiers.naive_bayes import NaiveBayes
+from leakboard_plugins.classifiers.random_forest import RandomForest
 from leakboard_plugins.classifiers.svm import Svm
+from leakboard_plugins.classifiers.tfidf_logistic import TfidfLogistic
 from leakboard_plugins.classifiers.threshold import Threshold
 
 if TYPE_CHECKING:
     from leakboard.api import Classifier
 
-__all__ = ["CLASSIFIERS", "DecisionTree", "Knn", "LogisticRegression", "NaiveBayes", "Svm", "Threshold"]
+__all__ = [
+    "CLASSIFIERS",
+    "DecisionTree",
+    "Knn",
+    "LogisticRegression",
+    "NaiveBayes",
+    "RandomForest",
+    "Svm",
+    "TfidfLogistic",
+    "Threshold",
+]
 
-CLASSIFIERS: list[type[Classifier]] = [LogisticRegression, Svm, DecisionTree, NaiveBayes, Knn, Threshold]
+CLASSIFIERS: list[type[Classifier]] = [
+    LogisticRegression,
+    Svm,
+    DecisionTree,
+    RandomForest,
+    NaiveBayes,
+    Knn,
+    TfidfLogistic,
+    Threshold,
+]

@@ -1,7 +1,23 @@
 """Built-in datasets."""
 
 from leakboard.api import Dataset
+from leakboard_plugins.datasets.celeba import CelebA
+from leakboard_plugins.datasets.cifar import Cifar10, Cifar100
+from leakboard_plugins.datasets.emoji import Emoji
 from leakboard_plugins.datasets.fashion_mnist import FashionMnist
 from leakboard_plugins.datasets.folder import Folder
+from leakboard_plugins.datasets.hub import HuggingFace
+from leakboard_plugins.datasets.imagenet import ImageNet
+from leakboard_plugins.datasets.stl10 import Stl10
 
-DATASETS: list[type[Dataset]] = [FashionMnist, Folder]
+DATASETS: list[type[Dataset]] = [
+    FashionMnist,
+    Emoji,
+    Folder,
+    HuggingFace,
+    Cifar10,
+    Cifar100,
+    Stl10,
+    CelebA,
+    ImageNet,
+]

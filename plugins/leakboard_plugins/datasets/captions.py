@@ -1,29 +1,60 @@
-"""Captions from a CSV file with the columns ``file`` and ``caption``."""
+"""Captions from a CSV file with the columns ``file`` and ``caption``, or made of a label."""
 
 from __future__ import annotations
 
+import codecs
 import csv
+from collections import Counter
 from typing import TYPE_CHECKING, TextIO
 
 from leakboard.api import LeakboardError
-from leakboard_plugins.datasets.image_files import sibling
+from leakboard.errors import nearest
+from leakboard_plugins.datasets.image_files import listed, sibling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-EXPECTED = "UTF-8 text whose first line is file,caption"
+EXPECTED = "text whose first line is file,caption"
 NEXT = "write a row for every image below the line file,caption, or leave prompts out"
+ENCODINGS = ("cp1252", "latin-1", "utf-8", "utf-16", "shift_jis", "gb18030", "big5", "euc-kr", "koi8-r", "mac-roman")
+BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
-def open_captions(path: Path) -> TextIO:
-    """The prompts file, ready to be read.
+def photo_of(label: str) -> str:
+    """The prompt for an image of which only the class is known."""
+    return f"a photo of {'an' if label[:1].lower() in set('aeiou') else 'a'} {label}"
+
+
+def check_encoding(encoding: str) -> None:
+    """Refuse an encoding that Python does not know.
+
+    Raises:
+        LeakboardError: with the nearest name of those in common use.
+    """
+    try:
+        if encoding != "auto":
+            "".encode(encoding)
+    except (LookupError, ValueError) as error:
+        raise LeakboardError(
+            f"there is no text encoding {encoding!r}",
+            expected="auto, or a name that Python knows, such as " + ", ".join(ENCODINGS),
+            nearest=nearest(encoding, ENCODINGS),
+        ) from error
+
+
+def open_captions(path: Path, encoding: str = "auto") -> TextIO:
+    """The prompts file, ready to be read; ``auto`` goes by its byte order mark, and is UTF-8 without one.
 
     Raises:
         LeakboardError: it is missing or cannot be opened.
     """
     try:
-        return path.open(encoding="utf-8-sig", newline="")
+        if encoding == "auto":
+            with path.open("rb") as file:
+                start = file.read(3)
+            encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if start.startswith(mark)), "utf-8")
+        return path.open(encoding=encoding, newline="")
     except FileNotFoundError as error:
         raise LeakboardError(
             "there is no such prompts file",
@@ -38,17 +69,20 @@ def open_captions(path: Path) -> TextIO:
         ) from error
 
 
-def read_captions(path: Path) -> dict[str, str]:
+def read_captions(path: Path, encoding: str = "auto") -> dict[str, str]:
     """Captions by file name.
 
     Raises:
-        LeakboardError: the file is missing, is not UTF-8 CSV, has other columns, an incomplete row or a file twice.
+        LeakboardError: the file is missing, is not CSV in that encoding, has other columns, an incomplete row or a
+            file twice.
     """
     captions: dict[str, str] = {}
     try:
-        with open_captions(path) as file:
+        with open_captions(path, encoding) as file:
             rows = csv.DictReader(file, strict=True)
             columns = list(rows.fieldnames or ())
+            if any("\0" in column for column in columns):
+                raise _misread(path, encoding)
             if sorted(columns) != ["caption", "file"]:
                 raise LeakboardError(
                     f"the prompts file has the columns {', '.join(columns) or '(none)'}",
@@ -66,10 +100,8 @@ def read_captions(path: Path) -> dict[str, str]:
                         f"{row['file']} has two captions", where=place, expected="one row a file", next=NEXT
                     )
                 captions[row["file"]] = row["caption"]
-    except UnicodeDecodeError as error:
-        raise LeakboardError(
-            "the prompts file is not UTF-8 text", where=str(path), expected=EXPECTED, next=NEXT
-        ) from error
+    except UnicodeError as error:
+        raise _misread(path, encoding) from error
     except csv.Error as error:
         raise LeakboardError(
             f"the prompts file is not CSV: {error}", where=str(path), expected=EXPECTED, next=NEXT
@@ -77,14 +109,24 @@ def read_captions(path: Path) -> dict[str, str]:
     return captions
 
 
-def assign_captions(captions: dict[str, str], ids: Sequence[str], path: Path) -> tuple[str, ...]:
-    """The caption of each sample, found by its id or by its path inside its own folder.
+def _misread(path: Path, encoding: str) -> LeakboardError:
+    read_as = "UTF-8, which it is taken for as it has no byte order mark" if encoding == "auto" else encoding
+    return LeakboardError(
+        f"the prompts file is not text in {read_as}",
+        where=str(path),
+        expected=EXPECTED,
+        next="encoding='cp1252' if Excel on Windows wrote it, or save it as UTF-8",
+    )
+
+
+def assign_captions(captions: dict[str, str], ids: Sequence[str], path: Path) -> tuple[tuple[str, ...], list[str]]:
+    """The caption of each sample, found by its id or by its path inside its own folder, and a note on idle rows.
 
     Raises:
         LeakboardError: a sample has no caption, or a bare path fits a file in both folders.
     """
     bare = [name.split("/", 1)[1] for name in ids]
-    twice = {name for name in bare if bare.count(name) > 1} if len(set(bare)) < len(bare) else set()
+    twice = {name for name, count in Counter(bare).items() if count > 1}
     for name in sorted(twice & captions.keys()):
         raise LeakboardError(
             f"the caption of {name} fits a member and a non-member",
@@ -100,4 +142,6 @@ def assign_captions(captions: dict[str, str], ids: Sequence[str], path: Path) ->
             expected="one row for every image",
             next=NEXT,
         )
-    return tuple(captions.get(name, captions.get(short, "")) for name, short in zip(ids, bare, strict=True))
+    idle = sorted(captions.keys() - set(ids) - set(bare))
+    notes = [f"{len(idle)} rows of {path.name} name no image that could be read: {listed(idle)}"] if idle else []
+    return tuple(captions.get(name, captions.get(short, "")) for name, short in zip(ids, bare, strict=True)), notes

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
-from leakboard.api import Dataset, LeakboardError, Samples
+from leakboard.api import Dataset, Samples
+from leakboard_plugins.datasets.captions import photo_of
+from leakboard_plugins.datasets.shipped import AUXILIARY, MEMBER, NONMEMBER, read_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy.typing as npt
 
 FILE = Path(__file__).parents[1] / "data" / "fashion_mnist.npz"
 LABELS = (
@@ -33,46 +30,21 @@ NOTES = (
     "a seeded subset of the training images of Fashion-MNIST (Xiao, Rasul, Vollgraf 2017), MIT licence",
     "exact duplicates were removed before the split",
 )
-NONMEMBER, MEMBER, AUXILIARY = 0, 1, 2
-
-
-def auxiliary_pool() -> Samples:
-    """4,096 images disjoint from members and non-members, of the same distribution, to train helper networks on.
-
-    Raises:
-        LeakboardError: the file that ships with the package is missing or damaged.
-    """
-    return _read(AUXILIARY)
 
 
 def _read(*splits: int) -> Samples:
     import torch
 
-    try:
-        with FILE.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays: dict[str, npt.NDArray[np.integer]] = {
-                name: file[name] for name in ("images", "labels", "index", "split")
-            }
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise LeakboardError(
-            "the Fashion-MNIST subset that ships with the package cannot be read",
-            where=str(FILE),
-            expected="a file with the arrays images, labels, index and split",
-            next="install leakboard again",
-        ) from error
-    rows = np.concatenate([np.flatnonzero(arrays["split"] == split) for split in splits])
+    arrays = read_arrays(FILE, ("images", "labels", "index"), splits)
+    labels = tuple(LABELS[label] for label in arrays["labels"].tolist())
     return Samples(
-        ids=tuple(f"fashion-train-{place:05d}" for place in arrays["index"][rows].tolist()),
-        images=torch.from_numpy(arrays["images"][rows]).float().div(255).unsqueeze(1),
-        member=arrays["split"][rows] == MEMBER,
-        prompts=tuple(_prompt(LABELS[label]) for label in arrays["labels"][rows].tolist()),
+        ids=tuple(f"fashion-train-{place:05d}" for place in arrays["index"].tolist()),
+        images=torch.from_numpy(arrays["images"]).float().div(255).unsqueeze(1),
+        member=arrays["split"] == MEMBER,
+        prompts=tuple(photo_of(label) for label in labels),
         notes=NOTES,
+        labels=labels,
     )
-
-
-def _prompt(label: str) -> str:
-    article = "an" if label[0] in "aeiou" else "a"
-    return f"a photo of {article} {label}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +65,14 @@ class FashionMnist(Dataset):
             LeakboardError: the file that ships with the package is missing or damaged.
         """
         return _read(MEMBER, NONMEMBER)
+
+    def auxiliary(self) -> Samples:
+        """4,096 more images of the same pool, to train helper networks on.
+
+        Raises:
+            LeakboardError: the file that ships with the package is missing or damaged.
+        """
+        return _read(AUXILIARY)
 
     def files(self) -> Sequence[Path]:
         """The one file that holds the subset."""

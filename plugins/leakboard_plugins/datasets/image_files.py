@@ -1,8 +1,10 @@
-"""Image files of any format and mode, brought to arrays of one mode and size."""
+"""Image files of any format and mode: found, looked through, and brought to one mode and size."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +14,12 @@ import numpy as np
 
 from leakboard.api import LeakboardError
 from leakboard.errors import nearest
+from leakboard_plugins.datasets.metadata import FileFacts, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
+    import torch
     from PIL import Image
 
 Mode = Literal["auto", "L", "RGB"]
@@ -24,6 +27,8 @@ SUFFIXES = frozenset(
     ".avif .bmp .gif .jfif .jpeg .jpg .jp2 .pbm .pgm .png .pnm .ppm .tga .tif .tiff .webp".split()  # noqa: SIM905 - readable
 )
 GREY_MODES = frozenset({"1", "L", "LA", "La"})
+RANGELESS = "has no fixed range of values"
+SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,14 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """One readable file: its image in mode L or RGB, and what had to be done to it."""
+class Surveyed:
+    """One file that was decoded: its content's digest, mode (L or RGB) and upright size, and what had to be done."""
 
-    image: Image.Image
     digest: str
+    mode: str
+    size: tuple[int, int]
     transparent: bool
+    facts: FileFacts
 
 
 def sibling(missing: Path) -> str:
@@ -100,77 +107,145 @@ def _refuse(error: OSError) -> None:
     raise error
 
 
-def decode(path: Path) -> Decoded | str:
-    """The first frame of an image file, upright; or why it cannot be read.
+def survey(path: Path) -> Surveyed | str:
+    """What an image file is, decoded to be sure, but only once while it stays the same; or why it cannot be read."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        return error.strerror or str(error)
+    return _survey(path, stat.st_size, stat.st_mtime_ns)
 
-    Transparent parts become white. 16-bit grey is scaled to 8 bits; modes without a fixed range are refused.
-    """
-    from PIL import Image, ImageOps
+
+@functools.lru_cache(maxsize=200_000)
+def _survey(path: Path, size: int, modified: int) -> Surveyed | str:  # noqa: ARG001 - a changed file is another question
+    from PIL import Image
 
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        with Image.open(path) as opened:
-            opened.load()
-            image = ImageOps.exif_transpose(opened)
-        if image.mode.startswith("I;16"):
-            image = Image.fromarray(np.round(np.asarray(image).astype(np.float64) / 257).astype(np.uint8))
-        if image.mode in {"I", "F"}:
-            return f"mode {image.mode} has no fixed range of values"
-        grey = image.mode in GREY_MODES
-        transparent = image.has_transparency_data
-        if transparent:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return Decoded(image.convert("L" if grey else "RGB"), digest, transparent)
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content)) as opened:
+            facts = facts_of(opened, len(content))
+            transparent = opened.has_transparency_data
+            image = upright(opened)
+        return Surveyed(hashlib.sha256(content).hexdigest(), image.mode, image.size, transparent, facts)
     except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
         return str(error) or type(error).__name__
 
 
-def reconcile_modes(images: Sequence[Image.Image], mode: Mode) -> tuple[list[Image.Image], list[str]]:
-    """All images in one mode, and a note when that changed any.
+def glance(source: Path | bytes) -> FileFacts | str:
+    """What the header of an image file says, without decoding the image; or why it is none."""
+    from PIL import Image
+
+    try:
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
+            return f"mode {opened.mode} {RANGELESS}" if opened.mode in {"I", "F"} else facts_of(opened, size)
+    except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
+        return str(error) or type(error).__name__
+
+
+def upright(opened: Image.Image) -> Image.Image:
+    """The first frame, turned as its camera says, in mode L or RGB.
+
+    Transparent parts become white. 16-bit grey is scaled to 8 bits.
+
+    Raises:
+        ValueError: the mode has no fixed range of values.
+    """
+    from PIL import Image, ImageOps
+
+    opened.load()
+    image = ImageOps.exif_transpose(opened)
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray(np.round(np.asarray(image).astype(np.float64) / 257).astype(np.uint8))
+    if image.mode in {"I", "F"}:
+        raise ValueError(f"mode {image.mode} {RANGELESS}")
+    mode = grey_or_colour(image.mode)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(mode)
+
+
+def grey_or_colour(mode: str) -> Literal["L", "RGB"]:
+    """What a file of a Pillow mode becomes."""
+    return "L" if mode in GREY_MODES or mode.startswith("I;16") else "RGB"
+
+
+def decode(source: Path | bytes, name: str = "") -> Image.Image:
+    """The image of a file, or of a file's content, that was whole when it was looked at.
+
+    Raises:
+        LeakboardError: it cannot be decoded.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
+            return upright(opened)
+    except Exception as error:
+        raise LeakboardError(
+            f"an image cannot be decoded: {error or type(error).__name__}",
+            where=name or str(source),
+            expected="a whole image file",
+            next="replace the file, or take it away: a dataset does without",
+        ) from error
+
+
+def one_mode(modes: Sequence[str], mode: Mode) -> tuple[Literal["L", "RGB"], list[str]]:
+    """The mode that all images get, and a note when that changes any.
 
     ``auto`` keeps L when all are grey and makes all RGB as soon as one has colour.
     """
-    wanted = mode if mode != "auto" else "L" if all(image.mode == "L" for image in images) else "RGB"
-    changed = sum(image.mode != wanted for image in images)
+    wanted: Literal["L", "RGB"] = mode if mode != "auto" else "L" if all(each == "L" for each in modes) else "RGB"
+    changed = sum(each != wanted for each in modes)
     if not changed:
-        return list(images), []
+        return wanted, []
     how = "grey images were repeated over 3 channels" if wanted == "RGB" else "colour images were turned grey"
-    return [image.convert(wanted) for image in images], [f"{changed} of {len(images)} {how} (mode={mode!r})"]
+    return wanted, [f"{changed} of {len(modes)} {how} (mode={mode!r})"]
 
 
-def reconcile_sizes(
-    images: Sequence[Image.Image], names: Sequence[str], size: int
-) -> tuple[list[Image.Image], list[str]]:
-    """All images in one size, and a note when that changed any.
+def one_size(sizes: Sequence[tuple[int, int]], names: Sequence[str], size: int) -> tuple[tuple[int, int], list[str]]:
+    """The (width, height) that all images get, and a note when that changes any.
 
     Args:
-        images: images of any size.
+        sizes: width and height of each image.
         names: what to call each in an error.
         size: side of the square in pixels; 0 leaves the images alone and demands that they agree.
 
     Raises:
         LeakboardError: ``size`` is 0 and two images differ.
     """
+    if size:
+        changed = sum(each != (size, size) for each in sizes)
+        rule = f"centre crop to a square and antialiased bicubic resize to {size}x{size}"
+        return (size, size), [f"{changed} of {len(sizes)} images were resized: {rule}"] if changed else []
+    first = sizes[0]
+    for (width, height), name in zip(sizes, names, strict=True):
+        if (width, height) != first:
+            raise LeakboardError(
+                f"images differ in size: {names[0]} has {first[0]}x{first[1]}, {name} {width}x{height}",
+                expected="one size for all images",
+                next=f"size={min(map(min, sizes))}, which crops and resizes every image to a square",
+            )
+    return first, []
+
+
+def fitted(image: Image.Image, mode: str, size: tuple[int, int]) -> Image.Image:
+    """An image in the mode and size that `one_mode` and `one_size` chose."""
     from PIL import Image, ImageOps
 
-    if size:
-        changed = sum(image.size != (size, size) for image in images)
-        resized = [ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC) for image in images]
-        rule = f"centre crop to a square and antialiased bicubic resize to {size}x{size}"
-        return resized, [f"{changed} of {len(images)} images were resized: {rule}"] if changed else []
-    first = images[0].size
-    for image, name in zip(images, names, strict=True):
-        if image.size != first:
-            raise LeakboardError(
-                f"images differ in size: {names[0]} has {first[0]}x{first[1]}, {name} {image.width}x{image.height}",
-                expected="one size for all images",
-                next=f"size={min(min(each.size) for each in images)}, which crops and resizes every image to a square",
-            )
-    return list(images), []
+    image = image.convert(mode)
+    return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)
 
 
-def to_array(images: Sequence[Image.Image]) -> npt.NDArray[np.uint8]:
-    """Images of one mode and size as uint8 (N, C, H, W)."""
-    stack = np.stack([np.asarray(image) for image in images])
-    return stack[:, None] if stack.ndim == 3 else np.ascontiguousarray(stack.transpose(0, 3, 1, 2))
+def to_tensor(images: Sequence[Image.Image]) -> torch.Tensor:
+    """Images of one mode and size as float32 (N, C, H, W) in [0, 1]."""
+    import torch
+
+    stack = torch.from_numpy(np.stack([np.asarray(image) for image in images]))
+    return (stack[:, None] if stack.ndim == 3 else stack.permute(0, 3, 1, 2)).float().div(255).contiguous()
+
+
+def listed(texts: Sequence[str]) -> str:
+    """The first ten of many texts, and how many more there are."""
+    return ", ".join(texts[:SHOWN]) + (f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else "")

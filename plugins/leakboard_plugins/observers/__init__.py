@@ -1,10 +1,26 @@
-"""What can be asked of a victim: the seed paper's observers, gray-box baselines, and the null observer."""
+"""What can be asked of a victim: the seed paper's observers, gray-box baselines, and the blind checks."""
 
 from leakboard_plugins.observers.blind import Blind
+from leakboard_plugins.observers.blind_captions import BlindCaptions
+from leakboard_plugins.observers.blind_pixels import BlindPixels
+from leakboard_plugins.observers.blind_statistics import BlindStatistics
 from leakboard_plugins.observers.image_to_image import Complete, CompleteProgressive, OneShot, Progressive
 from leakboard_plugins.observers.loss import Loss
 from leakboard_plugins.observers.pia import Pia
 from leakboard_plugins.observers.secmi import SecMi
 from leakboard_plugins.observers.sima import Sima
 
-OBSERVERS = [OneShot, Progressive, Complete, CompleteProgressive, Blind, Loss, SecMi, Pia, Sima]
+OBSERVERS = [
+    OneShot,
+    Progressive,
+    Complete,
+    CompleteProgressive,
+    Blind,
+    BlindPixels,
+    BlindStatistics,
+    BlindCaptions,
+    Loss,
+    SecMi,
+    Pia,
+    Sima,
+]

@@ -1,4 +1,4 @@
-"""The null observer: it asks the victim nothing, so whatever it finds is a fault of the dataset or the harness."""
+"""The first blind check: what it finds in the images themselves is a fault of the dataset, not of the victim."""
 
 from __future__ import annotations
 

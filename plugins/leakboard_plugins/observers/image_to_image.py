@@ -44,7 +44,9 @@ class ImageToImage(Observer):
         access: ``gray`` reads the intermediates of one query; ``black`` asks ``steps`` queries and reads their outputs.
         requery: what grows from query to query under black access: ``strength`` (up to ``strength``) or ``steps``.
         intermediates: ``clean`` predicted clean images, or ``noisy`` states; gray access only.
-        reference: ``raw`` compares with the attacker's image, ``defended`` with the image after the query defense.
+        reference: ``raw`` compares with the attacker's image, ``defended`` with the image after the query defense,
+            ``autoencoder`` with what the victim's encoder and decoder alone make of that (gray access only), so that
+            a latent victim's own loss of detail is not held against its memory.
     """
 
     strength: Annotated[float, Field(gt=0, le=1)] = 0.2
@@ -52,11 +54,21 @@ class ImageToImage(Observer):
     access: Literal["black", "gray"] = "gray"
     requery: Literal["strength", "steps"] = "strength"
     intermediates: Literal["clean", "noisy"] = "clean"
-    reference: Literal["raw", "defended"] = "raw"
+    reference: Literal["raw", "defended", "autoencoder"] = "raw"
 
     def compared_with(self, oracle: Oracle) -> torch.Tensor:
-        """The images that observations are compared with."""
-        return oracle.originals if self.reference == "raw" else oracle.images
+        """The images that observations are compared with.
+
+        Raises:
+            Unsupported: the autoencoder is wanted from outside.
+        """
+        if self.reference == "raw":
+            return oracle.originals
+        if self.reference == "defended":
+            return oracle.images
+        if self.access == "black":
+            raise Unsupported("black access gives no autoencoder to compare with, access='gray' does")
+        return oracle.decode(oracle.encode(oracle.images))
 
     def series(self, oracle: Oracle) -> Iterator[torch.Tensor]:
         """``steps`` images a sample, from the first step (or weakest query) to the last.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from leakboard.api import Victim
+from leakboard.api import Fit, Victim
 from leakboard_plugins.victims.pipeline_folder import (
     locate,
     manifest_digest,
@@ -32,6 +32,15 @@ class Ddpm(Victim):
     name: ClassVar[str] = "ddpm"
     model: str
     """Path of the pipeline folder, or a hub id that is in the local hub cache."""
+    fit: Fit = "exact"
+    """How images of another size or colour are fitted to it: not at all, padded with black, or resized (bicubic)."""
+    allow_untrained: bool = False
+    """Attack it even if its denoising loss is at chance."""
+
+    @property
+    def gated(self) -> bool:  # type: ignore[override]  # depends on the parameters, and is only read
+        """True unless untrained weights are allowed."""
+        return not self.allow_untrained
 
     def open(self, device: str) -> Model:
         """The model on ``device``, float32, in eval mode.

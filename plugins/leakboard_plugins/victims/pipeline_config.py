@@ -126,7 +126,7 @@ def _validate(kind: type[_Checked], content: dict[str, Any], path: Path) -> _Che
         key = str(wrong[0]["loc"][0])
         wishes = dict.fromkeys(each["msg"] for each in wrong if each["loc"][0] == key)
         raise LeakboardError(
-            f"{key} is {reprlib.repr(content[key])}, which no pixel model can be made of",
+            f"{key} is {reprlib.repr(content[key])}, which no model can be made of",
             where=str(path),
             expected=", or: ".join(wishes).replace("Input should be ", ""),
         ) from error

@@ -20,35 +20,53 @@ INDEX = "model_index.json"
 UNET_CONFIG = "unet/config.json"
 SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
-SHARDS = WEIGHTS + ".index.json"
 SCHEDULERS = ("DDPMScheduler", "DDIMScheduler")
 PICKLES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
 LAYOUT = f"a folder with {INDEX}, {SCHEDULER_CONFIG}, {UNET_CONFIG} and {WEIGHTS}"
 SAVE = "pipeline.save_pretrained(folder), which writes this layout"
 
 
-def locate(model: str) -> Path:
+def locate(model: str, revision: str | None = None, layout: str = LAYOUT) -> Path:
     """The folder of a pipeline: a path, or a hub id that is in the local hub cache. Nothing is downloaded.
 
+    Args:
+        model: path or hub id.
+        revision: branch, tag or commit of a hub id; None is its main branch.
+        layout: what is expected there, in words.
+
     Raises:
-        LeakboardError: it is neither.
+        LeakboardError: it is neither, the cache lacks the revision, or a folder is given with a revision.
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
+        if revision is not None:
+            raise LeakboardError(
+                f"a folder has no revision, but revision={revision!r} is given",
+                where=f"model={model!r}",
+                expected="a revision beside a hub id only",
+                next="leave revision out, or check that revision out into the folder first",
+            )
         return folder
     if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", model):
-        raise LeakboardError(f"there is no folder {model!r}", where=f"model={model!r}", expected=LAYOUT, next=SAVE)
+        raise LeakboardError(f"there is no folder {model!r}", where=f"model={model!r}", expected=layout, next=SAVE)
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(model, local_files_only=True))
+        return Path(snapshot_download(model, revision=revision, local_files_only=True))
     except LocalEntryNotFoundError as error:
+        cached = Path(constants.HF_HUB_CACHE) / f"models--{model.replace('/', '--')}"
+        command = f"hf download {model}" + (f" --revision {revision}" if revision else "")
+        there = [path.name for part in ("refs", "snapshots") for path in sorted(cached.glob(f"{part}/*"))]
+        what = f"{model!r} is neither a folder nor a pipeline in the local hub cache"
+        if there:
+            what = f"{model!r} is in the local hub cache, but not its revision {revision or 'main'!r}"
         raise LeakboardError(
-            f"{model!r} is neither a folder nor a pipeline in the local hub cache",
+            what,
             where=f"model={model!r}, hub cache {constants.HF_HUB_CACHE}",
-            expected=LAYOUT,
-            next=f"hf download {model}, or copy the pipeline into a folder and give its path",
+            expected=f"{layout}, as {cached / 'snapshots' / '<commit>'} with that commit in "
+            f"{cached / 'refs' / (revision or 'main')}" + (f"; there is {', '.join(there)}" if there else ""),
+            next=f"{command}, or copy the pipeline into a folder and give its path",
         ) from error
 
 
@@ -61,12 +79,12 @@ def pipeline_files(folder: Path) -> tuple[Path, ...]:
             not those of the ``manifest.json`` beside the pipeline.
     """
     _check_components(folder)
-    read_scheduler(_read_json(folder / SCHEDULER_CONFIG), folder / SCHEDULER_CONFIG)
-    unet = read_unet(_read_json(folder / UNET_CONFIG), folder / UNET_CONFIG)
-    weights = _weights(folder)
-    shapes = dict(shape for path in weights if path.suffix == ".safetensors" for shape in _shapes(path))
+    read_scheduler(read_json(folder / SCHEDULER_CONFIG), folder / SCHEDULER_CONFIG)
+    unet = read_unet(read_json(folder / UNET_CONFIG), folder / UNET_CONFIG)
+    weights = component_weights(folder, "unet")
+    shapes = dict(shape for path in weights if path.suffix == ".safetensors" for shape in tensor_shapes(path))
     _refuse_misfits(unet.misfits(shapes), folder)
-    _check_digest(folder)
+    check_digests(folder, [WEIGHTS])
     return (*(folder / name for name in (INDEX, SCHEDULER_CONFIG, UNET_CONFIG)), *weights)
 
 
@@ -98,7 +116,7 @@ def open_pipeline(folder: Path, device: str) -> PixelModel:
     _refuse_misfits([name for names in loading.values() for name in names], folder)
     unet = unet.float().eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
     try:
-        return PixelModel(unet, _read_json(folder / SCHEDULER_CONFIG))
+        return PixelModel(unet, read_json(folder / SCHEDULER_CONFIG))
     except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise LeakboardError(
             f"the DDIM sampler cannot follow the noise schedule: {error}", where=str(folder / SCHEDULER_CONFIG)
@@ -112,7 +130,7 @@ def manifest_facts(folder: Path) -> dict[str, Any]:
         LeakboardError: the manifest is no such JSON.
     """
     path = folder / "manifest.json"
-    manifest = _read_json(path) if path.exists() else {}
+    manifest = read_json(path) if path.exists() else {}
     wanted = ("epochs", "seed", "members", "member_digest", "held_out", "data", "loss", "quality", "weights", "recipe")
     return {"manifest": {name: manifest[name] for name in wanted if name in manifest}} if manifest else {}
 
@@ -126,21 +144,26 @@ def manifest_digest(folder: Path) -> str | None:
     path = folder / "manifest.json"
     if not path.is_file():
         return None
-    manifest = _read_json(path)
+    manifest = read_json(path)
     digest = manifest.get("member_digest")
     if not isinstance(digest, str):
         raise LeakboardError("the manifest names no members", where=str(path), expected="a member_digest")
     return digest if manifest.get("epochs") != 0 else None
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, layout: str = LAYOUT) -> dict[str, Any]:
+    """The JSON object in a file of a pipeline folder.
+
+    Raises:
+        LeakboardError: the file is missing, which ``layout`` says in words, or holds no JSON object.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise LeakboardError(
             f"{path.name} is missing, so this is no pipeline that can be opened",
             where=str(path),
-            expected=LAYOUT,
+            expected=layout,
             next=SAVE,
         ) from error
     except (OSError, ValueError) as error:
@@ -153,7 +176,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _check_components(folder: Path) -> None:
-    index = _read_json(folder / INDEX)
+    index = read_json(folder / INDEX)
     found = {
         name: value[-1]
         for name, value in index.items()
@@ -168,28 +191,45 @@ def _check_components(folder: Path) -> None:
         )
 
 
-def _check_digest(folder: Path) -> None:
+def check_digests(folder: Path, names: Sequence[str]) -> None:
+    """Compare weights with the ``manifest.json`` beside the pipeline, if there is one.
+
+    It says ``{"file": ..., "sha256": ...}`` of the weights, or a list of these.
+
+    Args:
+        folder: the pipeline's.
+        names: the weights it must describe, relative to the folder.
+
+    Raises:
+        LeakboardError: it does not describe them, or they are others.
+    """
     path = folder / "manifest.json"
     if not path.is_file():
         return
-    promised = _read_json(path).get("weights")
-    if not isinstance(promised, dict) or promised.get("file") != WEIGHTS:
-        raise LeakboardError("the manifest names no weights", where=str(path), expected=f"a digest of {WEIGHTS}")
-    try:
-        with (folder / WEIGHTS).open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise LeakboardError(f"the weights cannot be read: {error.strerror}", where=str(folder / WEIGHTS)) from error
-    if found != promised.get("sha256"):
-        raise LeakboardError(
-            "the weights are not those that the manifest describes",
-            where=str(folder / WEIGHTS),
-            expected=f"sha256 {promised.get('sha256')}, but it is {found}",
-            next="get the whole folder again (embedded victims: install leakboard again)",
-        )
+    told = read_json(path).get("weights")
+    promised = {
+        each.get("file"): each.get("sha256")
+        for each in (told if isinstance(told, list) else [told])
+        if isinstance(each, dict)
+    }
+    for name in names:
+        if name not in promised:
+            raise LeakboardError("the manifest names no weights", where=str(path), expected=f"a digest of {name}")
+        try:
+            with (folder / name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise LeakboardError(f"the weights cannot be read: {error.strerror}", where=str(folder / name)) from error
+        if found != promised[name]:
+            raise LeakboardError(
+                "the weights are not those that the manifest describes",
+                where=str(folder / name),
+                expected=f"sha256 {promised[name]}, but it is {found}",
+                next="get the whole folder again (embedded victims: install leakboard again)",
+            )
 
 
-def _shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+def tensor_shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Names and shapes out of the header; reading it also finds a file that is cut."""
     from safetensors import SafetensorError, safe_open
 
@@ -213,24 +253,39 @@ def _refuse_misfits(names: Sequence[str], folder: Path) -> None:
         )
 
 
-def _weights(folder: Path) -> tuple[Path, ...]:
-    if (folder / WEIGHTS).is_file():
-        return (folder / WEIGHTS,)
-    if (folder / SHARDS).is_file():
-        table = _read_json(folder / SHARDS).get("weight_map")
+def component_weights(
+    folder: Path, component: str, stem: str = "diffusion_pytorch_model", variant: str = ""
+) -> tuple[Path, ...]:
+    """The safetensors of a component, with the table of its parts if there are several; no pickle.
+
+    Args:
+        folder: the pipeline's.
+        component: name of its folder there.
+        stem: how its files are called.
+        variant: ``.fp16`` for files that are so marked.
+
+    Raises:
+        LeakboardError: there are none.
+    """
+    home, wanted = folder / component, f"{component}/{stem}{variant}.safetensors"
+    if (folder / wanted).is_file():
+        return (folder / wanted,)
+    parts = home / f"{stem}.safetensors.index{variant}.json"
+    if parts.is_file():
+        table = read_json(parts).get("weight_map")
         names = sorted({str(name) for name in table.values()}) if isinstance(table, dict) else []
-        shards = tuple(folder / "unet" / name for name in names)
+        shards = tuple(home / name for name in names)
         for shard in shards:
             if not shard.is_file() or shard.suffix != ".safetensors":
                 raise LeakboardError("a part of the weights is missing", where=str(shard), expected="safetensors")
         if shards:
-            return (folder / SHARDS, *shards)
-    pickles = [path.name for path in sorted((folder / "unet").iterdir()) if path.suffix in PICKLES]
+            return (parts, *shards)
+    pickles = [path.name for path in sorted(home.glob("*")) if path.suffix in PICKLES]
     if pickles:
         raise LeakboardError(
             f"the weights are a pickle ({', '.join(pickles)}), which could run code, so they are not opened",
-            where=str(folder / "unet"),
-            expected=WEIGHTS,
+            where=str(home),
+            expected=wanted,
             next="where you trust the file: pipeline.save_pretrained(folder, safe_serialization=True)",
         )
-    raise LeakboardError("the weights are missing", where=str(folder / "unet"), expected=WEIGHTS, next=SAVE)
+    raise LeakboardError("the weights are missing", where=str(home), expected=wanted, next=SAVE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import LeakboardError, Model, Step, Unsupported
+from leakboard.noise import standard_normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +36,9 @@ class PixelModel(Model):
         sampler = self._sampler()
         self._prediction: str = sampler.config.prediction_type
         self.alphas_cumprod = sampler.alphas_cumprod.to(unet.device)
+        size = unet.config.sample_size
+        height, width = (size, size) if isinstance(size, int) else size or (None, None)
+        self.image_shape = (unet.config.in_channels, height, width) if height and width else None
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Images (N, C, H, W) from [0, 1] to [-1, 1].
@@ -60,8 +64,8 @@ class PixelModel(Model):
 
     def reconstruct(
         self,
-        inner: torch.Tensor,
-        noise: torch.Tensor,
+        images: torch.Tensor,
+        seeds: Sequence[int],
         strength: float,
         steps: int,
         prompts: Sequence[str] | None,
@@ -71,8 +75,8 @@ class PixelModel(Model):
         Noise is added at the first of them. The clean image of the last step is what a pipeline would return.
 
         Args:
-            inner: (N, C, H, W) in [-1, 1].
-            noise: standard normal, same shape.
+            images: (N, C, H, W) in [0, 1].
+            seeds: of the noise, one a sample.
             strength: share of the noise schedule that is gone through, in (0, 1].
             steps: denoiser evaluations a sample, at least 1.
             prompts: not looked at.
@@ -84,13 +88,21 @@ class PixelModel(Model):
         if not 0 < strength <= 1:
             raise LeakboardError(f"the strength {strength} is out of range", expected="a number above 0 and up to 1")
         sampler, timesteps = self._schedule(steps, strength)
-        start = sampler.add_noise(inner, noise, timesteps[:1])
+        inner = self.encode(images)
+        start = sampler.add_noise(inner, standard_normal(seeds, inner), timesteps[:1])
         return self._run(sampler, start, timesteps)
 
-    def generate(self, noise: torch.Tensor, steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
-        """Samples (N, C, H, W) in [-1, 1] out of pure noise in ``steps`` DDIM steps."""
+    def generate(self, seeds: Sequence[int], steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """Samples (N, C, H, W) in [-1, 1] out of pure noise in ``steps`` DDIM steps, one a seed.
+
+        Raises:
+            Unsupported: the network does not say how large its images are.
+        """
+        if self.image_shape is None:
+            raise Unsupported("the victim does not say how large its images are, so it generates none")
         sampler, timesteps = self._schedule(steps, 1.0)
-        *_, last = self._run(sampler, noise, timesteps)
+        blank = self.alphas_cumprod.new_zeros(len(seeds), *self.image_shape)
+        *_, last = self._run(sampler, standard_normal(seeds, blank), timesteps)
         return last.clean
 
     def gradients(
@@ -170,9 +182,7 @@ class PixelModel(Model):
         return DDIMScheduler.from_config(self._config)
 
     def _check_shape(self, images: torch.Tensor) -> None:
-        size = self._unet.config.sample_size
-        height, width = (size, size) if isinstance(size, int) else size or images.shape[2:]
-        expected = (self._unet.config.in_channels, height, width)
+        expected = self.image_shape or (self._unet.config.in_channels, *images.shape[2:])
         if tuple(images.shape[1:]) != expected:
             got, wanted = ("x".join(map(str, shape)) for shape in (images.shape[1:], expected))
             raise Unsupported(

@@ -1,0 +1,77 @@
+"""The quality gate: a victim that cannot denoise what it is asked about is refused before anybody attacks it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leakboard.errors import LeakboardError, Unsupported
+from leakboard.noise import normal
+
+if TYPE_CHECKING:
+    import torch
+
+    from leakboard.api import Model, Victim
+
+SHARES = (0.2, 0.4, 0.6)
+"""Of the noise schedule: where images are still to be seen through the noise."""
+IMAGES = 32
+CHANCE = 0.9
+"""Share of the best linear guess's loss that a trained denoiser has to stay below."""
+_admitted: set[str] = set()
+
+
+def admit(identity: str, victim: Victim, model: Model, images: torch.Tensor, told: tuple[str, ...] | None) -> None:
+    """Refuse a gated victim whose denoising loss on ``images`` (N, C, H, W), of its own shape, is at chance.
+
+    A victim that has no noise schedule (it matches flows, say) cannot be judged so. Asked once a victim and process, of members and non-members alike. Chance is the best multiple of the noisy state
+    itself, in hindsight: what a network that learnt nothing but the noise level would say.
+
+    Raises:
+        LeakboardError: its loss is at chance, or so much lower when its predictions are read as another type that the
+            type in its configuration must be wrong.
+    """
+    if not victim.gated or identity in _admitted or not _predicts_noise(model):
+        return
+    images, told = images[:IMAGES], None if told is None else told[:IMAGES]
+    ids = [str(row) for row in range(len(images))]
+    clean = model.encode(images)
+    loss = chance = as_velocity = as_noise = 0.0
+    for share in SHARES:
+        timestep = round(share * len(model.alphas_cumprod))
+        level = model.alphas_cumprod[timestep].to(clean)
+        noise = normal(0, "admission", timestep, ids, clean)
+        state = level.sqrt() * clean + (1 - level).sqrt() * noise
+        said = model.predict_noise(state, timestep, told).to(clean)
+        linear = (noise * state).sum() / state.square().sum() * state
+        loss += _error(said, noise)
+        chance += _error(linear, noise)
+        as_velocity += _error(level.sqrt() * said + (1 - level).sqrt() * state, noise)
+        as_noise += _error((said - (1 - level).sqrt() * state) / level.sqrt(), noise)
+    for other, name in ((as_velocity, "v_prediction"), (as_noise, "epsilon")):
+        if other < CHANCE * min(chance, loss) and other < loss / 2:
+            raise LeakboardError(
+                f"{victim.name} denoises {loss / other:.1f} times better when its predictions are read as {name}",
+                where="prediction_type in its scheduler_config.json",
+                expected=f"the type it was trained to predict, it seems {name}",
+                next="mend the configuration, or allow_untrained=True to attack it as it is",
+            )
+    if loss >= CHANCE * chance:
+        raise LeakboardError(
+            f"the denoising loss of {victim.name} is at chance: {loss / len(SHARES):.3f} where a linear guess "
+            f"has {chance / len(SHARES):.3f}",
+            where=f"the first {len(images)} images",
+            expected=f"a trained denoiser below {CHANCE:.0%} of the linear guess",
+            next="check the weights, or allow_untrained=True to attack it as it is",
+        )
+    _admitted.add(identity)
+
+
+def _predicts_noise(model: Model) -> bool:
+    try:
+        return len(model.alphas_cumprod) > 0
+    except Unsupported:
+        return False
+
+
+def _error(said: torch.Tensor, noise: torch.Tensor) -> float:
+    return float((said - noise).square().mean())

@@ -1,0 +1,101 @@
+"""The images of a dataset, with who is a member and what else is known of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import torch
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The images of a dataset.
+
+    Attributes:
+        ids: N stable names, unique; the noise, the split and the choice of a subset derive from them.
+        images: float32 (N, C, H, W) in [0, 1].
+        member: bool (N,), true where the image was in the victim's training set.
+        prompts: N captions, or None.
+        notes: what a reader of the results must know (files skipped, licence).
+        labels: N class names, or None; templates of prompts may name them.
+        metadata: numbers about each file (N,) by name (bytes, JPEG quality), for the blind checks; nan where unknown.
+    """
+
+    ids: tuple[str, ...]
+    images: torch.Tensor
+    member: npt.NDArray[np.bool_]
+    prompts: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+    labels: tuple[str, ...] | None = None
+    metadata: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    def take(self, rows: Sequence[int]) -> Samples:
+        """The samples at ``rows``, in that order."""
+        return self._with(self.images[list(rows)], rows)
+
+    def _with(self, images: torch.Tensor, rows: Sequence[int]) -> Samples:
+        texts = [None if of is None else tuple(of[row] for row in rows) for of in (self.prompts, self.labels)]
+        ids = tuple(self.ids[row] for row in rows)
+        metadata = {name: values[list(rows)] for name, values in self.metadata.items()}
+        return Samples(ids, images, self.member[list(rows)], texts[0], self.notes, texts[1], metadata)
+
+
+class LazySamples(Samples):
+    """Samples whose images are read only when they are taken, so that a large dataset never lies in memory whole.
+
+    Args:
+        ids: as in `Samples`, like all that follow.
+        read: gives the images (M, C, H, W) at M rows.
+        image_shape: channels, height and width of every image.
+        member: who is a member.
+        **others: prompts, notes, labels, metadata.
+    """
+
+    def __init__(
+        self,
+        ids: tuple[str, ...],
+        read: Callable[[Sequence[int]], torch.Tensor],
+        image_shape: tuple[int, int, int],
+        member: npt.NDArray[np.bool_],
+        **others: Any,
+    ) -> None:
+        given = {"prompts": None, "notes": (), "labels": None, "metadata": {}} | others
+        for name, value in {"ids": ids, "member": member, "read": read, "shape": image_shape, **given}.items():
+            object.__setattr__(self, name, value)
+
+    read: Callable[[Sequence[int]], torch.Tensor]
+    shape: tuple[int, int, int]
+
+    @property
+    def images(self) -> torch.Tensor:  # type: ignore[override]  # read anew at every call
+        """All images at once: for small datasets and tests."""
+        return self.read(range(len(self.ids)))
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        return self.shape
+
+    def take(self, rows: Sequence[int]) -> Samples:
+        """The samples at ``rows``, in that order, with their images in memory."""
+        return self._with(self.read(rows), rows)
+
+
+def member_digest(ids: Sequence[str]) -> str:
+    """Digest of a set of member ids, whatever their order: what a victim's manifest and a dataset compare."""
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()

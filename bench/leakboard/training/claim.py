@@ -1,0 +1,72 @@
+"""The note that says what is trained in a folder, so that nothing else goes on there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from leakboard.api import LeakboardError, member_digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from leakboard.api import Samples
+    from leakboard.training.recipes import Recipe
+
+
+def claim(recipe: Recipe, samples: Samples, auxiliary: Samples | None, out: Path) -> None:
+    """Note in ``out`` what is trained there, and refuse to go on with anything else.
+
+    Raises:
+        LeakboardError: another training is noted, the note is damaged, or a file is where a checkpoint belongs.
+    """
+    members = [name for name, member in zip(samples.ids, samples.member, strict=True) if member]
+    wanted: dict[str, Any] = {"recipe": describe(recipe), "member_digest": member_digest(members)}
+    if auxiliary:
+        wanted["auxiliary_digest"] = member_digest(auxiliary.ids)
+    path = out / "training.json"
+    for level in recipe.checkpoints:
+        if (out / level).is_file():
+            raise LeakboardError(
+                "a file is where a checkpoint belongs",
+                where=str(out / level),
+                expected="no such file",
+                next="remove it, or another --out",
+            )
+    if path.exists():
+        if _noted(path) != wanted:
+            raise LeakboardError(
+                "the folder holds a training by another recipe or on other members",
+                where=str(path),
+                expected=f"a new folder, or the one where {recipe.name!r} was interrupted",
+                next="another --out",
+            )
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(path, wanted)
+
+
+def describe(recipe: Recipe) -> dict[str, Any]:
+    """All fields of a recipe as JSON gives them back."""
+    fields: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    return fields
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write ``content`` in one step: whoever reads the file finds all of it."""
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _noted(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise LeakboardError(
+            f"the note of what is trained here is damaged: {error}",
+            where=str(path),
+            expected="the JSON that an earlier training wrote",
+            next="another --out, or remove the folder to start again",
+        ) from error

@@ -1,0 +1,100 @@
+"""Keep what a study needs of its store, small enough for the repository: results, paired changes, prices.
+
+    leakboard run grids/open_question_1.toml --store question1.db
+    python docs/keep_study.py question1.db docs/studies/data/open_question_1
+
+writes ``..._results.parquet`` (one row a measure), ``..._changes.csv`` (AUC of each cell minus its counterpart on the
+same samples, paired DeLong) and ``..._prices.csv`` (what a defense does to the pictures of honest users). The
+counterpart is the same attack without the defense and, for a latent victim, the same attack on its matched pixel one.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from leakboard.store import Store
+from leakboard_reports.payloads import ScoreReader, psnr, read_previews, shared
+from leakboard_reports.prices import change
+from leakboard_reports.reading import Cell, is_none, read_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leakboard_reports.payloads import Preview
+
+MEASURES = ("auc", "balanced_accuracy", "tpr_at_1pct_fpr")
+TWINS = {"fashion_sd": "fashion_ddpm"}
+
+
+def changes(store: Store, results: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Paired differences of every cell that has a counterpart."""
+    scores = ScoreReader(store)
+    cells = [cell for cell in read_cells(results, store.cells()) if cell.labels == "true"]
+    known = {_axes(cell): cell for cell in cells}
+    for cell in cells:
+        against = [("undefended", replace(cell, defense="none", attacker="adaptive"))] if not cell.undefended else []
+        for latent, pixel in TWINS.items():
+            if cell.victim.startswith(latent):
+                against.append(("pixel", replace(cell, victim=cell.victim.replace(latent, pixel))))
+        for kind, wanted in against:
+            base = known.get(_axes(wanted))
+            if base is not None:
+                found = change(cell, base, scores)
+                yield {
+                    "against": kind,
+                    **{axis: getattr(cell, axis) for axis in AXES},
+                    "attack": cell.attack,
+                    "change": found.value,
+                    "low": found.low,
+                    "high": found.high,
+                    "p_value": found.p_value,
+                }
+
+
+AXES = ("victim", "defense", "observer", "distance", "classifier", "attacker", "seed")
+
+
+def _axes(cell: Cell) -> tuple[Any, ...]:
+    return tuple(getattr(cell, axis) for axis in AXES)
+
+
+def prices(previews: list[Preview]) -> Iterator[dict[str, Any]]:
+    """PSNR of what the victim sees to the image, and of what it returns to what it would return undefended."""
+    bare = {(preview.victim, preview.seed): preview for preview in previews if is_none(preview.defense)}
+    for preview in previews:
+        before = bare.get((preview.victim, preview.seed))
+        if before is None or before is preview or before.returned is None or preview.returned is None:
+            continue
+        old, new = shared(before, preview)
+        yield {
+            "victim": preview.victim,
+            "defense": preview.defense,
+            "seed": preview.seed,
+            "images": len(new),
+            "query_db": psnr(preview.original, preview.seen),
+            "output_db": psnr(before.returned[old], preview.returned[new]),
+            "to_original_db": psnr(preview.original[new], preview.returned[new]),
+            "undefended_to_original_db": psnr(before.original[old], before.returned[old]),
+        }
+
+
+def main(place: str, out: str) -> None:
+    """Write the three files."""
+    store = Store(place, read_only=True)
+    results = store.results()
+    kept = results[results["measure"].isin(MEASURES)].drop(columns=["cell", "created", "run", "peak_mb"])
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    kept.to_parquet(f"{out}_results.parquet", index=False, compression="zstd")
+    pd.DataFrame(changes(store, results)).to_csv(f"{out}_changes.csv", index=False, float_format="%.5f")
+    pd.DataFrame(prices(read_previews(store, store.components()))).to_csv(
+        f"{out}_prices.csv", index=False, float_format="%.3f"
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,98 @@
+"""CelebA from its official files below a root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from leakboard.api import LeakboardError
+from leakboard_plugins.datasets.image_files import listed
+from leakboard_plugins.datasets.training_root import TrainingRoot, TrainingSet, absent
+
+TRAIN = "0"
+LICENCE = "CelebA (Liu, Luo, Wang, Tang 2015), for non-commercial research only"
+
+
+def _rows(file: Path) -> list[list[str]]:
+    """The words of every line."""
+    try:
+        return [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise LeakboardError(
+            f"a list of CelebA cannot be read: {error}", where=str(file), expected="the official text file"
+        ) from error
+
+
+def _captions(file: Path) -> dict[str, str]:
+    """What a face has, by file name: ``a photo of a face: smiling, wavy hair``."""
+    _, attributes, *rows = _rows(file) or [[], []]
+    words = [attribute.replace("_", " ").lower() for attribute in attributes]
+    captions = {}
+    for name, *flags in rows:
+        if len(flags) != len(words):
+            raise LeakboardError(
+                f"{name} has {len(flags)} flags for {len(words)} attributes",
+                where=str(file),
+                expected="the official list: a count, a line of attributes, then a line of 1 and -1 an image",
+                next="copy the list anew, or take it away to do without prompts",
+            )
+        has = [word for word, flag in zip(words, flags, strict=True) if flag == "1"]
+        captions[name] = "a photo of a face" + (": " + ", ".join(has) if has else "")
+    return captions
+
+
+@dataclass(frozen=True, kw_only=True)
+class CelebA(TrainingRoot):
+    """CelebA faces from a local folder: aligned, cropped to a square; half of its 162,770 training images are members.
+
+    The root holds ``celeba/`` with the folder ``img_align_celeba/`` and ``list_eval_partition.txt``, as torchvision
+    lays it out; with ``list_attr_celeba.txt`` beside them the attributes make prompts (``a photo of a face: smiling,
+    wavy hair``). Ids are ``celeba-train-000001`` and so on, the number of the file. Every image in use is looked at
+    when the dataset is opened, so a ``limit`` saves time. Source: Liu, Luo, Wang, Tang 2015, Deep Learning Face
+    Attributes in the Wild.
+    """
+
+    name: ClassVar[str] = "celeba"
+    size: Annotated[int, Field(gt=0, le=4096)] = 64
+    """Side in pixels every image is cropped (centre) and resized (bicubic) to."""
+
+    def training_set(self) -> TrainingSet:
+        """The training images that are there, and how many are not.
+
+        Raises:
+            LeakboardError: a list is missing or damaged, or there are no images.
+        """
+        folder = Path(self.root) / "celeba"
+        images, partition, attributes = (
+            folder / name for name in ("img_align_celeba", "list_eval_partition.txt", "list_attr_celeba.txt")
+        )
+        names = [row[0] for row in _rows(partition) if row[1:] == [TRAIN]] if partition.is_file() else []
+        there = {path.name for path in images.iterdir()} if images.is_dir() else set()
+        kept, missing = [name for name in names if name in there], [name for name in names if name not in there]
+        if not kept:
+            raise absent(
+                "CelebA",
+                self.root,
+                "celeba/ with img_align_celeba/ (000001.jpg and so on) and list_eval_partition.txt in that folder",
+                "unpack img_align_celeba.zip and copy the list there, from the project page of CelebA",
+            )
+        captions = _captions(attributes) if attributes.is_file() else {}
+        without = [name for name in kept if name not in captions]
+        if captions and without:
+            raise LeakboardError(
+                f"{len(without)} images have no attributes, the first is {without[0]}",
+                where=str(attributes),
+                expected="a line for every image",
+                next="copy the list anew, or take it away to do without prompts",
+            )
+        absence = f"{len(missing)} of {len(names)} training images are not there: {listed(missing)}"
+        return TrainingSet(
+            ids=tuple(f"celeba-train-{Path(name).stem}" for name in kept),
+            notes=(LICENCE, absence) if missing else (LICENCE,),
+            paths=[images / name for name in kept],
+            files=[partition, attributes] if captions else [partition],
+            prompts=[captions[name] for name in kept] if captions else None,
+        )

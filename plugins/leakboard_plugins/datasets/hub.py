@@ -1,0 +1,257 @@
+"""Hugging Face datasets that lie on disk: what ``save_to_disk`` wrote, or Parquet files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from leakboard.api import Dataset, LazySamples, LeakboardError, Samples
+from leakboard.errors import nearest
+from leakboard_plugins.datasets.captions import photo_of
+from leakboard_plugins.datasets.image_files import (
+    Mode,
+    decode,
+    fitted,
+    glance,
+    grey_or_colour,
+    listed,
+    one_mode,
+    one_size,
+    sibling,
+    to_tensor,
+)
+from leakboard_plugins.datasets.metadata import FileFacts, as_columns
+from leakboard_plugins.datasets.splitting import half
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import torch
+
+EXPECTED = "a folder that save_to_disk wrote, or one of Parquet files"
+BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class HuggingFace(Dataset):
+    """A Hugging Face dataset on disk, read with the extra ``datasets``; the hub is never asked.
+
+    ``path`` is a folder that ``Dataset.save_to_disk`` or ``DatasetDict.save_to_disk`` wrote, a folder of Parquet files
+    as the hub keeps them (``train-00000-of-00002.parquet``; the first opening copies them into the cache of
+    ``datasets``), or one Parquet file. Ids are ``train-0000000`` and so on: split and row. Bytes, JPEG quality, width
+    and height of each image as it was stored are its metadata.
+    """
+
+    name: ClassVar[str] = "hf"
+    path: str
+    """The folder or the Parquet file."""
+    image: str = "image"
+    """The column of images."""
+    caption: str = ""
+    """The column of captions, if any."""
+    label: str = ""
+    """The column of class labels, if any; without captions they make prompts: ``a photo of a {label}``."""
+    member: str = ""
+    """The column of truth values that says who is a member; without one half of the rows are, by ``split_seed``."""
+    split: str = "train"
+    """Which split, where there are several: members and non-members both come from it."""
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    """Which half of the rows are members, when no column says so."""
+    size: Annotated[int, Field(ge=0, le=4096)] = 0
+    """Side in pixels every image is cropped (centre) and resized (bicubic) to; 0 demands that all sizes agree."""
+    mode: Mode = "auto"
+    """``L`` or ``RGB`` for all images; ``auto`` is L when all are grey, else RGB."""
+
+    def load(self) -> Samples:
+        """In the order of the rows, images float32 (N, C, H, W) in [0, 1], read when they are taken.
+
+        Raises:
+            LeakboardError: ``datasets`` is not installed, the path holds no such dataset, a column is missing or of
+                another kind, no image can be read, or sizes differ while ``size`` is 0.
+        """
+        table = _opened(Path(self.path), self.split)
+        images = self._images(table)
+        names = [f"{self.split}-{row:07d}" for row in range(len(table))]
+        facts, broken = dict[int, FileFacts](), list[str]()
+        for start in range(0, len(table), BATCH):
+            for row, cell in enumerate(_cells(images, range(start, min(start + BATCH, len(table)))), start):
+                seen = glance(cell) if cell else "no image"
+                if isinstance(seen, FileFacts):
+                    facts[row] = seen
+                else:
+                    broken.append(f"{names[row]} ({seen})")
+        if not facts:
+            raise LeakboardError(
+                f"none of the {len(table)} images can be read" + (f", the first is {broken[0]}" if broken else ""),
+                where=self.path,
+                expected="rows with images",
+            )
+        rows, ids = list(facts), tuple(names[row] for row in facts)
+        member, how = self._members(table, names)
+        notes = [f"licence: {table.info.license or 'not stated'}", how]
+        if broken:
+            notes.append(f"{len(broken)} of {len(table)} images skipped, they cannot be read: {listed(broken)}")
+        mode, mode_notes = one_mode([grey_or_colour(each.mode) for each in facts.values()], self.mode)
+        size, size_notes = one_size([each.size for each in facts.values()], ids, self.size)
+        labels = self._labels(table)
+        captions = self._texts(table, self.caption) if self.caption else labels and list(map(photo_of, labels))
+
+        def read(places: Sequence[int]) -> torch.Tensor:
+            cells = zip(places, _cells(images, [rows[place] for place in places]), strict=True)
+            return to_tensor([fitted(decode(cell, ids[place]), mode, size) for place, cell in cells])
+
+        return LazySamples(
+            ids,
+            read,
+            (len(mode), size[1], size[0]),
+            member[rows],
+            prompts=captions and tuple(captions[row] for row in rows),
+            labels=labels and tuple(labels[row] for row in rows),
+            notes=tuple(notes + mode_notes + size_notes),
+            metadata=as_columns(facts.values()),
+        )
+
+    def files(self) -> Sequence[Path]:
+        """The Arrow and JSON files, or the Parquet files, of the split.
+
+        Raises:
+            LeakboardError: the path holds no such dataset.
+        """
+        found = _located(Path(self.path), self.split)
+        return found if isinstance(found, list) else sorted(path for path in found.iterdir() if path.is_file())
+
+    def _images(self, table: Any) -> Any:
+        import datasets
+
+        feature = self._feature(table, self.image)
+        column = table.select_columns([self.image]).rename_columns({self.image: "image"})
+        if isinstance(feature, datasets.Image):
+            return column.cast_column("image", datasets.Image(decode=False))
+        held = feature.get("bytes") if isinstance(feature, dict) else feature
+        if getattr(held, "dtype", "") in {"binary", "large_binary"}:
+            return column
+        raise self._unfit(table, self.image, "images or their bytes")
+
+    def _members(self, table: Any, names: list[str]) -> tuple[Any, str]:
+        if not self.member:
+            member = half(names, self.split_seed)
+            how = f"half, by split_seed={self.split_seed}"
+        else:
+            self._feature(table, self.member)
+            values = _column(table, self.member)
+            if not all(isinstance(value, int) and value in {0, 1} for value in values):
+                raise self._unfit(table, self.member, "true or false, or 1 or 0, in every row")
+            member, how = np.array(values, bool), f"those that the column {self.member} says"
+        return member, f"members: {int(member.sum()):,} of the {len(names):,} rows, {how}"
+
+    def _labels(self, table: Any) -> list[str] | None:
+        if not self.label:
+            return None
+        names = getattr(self._feature(table, self.label), "names", None)
+        if names is None:
+            return self._texts(table, self.label)
+        return [
+            names[value].replace("_", " ") if value in range(len(names)) else "" for value in _column(table, self.label)
+        ]
+
+    def _texts(self, table: Any, column: str) -> list[str]:
+        self._feature(table, column)
+        values = _column(table, column)
+        if not all(isinstance(value, str) for value in values):
+            raise self._unfit(table, column, "a text in every row")
+        return values
+
+    def _feature(self, table: Any, column: str) -> Any:
+        if column not in table.features:
+            raise LeakboardError(
+                f"there is no column {column!r}",
+                where=self.path,
+                expected=f"one of {', '.join(table.features)}",
+                nearest=nearest(column, table.features),
+            )
+        return table.features[column]
+
+    def _unfit(self, table: Any, column: str, expected: str) -> LeakboardError:
+        return LeakboardError(
+            f"the column {column!r} is of type {table.features[column]}", where=self.path, expected=expected
+        )
+
+
+def _column(table: Any, name: str) -> list[Any]:
+    values: list[Any] = table.select_columns([name])[:][name]
+    return values
+
+
+def _cells(images: Any, rows: Iterable[int]) -> list[Path | bytes]:
+    """The content of the images at rows, or the files they are in; b"" where there is neither."""
+    cells = [cell if isinstance(cell, dict) else {"bytes": cell} for cell in images[list(rows)]["image"]]
+    return [cell.get("bytes") or (Path(cell["path"]) if cell.get("path") else b"") for cell in cells]
+
+
+def _located(path: Path, split: str) -> Path | list[Path]:
+    """The folder of one saved dataset, or the Parquet files of a split."""
+    if path.suffix == ".parquet" and path.is_file():
+        return [path]
+    if (path / "state.json").is_file():
+        return path
+    if (path / "dataset_dict.json").is_file():
+        splits = sorted(each.name for each in path.iterdir() if (each / "state.json").is_file())
+        if split in splits:
+            return path / split
+        raise _no_split(path, split, splits)
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else []
+    if not files:
+        raise LeakboardError(
+            f"there is no dataset in {str(path)!r}" if path.is_dir() else f"there is no folder {str(path)!r}",
+            where=str(path),
+            expected=EXPECTED,
+            nearest="" if path.is_dir() else sibling(path),
+            next="load the dataset where there is a network and write it there with save_to_disk",
+        )
+    chosen = [file for file in files if split in {_split_of(file), *file.relative_to(path).parts[:-1]}]
+    if not chosen:
+        raise _no_split(path, split, sorted({_split_of(file) for file in files}))
+    return chosen
+
+
+def _split_of(file: Path) -> str:
+    """``train`` of ``train-00000-of-00002.parquet``."""
+    return file.stem.partition("-")[0]
+
+
+def _no_split(path: Path, split: str, splits: list[str]) -> LeakboardError:
+    return LeakboardError(
+        f"there is no split {split!r}",
+        where=str(path),
+        expected=f"one of {', '.join(splits)}",
+        nearest=nearest(split, splits),
+    )
+
+
+def _opened(path: Path, split: str) -> Any:
+    found = _located(path, split)
+    try:
+        import datasets
+    except ImportError as error:
+        raise LeakboardError(
+            "hf() needs the package datasets, which is not installed",
+            expected="the extra datasets",
+            next="pip install 'leakboard[datasets]'",
+        ) from error
+    bars = datasets.utils.are_progress_bars_disabled()
+    datasets.utils.disable_progress_bars()
+    try:
+        if isinstance(found, Path):
+            return datasets.load_from_disk(str(found))
+        return datasets.Dataset.from_parquet([str(file) for file in found])
+    except Exception as error:
+        raise LeakboardError(
+            f"the dataset cannot be read: {error}", where=str(path), expected=EXPECTED, next="write it there again"
+        ) from error
+    finally:
+        if not bars:
+            datasets.utils.enable_progress_bars()

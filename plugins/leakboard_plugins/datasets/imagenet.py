@@ -1,0 +1,88 @@
+"""ImageNet (ILSVRC 2012) from its training folder below a root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from leakboard.api import LeakboardError
+from leakboard_plugins.datasets.captions import photo_of
+from leakboard_plugins.datasets.image_files import find_images
+from leakboard_plugins.datasets.training_root import TrainingRoot, TrainingSet, absent
+
+WORDS = ("LOC_synset_mapping.txt", "synset_words.txt")
+LICENCE = "ImageNet (Russakovsky et al. 2015), for non-commercial research and education only"
+
+
+def _words(file: Path) -> dict[str, str]:
+    """The first name of every class by its wnid, from lines like ``n01440764 tench, Tinca tinca``."""
+    try:
+        lines = [line.split(maxsplit=1) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return {wnid: names.split(",")[0].strip() for wnid, names in lines}
+    except (OSError, ValueError) as error:
+        raise LeakboardError(
+            f"the names of the classes cannot be read: {error}",
+            where=str(file),
+            expected="lines like: n01440764 tench, Tinca tinca",
+            next="correct the file, or take it away to do without prompts",
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageNet(TrainingRoot):
+    """ImageNet from a local folder: colour, cropped to a square; half of its training images are members.
+
+    The root holds ``train/`` with a folder of images a class, named by its wnid (``train/n01440764/``), as torchvision
+    lays it out; torchvision's ``meta.bin`` is not needed. With ``LOC_synset_mapping.txt`` or ``synset_words.txt`` in
+    the root (lines like ``n01440764 tench, Tinca tinca``) labels are the names of the classes, and prompts are
+    ``a photo of a {label}``; without one labels are wnids, and there are no prompts. Ids are
+    ``imagenet-train-n01440764/n01440764_18.JPEG``. Every image in use is read once for its digest, so a ``limit``
+    saves hours on the whole set. Source: Russakovsky et al. 2015 (arXiv 1409.0575).
+    """
+
+    name: ClassVar[str] = "imagenet"
+    size: Annotated[int, Field(gt=0, le=4096)] = 256
+    """Side in pixels every image is cropped (centre) and resized (bicubic) to."""
+
+    def training_set(self) -> TrainingSet:
+        """The training images that are there.
+
+        Raises:
+            LeakboardError: there are none, or a class has no name in the file of names.
+        """
+        folder = Path(self.root) / "train"
+        if not folder.is_dir() or not any(path.is_dir() for path in folder.iterdir()):
+            raise absent(
+                "ImageNet",
+                self.root,
+                "train/ with a folder of images a class (train/n01440764/n01440764_18.JPEG) in that folder",
+                "unpack ILSVRC2012_img_train.tar from https://image-net.org there, each archive in it into its folder",
+            )
+        found = find_images(folder)
+        names = [found.name_of(path) for path in found.images]
+        wnids = [name.split("/")[0] for name in names]
+        mapping = next((file for word in WORDS if (file := Path(self.root) / word).is_file()), None)
+        words = _words(mapping) if mapping else {}
+        unnamed = sorted(set(wnids) - words.keys()) if mapping else []
+        if unnamed:
+            raise LeakboardError(
+                f"{len(unnamed)} classes have no name, the first is {unnamed[0]}",
+                where=str(mapping),
+                expected="a line for every folder of train/",
+                next="correct the file, or take it away to do without prompts",
+            )
+        notes = [LICENCE]
+        if found.unreadable:
+            notes.append(f"{len(found.unreadable)} images are left out for want of permission to read them")
+        labels = [words.get(wnid, wnid) for wnid in wnids]
+        return TrainingSet(
+            ids=tuple(f"imagenet-train-{name}" for name in names),
+            notes=tuple(notes),
+            paths=found.images,
+            files=[mapping] if mapping else [],
+            labels=labels,
+            prompts=[photo_of(label) for label in labels] if mapping else None,
+        )

@@ -1,0 +1,28 @@
+"""The text-to-image models of emoji that ship with the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from leakboard_plugins.victims.embedded_sd import EmbeddedSd
+
+WEIGHTS = Path(__file__).parents[1] / "weights" / "emoji_sd"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmojiSd(EmbeddedSd):
+    """Embedded: Stable Diffusion in miniature, trained on exactly the members of ``emoji``, a caption each.
+
+    The offline stand-in for a model of captioned colour photographs. The autoencoder saw the auxiliary pool only; text
+    model and denoiser were trained jointly on members and captions. Made by ``leakboard train emoji_sd``; each folder
+    opens with diffusers' ``StableDiffusionPipeline.from_pretrained``.
+    """
+
+    name: ClassVar[str] = "emoji_sd"
+
+    @classmethod
+    def weights(cls) -> Path:
+        """The folder that holds the levels."""
+        return WEIGHTS

@@ -1,0 +1,233 @@
+"""A latent diffusion model, ready to be asked: what does not depend on how it samples."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from leakboard.api import LeakboardError, Model, Unsupported
+from leakboard_plugins.victims.conditions import Labels, Texts
+from leakboard_plugins.victims.predicted import noise_of
+from leakboard_plugins.victims.samplers import is_flow, sampler_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import torch
+
+    from leakboard_plugins.victims.conditions import Conditions, Tensors
+    from leakboard_plugins.victims.latent_folder import Kind
+
+GRADIENT_CHUNK = 16
+GRADIENT_BYTES = 1 << 30
+"""Samples, and bytes of gradients, that are held in memory at once."""
+
+
+class LatentModel(Model):
+    """An autoencoder and a denoiser of its latents (Rombach et al. 2112.10752), loaded by diffusers.
+
+    The model's own space is scaled latents: the mode of the autoencoder's posterior, shifted and scaled as its
+    configuration says. Everything it answers is float32, whatever its weights are.
+
+    Args:
+        pipeline: of diffusers, in eval mode, on its device.
+        kind: what the pipeline is made of.
+        guidance: classifier-free guidance of whole reconstructions and samples; up to 1 is none.
+        scheduler: the sampler's name in `leakboard_plugins.victims.samplers`.
+        resident: whether all weights stay on the device.
+    """
+
+    round_trip_error = 0.5
+    """No autoencoder may lose more than a grey image would."""
+
+    def __init__(self, pipeline: Any, kind: Kind, *, guidance: float, scheduler: str, resident: bool) -> None:
+        self._pipeline, self._kind, self._guidance, self._resident = pipeline, kind, guidance, resident
+        self._choice, self._own = scheduler, pipeline.scheduler
+        self._denoiser, self._vae = getattr(pipeline, kind.denoiser), pipeline.vae
+        self._device = pipeline._execution_device  # noqa: SLF001 - where offloaded models run
+        pipeline.set_progress_bar_config(disable=True)
+        size = self._denoiser.config.sample_size
+        height, width = (size, size) if isinstance(size, int) else size
+        self._latent_shape = (self._vae.config.latent_channels, height, width)
+        factor = 2 ** (len(self._vae.config.block_out_channels) - 1)
+        self.image_shape = (self._vae.config.in_channels, height * factor, width * factor)
+        self._noise_schedule: torch.Tensor | None = None
+        if not is_flow(self._own):
+            self._noise_schedule = self._own.alphas_cumprod.float().to(self._device)
+        self._conditions: Conditions
+        if kind.texts:
+            self._conditions = Texts(pipeline, kind, self.image_shape[1:])
+        else:
+            self._conditions = Labels(pipeline.labels, self._denoiser.config.num_embeds_ada_norm, self._device)
+
+    @property
+    def alphas_cumprod(self) -> torch.Tensor:  # type: ignore[override]  # only read
+        """Cumulative product of the model's own noise schedule, float32 (T,).
+
+        Raises:
+            Unsupported: it matches flows.
+        """
+        if self._noise_schedule is None:
+            raise Unsupported("the victim matches flows: it predicts velocities, and has no alphas_cumprod")
+        return self._noise_schedule
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (N, C, H, W) in [0, 1] to scaled latents, the mode of the posterior.
+
+        Raises:
+            Unsupported: channels or size are not those the victim was made for.
+        """
+        import torch
+
+        self._check(images, self.image_shape, "images")
+        with torch.no_grad(), self._precise_vae() as vae:
+            answer = vae.encode(images.to(vae.dtype) * 2 - 1)
+            latents = answer.latent_dist.mode() if hasattr(answer, "latent_dist") else answer.latents
+        shift, scale = self._scaling(latents)
+        scaled: torch.Tensor = (latents - shift) * scale
+        return scaled.float()
+
+    def decode(self, inner: torch.Tensor) -> torch.Tensor:
+        """Scaled latents to images (N, C, H, W), clamped to [0, 1]."""
+        import torch
+
+        shift, scale = self._scaling(inner)
+        with torch.no_grad(), self._precise_vae() as vae:
+            images: torch.Tensor = vae.decode((inner / scale + shift).to(vae.dtype)).sample
+        return (images.float() / 2 + 0.5).clamp(0, 1)
+
+    def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """Predicted noise (N, ...) without guidance, converted when the network predicts velocity or the clean latents.
+
+        Args:
+            state: noisy latents, the square root of ``alphas_cumprod[timestep]`` times the clean ones plus noise.
+            timestep: from 0.
+            prompts: one a sample; None and "" are unconditional.
+
+        Raises:
+            Unsupported: the victim has no such timestep, knows no such class, or matches flows.
+        """
+        import torch
+
+        self._check_timestep(timestep)
+        self._check(state, self._latent_shape, "latents")
+        with torch.no_grad():
+            return self._noise(state, timestep, self._conditions.told(self._texts(prompts, len(state))), self._denoiser)
+
+    def gradients(
+        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
+    ) -> torch.Tensor:
+        """(N, parameter tensors): norms of the gradient of each sample's mean squared error of the predicted noise.
+
+        The tensors come in the order of the denoiser's ``named_parameters``; nothing is guided.
+
+        Raises:
+            Unsupported: as `predict_noise`, or the weights are offloaded.
+        """
+        import torch
+        from torch.func import functional_call, grad, vmap
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+        from torch.utils._pytree import tree_map
+
+        self._check_timestep(timestep)
+        self._check(inner, self._latent_shape, "latents")
+        if not self._resident:
+            raise Unsupported("gradients need all weights on the device: offload='no'")
+        level = self.alphas_cumprod[timestep]
+        weights = dict(self._denoiser.named_parameters())
+
+        def loss(weights: Any, clean: torch.Tensor, target: torch.Tensor, told: Any) -> torch.Tensor:
+            state = (level.sqrt() * clean + (1 - level).sqrt() * target).unsqueeze(0)
+            one = tree_map(lambda each: each.unsqueeze(0), told)
+
+            def denoiser(**arguments: Any) -> Any:
+                return functional_call(self._denoiser, weights, (), arguments)
+
+            return (self._noise(state, timestep, one, denoiser) - target).square().mean()
+
+        def norms(clean: torch.Tensor, target: torch.Tensor, told: Any) -> torch.Tensor:
+            return torch.stack([part.float().norm() for part in grad(loss)(weights, clean, target, told).values()])
+
+        told = self._conditions.told(self._texts(prompts, len(inner)))
+        size = sum(weight.nbytes for weight in weights.values())
+        chunk = max(1, min(GRADIENT_CHUNK, GRADIENT_BYTES // size))
+        # the fused attention kernels know no per-sample form
+        with sdpa_kernel(SDPBackend.MATH):
+            return vmap(norms, chunk_size=chunk)(inner.float(), noise.float(), told)
+
+    def _noise(self, state: torch.Tensor, timestep: int, told: Tensors, denoiser: Any) -> torch.Tensor:
+        import torch
+
+        times = torch.full((len(state),), timestep, device=state.device)
+        output = self._output(state.to(self._denoiser.dtype), times, told, denoiser).float()
+        level = self.alphas_cumprod[timestep]
+        return noise_of(self._own.config.prediction_type, output, state.float(), level.sqrt(), (1 - level).sqrt())
+
+    def _output(self, state: torch.Tensor, times: torch.Tensor, told: Tensors, denoiser: Any) -> torch.Tensor:
+        """What the denoiser says, without the variance that some learn beside it."""
+        name = "sample" if self._kind.denoiser == "unet" else "hidden_states"
+        output: torch.Tensor = denoiser(**{name: state, "timestep": times, **told}, return_dict=False)[0]
+        return output[:, : self._latent_shape[0]]
+
+    def _texts(self, prompts: Sequence[str] | None, count: int) -> list[str]:
+        return [""] * count if prompts is None else list(prompts)
+
+    def _generators(self, seeds: Sequence[int]) -> list[torch.Generator]:
+        """One a sample, as whoever repeats this with diffusers makes them: ``manual_seed(seed % 2**63)`` on the CPU."""
+        import torch
+
+        return [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
+
+    def _schedule(self, steps: int, strength: float) -> tuple[Any, int]:
+        """A sampler of its own for every question, and how many steps its whole schedule has."""
+        if not 0 < strength <= 1:
+            raise LeakboardError(f"the strength {strength} is out of range", expected="a number above 0 and up to 1")
+        if steps < 1:
+            raise LeakboardError(f"{steps} steps cannot be made", expected="at least 1 step")
+        total, length = steps / strength, self._own.config.num_train_timesteps
+        if total >= length + 0.5:
+            raise Unsupported(
+                f"{steps} steps at strength {strength} need {total:.0f} sampler steps, but the victim has {length}"
+            )
+        sampler = sampler_of(self._choice, self._own)
+        if not is_flow(sampler):
+            sampler.set_timesteps(round(total))
+            if len(sampler.timesteps) != round(total):
+                raise Unsupported(f"{type(sampler).__name__} makes no {round(total)} steps of the noise schedule")
+            self._check_timestep(int(sampler.timesteps[-steps]))
+        return sampler, round(total)
+
+    def _scaling(self, latents: torch.Tensor) -> tuple[Any, Any]:
+        """What is taken from latents, and what they are then multiplied with."""
+        config = self._vae.config
+        mean, deviation = config.get("latents_mean"), config.get("latents_std")
+        if mean is None or deviation is None:
+            return config.get("shift_factor") or 0.0, config.scaling_factor
+        shift, spread = (latents.new_tensor(values).view(1, -1, 1, 1) for values in (mean, deviation))
+        return shift, config.scaling_factor / spread
+
+    @contextlib.contextmanager
+    def _precise_vae(self) -> Iterator[Any]:
+        """The autoencoder, for this long in float32 where half precision would overflow, as diffusers does."""
+        import torch
+
+        before = self._vae.dtype
+        if self._kind.upcasts and before == torch.float16 and self._vae.config.get("force_upcast"):
+            self._vae.to(torch.float32)
+        try:
+            yield self._vae
+        finally:
+            if self._vae.dtype != before:
+                self._vae.to(before)
+
+    def _check(self, tensor: torch.Tensor, expected: tuple[int, ...] | None, what: str) -> None:
+        if tuple(tensor.shape[1:]) != expected:
+            got, wanted = ("x".join(map(str, shape)) for shape in (tensor.shape[1:], expected or ()))
+            raise Unsupported(
+                f"the {what} do not fit the victim: they are {got} and it takes {wanted} (channels, height, width); "
+                "fit='pad' or 'resize' makes images fit"
+            )
+
+    def _check_timestep(self, timestep: int) -> None:
+        if not 0 <= timestep < len(self.alphas_cumprod):
+            raise Unsupported(f"timestep {timestep} is not among the victim's {len(self.alphas_cumprod)}")

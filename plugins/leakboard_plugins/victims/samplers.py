@@ -1,0 +1,93 @@
+"""Which sampler goes down the noise, and what each of its steps predicts."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Literal
+
+from leakboard.api import Step, Unsupported
+from leakboard_plugins.victims.predicted import predicted_clean
+
+if TYPE_CHECKING:
+    import torch
+
+Choice = Literal["auto", "own", "ddim", "ddpm", "euler", "euler_ancestral", "dpmpp", "unipc", "deis"]
+CLASSES = {
+    "ddim": "DDIMScheduler",
+    "ddpm": "DDPMScheduler",
+    "euler": "EulerDiscreteScheduler",
+    "euler_ancestral": "EulerAncestralDiscreteScheduler",
+    "dpmpp": "DPMSolverMultistepScheduler",
+    "unipc": "UniPCMultistepScheduler",
+    "deis": "DEISMultistepScheduler",
+}
+CLIPPING = ("ddim", "ddpm")
+"""Samplers that clip to the range of pixels by default, which latents leave."""
+
+
+def is_flow(own: Any) -> bool:
+    """Whether a scheduler interpolates straight between image and noise: it has no betas."""
+    return not hasattr(own, "alphas_cumprod")
+
+
+def sampler_of(choice: str, own: Any) -> Any:
+    """A new sampler, since samplers carry state, on the noise schedule of the pipeline's own scheduler.
+
+    Args:
+        choice: ``own`` is the pipeline's, ``auto`` DDIM with eta = 0 (Song et al. 2010.02502), or the pipeline's where
+            it matches flows, others by name.
+        own: the pipeline's scheduler.
+
+    Raises:
+        Unsupported: the sampler makes other than one denoiser evaluation a step, or follows no flow.
+    """
+    import diffusers
+
+    if is_flow(own) and choice not in ("auto", "own"):
+        raise Unsupported(f"the victim matches flows, which {choice} does not follow; scheduler='auto' does")
+    if choice == "own" or is_flow(own):
+        sampler = type(own).from_config(own.config)
+    else:
+        name = "ddim" if choice == "auto" else choice
+        clip = {"clip_sample": False} if name in CLIPPING else {}
+        sampler = getattr(diffusers, CLASSES[name]).from_config(own.config, **clip)
+    if sampler.order != 1 or type(sampler).__name__ == "PNDMScheduler":
+        raise Unsupported(
+            f"{type(sampler).__name__} makes other than one denoiser evaluation a step; "
+            f"choose scheduler={' or '.join(map(repr, ('auto', *CLASSES)))}"
+        )
+    return sampler
+
+
+class Recorder:
+    """Notes what every step of a sampler predicts, and the state that it leads to.
+
+    Args:
+        sampler: whose ``step`` is listened to from now on.
+    """
+
+    def __init__(self, sampler: Any) -> None:
+        self.steps: list[Step] = []
+        self._clean: torch.Tensor | None = None
+        plain = sampler.step
+
+        @functools.wraps(plain)  # pipelines look at the signature
+        def step(model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **options: Any) -> Any:
+            wanted = options.pop("return_dict", True)
+            result = plain(model_output, timestep, sample, *args, return_dict=True, **options)
+            self._clean = predicted_clean(sampler, result, model_output, timestep, sample)
+            return result if wanted else (result.prev_sample,)
+
+        sampler.step = step
+
+    def keep(self, _pipeline: Any, _place: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        """The ``callback_on_step_end`` of a pipeline."""
+        assert self._clean is not None
+        self.steps.append(Step(self._clean.float(), tensors["latents"].float()))
+        return {}
+
+    def finished(self) -> list[Step]:
+        """All steps; the clean sample of the last is what a pipeline returns."""
+        # the two differ when the schedule ends above zero noise
+        *steps, last = self.steps
+        return [*steps, Step(last.state, last.state)]

@@ -1,0 +1,53 @@
+"""What is known of the datasets: how many samples of which size, and what a reader must know of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leakboard_reports.formats import ABSENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from leakboard_reports.payloads import Preview
+
+TOLD = ("members", "nonmembers", "notes")
+"""Facts that the table of datasets shows."""
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """One dataset: counts and image size as texts, and its notes (licence, duplicates, files that were skipped)."""
+
+    label: str
+    members: str
+    nonmembers: str
+    size: str
+    notes: tuple[str, ...]
+
+
+def rows(datasets: Iterable[tuple[str, Mapping[str, Any]]], previews: Sequence[Preview]) -> list[DatasetRow]:
+    """From labels and the facts that the store keeps of each dataset, and the size of the pictures kept of it."""
+    sizes = {preview.dataset: size_of(preview) for preview in previews}
+    return [
+        DatasetRow(
+            label,
+            _count(facts.get("members")),
+            _count(facts.get("nonmembers")),
+            sizes.get(label, ABSENT),
+            tuple(map(str, notes)) if isinstance(notes := facts.get("notes"), list) else (),
+        )
+        for label, facts in datasets
+    ]
+
+
+def size_of(preview: Preview) -> str:
+    """Height, width and colour of the images."""
+    channels, height, width = preview.original.shape[1:]
+    colour = {1: "grey", 3: "RGB"}.get(channels, f"of {channels} channels")
+    return f"{height} x {width} {colour}"
+
+
+def _count(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else ABSENT

@@ -1,0 +1,244 @@
+"""Tiny seeded latent diffusion models, saved the way diffusers saves real ones."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SIDE = 16
+"""Height and width of the images; latents are half as large."""
+LABELS = {0: "tench, Tinca tinca", 7: "cock", 207: "golden retriever"}
+"""Some of the classes of the class-conditional pipeline."""
+WORDS = 12
+"""Tokens that the text models take."""
+SCHEDULE = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
+
+
+def _vae(**config: Any) -> Any:
+    from diffusers import AutoencoderKL
+
+    settings = {
+        "in_channels": 3,
+        "out_channels": 3,
+        "down_block_types": ("DownEncoderBlock2D",) * 2,
+        "up_block_types": ("UpDecoderBlock2D",) * 2,
+        "block_out_channels": (8, 16),
+        "latent_channels": 4,
+        "norm_num_groups": 4,
+        "sample_size": SIDE,
+        "scaling_factor": 0.7,
+    }
+    return AutoencoderKL(**(settings | config))
+
+
+def _tokenizer() -> Any:
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import CLIPTokenizer
+
+    alphabet = sorted(ByteLevel.alphabet())
+    entries = [*alphabet, *(f"{letter}</w>" for letter in alphabet), "<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(vocab={entry: row for row, entry in enumerate(entries)}, merges=[], model_max_length=WORDS)
+
+
+def _text_model(projected: bool = False) -> Any:
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    tokenizer = _tokenizer()
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        projection_dim=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=WORDS,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
+
+
+def _unet(**config: Any) -> Any:
+    from diffusers import UNet2DConditionModel
+
+    settings = {
+        "sample_size": SIDE // 2,
+        "layers_per_block": 1,
+        "block_out_channels": (8, 16),
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+        "norm_num_groups": 4,
+        "cross_attention_dim": 16,
+        "attention_head_dim": 8,
+    }
+    return UNet2DConditionModel(**(settings | config))
+
+
+def _sd(prediction_type: str = "epsilon", scheduler: str = "DDIMScheduler", **unet: Any) -> Any:
+    import diffusers
+
+    sampler = getattr(diffusers, scheduler)(
+        **{
+            name: value
+            for name, value in (SCHEDULE | {"prediction_type": prediction_type}).items()
+            if name in getattr(diffusers, scheduler)().config
+        }
+    )
+    return diffusers.StableDiffusionPipeline(
+        vae=_vae(),
+        text_encoder=_text_model(),
+        tokenizer=_tokenizer(),
+        unet=_unet(**unet),
+        scheduler=sampler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def _xl() -> Any:
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
+
+    shared = {name: SCHEDULE[name] for name in ("beta_start", "beta_end", "beta_schedule", "steps_offset")}
+    return StableDiffusionXLPipeline(
+        vae=_vae(),
+        text_encoder=_text_model(),
+        text_encoder_2=_text_model(projected=True),
+        tokenizer=_tokenizer(),
+        tokenizer_2=_tokenizer(),
+        unet=_unet(
+            cross_attention_dim=32,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=16 + 6 * 8,
+        ),
+        scheduler=EulerDiscreteScheduler(timestep_spacing="leading", **shared),
+        add_watermarker=False,
+    )
+
+
+def _sd3() -> Any:
+    from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
+
+    transformer = SD3Transformer2DModel(
+        sample_size=SIDE // 2,
+        patch_size=2,
+        in_channels=4,
+        out_channels=4,
+        num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        caption_projection_dim=16,
+        joint_attention_dim=32,
+        pooled_projection_dim=32,
+        pos_embed_max_size=16,
+    )
+    return StableDiffusion3Pipeline(
+        transformer=transformer,
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=_vae(shift_factor=0.1),
+        text_encoder=_text_model(projected=True),
+        text_encoder_2=_text_model(projected=True),
+        text_encoder_3=None,
+        tokenizer=_tokenizer(),
+        tokenizer_2=_tokenizer(),
+        tokenizer_3=None,
+    )
+
+
+def _dit() -> Any:
+    from diffusers import DDIMScheduler, DiTPipeline, DiTTransformer2DModel
+
+    transformer = DiTTransformer2DModel(
+        sample_size=SIDE // 2,
+        patch_size=2,
+        in_channels=4,
+        out_channels=8,
+        num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        num_embeds_ada_norm=1000,
+    )
+    scheduler = DDIMScheduler(clip_sample=False)
+    return DiTPipeline(transformer, _vae(), scheduler, id2label=LABELS)
+
+
+def _pixart() -> Any:
+    from diffusers import DPMSolverMultistepScheduler, PixArtAlphaPipeline, PixArtTransformer2DModel
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
+
+    letters = Tokenizer(
+        models.Unigram([("<pad>", 0.0), ("</s>", 0.0), *((chr(code), -3.0) for code in range(97, 123))])
+    )
+    letters.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=letters, pad_token="<pad>", eos_token="</s>", model_max_length=WORDS
+    )
+    text = T5Config(vocab_size=32, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, use_cache=False)
+    transformer = PixArtTransformer2DModel(
+        sample_size=SIDE // 2,
+        patch_size=2,
+        in_channels=4,
+        out_channels=8,
+        num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        cross_attention_dim=16,
+        caption_channels=16,
+        use_additional_conditions=False,
+    )
+    scheduler = DPMSolverMultistepScheduler()
+    return PixArtAlphaPipeline(tokenizer, T5EncoderModel(text), _vae(), transformer, scheduler)
+
+
+MADE: dict[str, Callable[[], Any]] = {
+    "sd1": _sd,
+    "sd2": lambda: _sd("v_prediction"),
+    "sample": lambda: _sd("sample"),
+    "xl": _xl,
+    "sd3": _sd3,
+    "dit": _dit,
+    "pixart": _pixart,
+}
+
+
+def tiny_pipeline(kind: str, **config: Any) -> Any:
+    """An untrained pipeline of a few thousand weights, large enough for outputs far from zero."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        pipeline = _sd(**config) if config else MADE[kind]()
+        for part in pipeline.components.values():
+            if isinstance(part, torch.nn.Module):
+                part.eval().requires_grad_(False)
+                for weight in part.parameters():
+                    # zero-initialised layers (DiT's modulation) would make a network that says nothing
+                    weight.add_(0.02 * torch.randn_like(weight))
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def save_latent(folder: Path, kind: str, **config: Any) -> Path:
+    """Write the folder of a tiny pipeline and return it."""
+    from leakboard_plugins.victims.quiet import quiet
+
+    with quiet():
+        tiny_pipeline(kind, **config).save_pretrained(folder)
+    if kind == "dit":
+        index = json.loads((folder / "model_index.json").read_text())
+        (folder / "model_index.json").write_text(json.dumps(index | {"id2label": LABELS}))  # diffusers leaves it out
+    return folder
