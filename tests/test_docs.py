@@ -82,7 +82,7 @@ def test_guide_grid_is_valid():
 
 
 def test_guide_grid_for_your_own_model_runs(folder):
-    """The grid of the guide, on a small model and a few image files in the places it names."""
+    """The grid of the guide, on a small model, untrained and said to be, and a few image files in the places it names."""
     second = [block["text"] for block in blocks("docs/guide.md") if block["language"] == "toml"][1]
     save_tiny(folder / "my-model", size=64)
     random = np.random.default_rng(0)
@@ -91,7 +91,9 @@ def test_guide_grid_for_your_own_model_runs(folder):
         for number in range(8):
             pixels = random.integers(0, 256, (70, 80), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / "photos" / side / f"{number}.png")
-    assert leakboard.run(Grid.parse(second), store="own.db").ok
+    untrained = second.replace("model='my-model'", "model='my-model', allow_untrained=True")
+    assert untrained != second
+    assert leakboard.run(Grid.parse(untrained), store="own.db").ok
 
 
 def test_plugin_tutorial_runs(folder, capsys):

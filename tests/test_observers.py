@@ -45,7 +45,8 @@ def registry():
 @pytest.fixture(scope="module")
 def samples():
     images = torch.rand((COUNT, 1, SIZE, SIZE), generator=torch.Generator().manual_seed(1))
-    return Samples(tuple(f"image {row}" for row in range(COUNT)), images, np.arange(COUNT) < COUNT // 2)
+    ids = tuple(f"image {row}" for row in range(COUNT))
+    return Samples(ids, images, np.arange(COUNT) < COUNT // 2, tuple(f"a photo of {name}" for name in ids))
 
 
 @pytest.fixture
@@ -352,7 +353,8 @@ def test_every_observer_keeps_the_contract(cls, enter, samples):
     assert labels == [pair.label for pair in again]
     for pair, same in zip(first, again, strict=True):
         assert pair.space == made.space
-        assert pair.reference.shape == pair.observation.shape == samples.images.shape
+        shape = (len(samples.ids), 1) if made.space == "statistic" else samples.images.shape
+        assert pair.reference.shape == pair.observation.shape == shape
         assert pair.observation.isfinite().all()
         assert torch.equal(pair.observation, same.observation)
 
@@ -384,3 +386,19 @@ def test_no_observer_takes_a_number_that_is_none(registry):
     for value in (math.nan, math.inf):
         with pytest.raises(LeakboardError):
             build(registry.find("observer", "complete"), Spec("complete", (("strength", value),)))
+
+
+def test_the_autoencoder_reference_is_what_encoding_and_decoding_alone_make(observer, enter, samples, model):
+    encode = model.encode
+    model.encode = lambda images: encode((images * 8).round() / 8)
+    door = enter()
+    pairs = list(observer("complete(steps=2, reference='autoencoder')").observe(door))
+    expected = model.decode(model.encode(samples.images))
+    for pair in pairs:
+        assert torch.equal(pair.reference, expected)
+    assert not torch.equal(expected, samples.images)
+
+
+def test_black_access_has_no_autoencoder_to_compare_with(observer, enter):
+    with pytest.raises(Unsupported, match="access='gray' does"):
+        list(observer("one_shot(reference='autoencoder')").observe(enter("black")))

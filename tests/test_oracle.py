@@ -10,6 +10,7 @@ from diffusers import DDPMScheduler
 from denoisers import SIZE, tiny_unet
 from doors import make_door, make_samples
 from leakboard.api import AccessDenied, Defense, Model, Step
+from leakboard.fitting import Fitting
 from leakboard.noise import standard_normal
 from leakboard.oracle import Answers, Cost, Door, defended, digest
 from leakboard.registry import Registry
@@ -364,3 +365,64 @@ def test_the_attackers_own_image_always_passes_the_query_defense(model):
     assert torch.equal(sent, door.reconstruct(door.images, 0.5, 2).output())
     assert torch.equal(door.encode(door.originals), door.encode(door.images))
     assert door.answers.paid.queries == 1
+
+
+# Text, decoding and images of another size
+
+
+def test_decoded_images_are_kept_within_their_room_and_decoded_anew_beyond(model):
+    decoded = []
+    decode = model.decode
+    model.decode = lambda inner: (decoded.append(len(inner)), decode(inner))[1]
+    one_image = make_samples().images.nbytes
+    door = make_door(model, answers=Answers(model, 64, room=one_image))
+    walk = door.reconstruct(door.images, 0.5, 3)
+    first = [image.clone() for image in walk.intermediates()]
+    assert len(decoded) == 3
+    again = list(walk.intermediates())
+    assert len(decoded) == 5
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+
+
+def test_an_observer_that_reads_only_the_output_pays_for_one_decoding(model):
+    decoded = []
+    decode = model.decode
+    model.decode = lambda inner: (decoded.append(len(inner)), decode(inner))[1]
+    make_door(model, "black").reconstruct(make_samples().images, 0.5, 7).output()
+    assert decoded == [5]
+
+
+def test_the_victim_is_told_what_it_is_to_be_told_unless_a_question_says_otherwise(model):
+    samples = make_samples(prompts=tuple("abcde"))
+    door = make_door(model, samples=samples)
+    door.told = ("told",) * 5
+    assert (door.prompts, door.captions) == (("told",) * 5, samples.prompts)
+    state = door.encode(door.images)
+    lengths = door.predict_noise(state, 0) - state
+    assert float(lengths.mean()) == pytest.approx(4)
+    assert float((door.predict_noise(state, 0, ("",) * 5) - state).abs().max()) < 1e-6
+    with pytest.raises(ValueError, match="2 prompts for 5 samples"):
+        door.reconstruct(door.images, 0.5, 2, prompts=("a", "b"))
+
+
+def test_reconstructions_with_other_prompts_are_other_questions(model):
+    door = make_door(model, "black", make_samples(prompts=tuple("abcde")))
+    plain = door.reconstruct(door.images, 0.5, 2)
+    other = door.reconstruct(door.images, 0.5, 2, prompts=("x",) * 5)
+    assert len(model.calls) == 2
+    assert plain.question != other.question
+
+
+def test_images_are_fitted_to_the_victim_and_its_answers_back(model):
+    samples = make_samples()
+    fitting = Fitting(samples.image_shape, (1, SIZE + 4, SIZE + 4), "pad")
+    seen = []
+    encode = model.encode
+    model.encode = lambda images: (seen.append(images.shape[1:]), encode(images))[1]
+    door = make_door(model, answers=Answers(model, 64, fitting=fitting))
+    inner = door.encode(door.images)
+    output = door.reconstruct(door.images, 0.5, 1).output()
+    assert inner.shape[1:] == (1, SIZE + 4, SIZE + 4)
+    assert set(seen) == {(1, SIZE + 4, SIZE + 4)}
+    assert output.shape == samples.images.shape
+    torch.testing.assert_close(door.decode(inner), samples.images)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import math
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import synthetic_store
 from leakboard.artifacts import Artifacts
@@ -320,14 +322,14 @@ def test_victims_stand_side_by_side_with_what_their_manifests_say():
     assert (found.loss_rules, found.quality_rules) == (("mse",), ("mmd",))
 
 
+def pixels_of(strip):
+    return np.asarray(Image.open(io.BytesIO(strip.payload)))
+
+
 def test_strips_are_png_files_of_the_pixels(store):
-    from io import BytesIO
-
-    from PIL import Image
-
     preview = read_previews(store, store.components())[0]
     found = pictures.strip(preview.original, [0, 2], "members")
-    image = np.asarray(Image.open(BytesIO(found.payload)))
+    image = pixels_of(found)
     assert (found.alt, image.shape[0], image.shape[1]) == ("2 members", 28, found.width)
     assert (image[:, :28, 0] == preview.original[0, 0]).all()
     assert (image[:, 30:, 0] == preview.original[2, 0]).all()
@@ -336,14 +338,10 @@ def test_strips_are_png_files_of_the_pixels(store):
 
 def test_strips_keep_colours_and_reduce_large_images_to_means():
     """Thinning them out would show a pattern that is not there."""
-    from io import BytesIO
-
-    from PIL import Image
-
     checkered = np.indices((512, 300)).sum(0) % 2 * 200
     colour = np.stack([checkered, np.full_like(checkered, 80), 200 - checkered])[None].astype(np.uint8)
     found = pictures.strip(np.concatenate([colour, colour]), [0, 1], "members")
-    image = np.asarray(Image.open(BytesIO(found.payload)))
+    image = pixels_of(found)
     assert (image.shape[0], image.shape[1]) == (128, 2 * 75 + 5)
     assert (image[:, :75] == [100, 80, 100, 255]).all()
     assert (image[:, 80:] == [100, 80, 100, 255]).all()
@@ -352,12 +350,8 @@ def test_strips_keep_colours_and_reduce_large_images_to_means():
 
 
 def test_odd_numbers_of_channels_are_shown_grey():
-    from io import BytesIO
-
-    from PIL import Image
-
     two = np.stack([np.full((9, 9), 10), np.full((9, 9), 200)])[None].astype(np.uint8)
-    image = np.asarray(Image.open(BytesIO(pictures.strip(two, [0], "members").payload)))
+    image = pixels_of(pictures.strip(two, [0], "members"))
     assert (image == [10, 10, 10, 255]).all()
 
 

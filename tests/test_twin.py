@@ -24,7 +24,8 @@ SPECS = [cls.name for cls in OBSERVERS] + [
     for name in ("one_shot", "progressive", "complete", "complete_progressive")
     for variant in VARIANTS
 ]
-SPECS += ["loss(draws=3)", "secmi(t=50, k=5)", "pia(normalize='code')", "pia(normalize='paper')", "sima(t=0)"]
+SPECS += [f"{name}(reference='autoencoder')" for name in ("progressive", "complete", "complete_progressive")]
+SPECS += ["one_shot(access='gray', reference='autoencoder')", "loss(draws=3)", "secmi(t=50, k=5)", "pia(normalize='code')", "pia(normalize='paper')", "sima(t=0)"]
 
 
 def paid(answers, samples, specs):
@@ -38,15 +39,15 @@ def paid(answers, samples, specs):
 @pytest.mark.parametrize("evaluations_per_step", [1, 2])
 def test_the_twin_predicts_exactly_what_all_observers_pay(evaluations_per_step, pixel_model):
     counted = paid(Answers(CountingTwin(), 1, evaluations_per_step), placeholder_samples(), SPECS)
-    assert paid(Answers(pixel_model, 64, evaluations_per_step), make_samples(2), SPECS) == counted
+    assert paid(Answers(pixel_model, 64, evaluations_per_step), make_samples(2, ("a", "b")), SPECS) == counted
     assert counted[1] > 0
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_the_twin_predicts_exactly_what_one_observer_pays(spec, pixel_model):
     counted = paid(Answers(CountingTwin(), 1), placeholder_samples(), [spec])
-    assert paid(Answers(pixel_model, 64), make_samples(2), [spec]) == counted
-    assert (counted[1] == 0) == (spec == "blind")
+    assert paid(Answers(pixel_model, 64), make_samples(2, ("a", "b")), [spec]) == counted
+    assert (counted[1] == 0) == spec.startswith("blind")
 
 
 def test_the_twin_answers_every_question_in_shape_and_range():

@@ -82,7 +82,7 @@ class LazySamples(Samples):
     shape: tuple[int, int, int]
 
     @property
-    def images(self) -> torch.Tensor:  # type: ignore[override]  # read anew at every call
+    def images(self) -> torch.Tensor:
         """All images at once: for small datasets and tests."""
         return self.read(range(len(self.ids)))
 

@@ -60,6 +60,11 @@ class Embedded(Victim):
         """True for the untrained level: it cannot have learnt its members."""
         return self.level == "untrained"
 
+    @property
+    def gated(self) -> bool:  # type: ignore[override]  # depends on the level, and is only read
+        """True unless it is meant to be untrained."""
+        return not self.null
+
     def files(self) -> Sequence[Path]:
         """Configuration and weights of the pipeline.
 

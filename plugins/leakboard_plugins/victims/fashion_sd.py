@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from leakboard.api import Fit  # noqa: TC001 - the harness reads it
 from leakboard_plugins.victims.embedded_sd import EmbeddedSd
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "fashion_sd"
@@ -22,7 +23,8 @@ class FashionSd(EmbeddedSd):
     """
 
     name: ClassVar[str] = "fashion_sd"
-    fit = "pad"
+    fit: Fit = "pad"
+    """How images of another size are fitted to its 32x32: padded with black, as in training."""
 
     @classmethod
     def weights(cls) -> Path:

@@ -11,7 +11,7 @@ from leakboard_plugins.victims.predicted import predicted_clean
 if TYPE_CHECKING:
     import torch
 
-Choice = Literal["auto", "own", "ddim", "ddpm", "euler", "euler_ancestral", "dpmpp", "unipc", "deis"]
+Choice = Literal["auto", "own", "ddim", "ddpm", "euler", "euler_ancestral", "dpmpp", "unipc"]
 CLASSES = {
     "ddim": "DDIMScheduler",
     "ddpm": "DDPMScheduler",
@@ -19,7 +19,6 @@ CLASSES = {
     "euler_ancestral": "EulerAncestralDiscreteScheduler",
     "dpmpp": "DPMSolverMultistepScheduler",
     "unipc": "UniPCMultistepScheduler",
-    "deis": "DEISMultistepScheduler",
 }
 CLIPPING = ("ddim", "ddpm")
 """Samplers that clip to the range of pixels by default, which latents leave."""
