@@ -20,11 +20,13 @@ from leakboard_plugins.classifiers import (
     Knn,
     LogisticRegression,
     NaiveBayes,
+    RandomForest,
     Svm,
     Threshold,
 )
 
 TRAINED = [LogisticRegression(), Svm(), DecisionTree(), NaiveBayes(), Knn(), Knn(k=4, weights="distance")]
+TRAINED += [RandomForest(trees=9)]
 ALL = [*TRAINED, Threshold(), Threshold(column=0)]
 
 
@@ -188,4 +190,4 @@ def test_senseless_parameters_are_refused(cls, wrong):
 
 def test_defaults_pass_their_own_checks_and_names_are_unique():
     assert all(checked(cls) == cls() for cls in CLASSIFIERS)
-    assert len({cls.name for cls in CLASSIFIERS}) == len(CLASSIFIERS) == 6
+    assert len({cls.name for cls in CLASSIFIERS}) == len(CLASSIFIERS) == 8

@@ -197,15 +197,8 @@ def test_weights_that_are_not_those_of_the_manifest_are_refused(copy):
     (copy / "manifest.json").write_text(json.dumps({"member_digest": "abc", "weights": []}))
     refused(copy, "names no weights", TEXT)
 
-    weights = list(copy.rglob("*.safetensors"))
-    (copy / "manifest.json").write_text(
-        json.dumps(
-            {
-                "member_digest": "abc",
-                "weights": [{"file": path.relative_to(copy).as_posix(), "sha256": "0"} for path in weights],
-            }
-        )
-    )
+    parts = {path.relative_to(copy).as_posix(): "0" for path in copy.rglob("*.safetensors")}
+    (copy / "manifest.json").write_text(json.dumps({"member_digest": "abc", "weights": {"parts": parts}}))
     refused(copy, "not those that the manifest describes")
     assert StableDiffusion(model=str(copy)).trained_on() == "abc"
     assert StableDiffusion(model=str(copy)).facts()["manifest"]["member_digest"] == "abc"

@@ -235,18 +235,20 @@ def test_a_file_where_a_checkpoint_belongs_is_refused_before_the_training(tmp_pa
         train(tmp_path, lambda *_: pytest.fail("it trained"))
 
 
-def test_the_command_shows_no_bar_where_stderr_is_no_terminal(tmp_path, monkeypatch):
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_command_shows_no_bar_where_stderr_is_no_terminal(tmp_path, monkeypatch, recipe):
     from click.testing import CliRunner
 
     from leakboard import training
     from leakboard.cli import main
 
-    def trained(recipe, dataset, out, *, progress):
+    def trained(found, dataset, out, *, progress):
+        assert (found.name, found.dataset) == (recipe, dataset.name)
         progress("training", 1, 2)
         return [out / "light"]
 
     monkeypatch.setattr(training, "train_recipe", trained)
-    result = CliRunner().invoke(main, ["train", "fashion_ddpm", "--out", str(tmp_path)])
+    result = CliRunner().invoke(main, ["train", recipe, "--out", str(tmp_path)])
 
     assert result.exit_code == 0, result.output
     assert result.output == f"{tmp_path / 'light'}\n"

@@ -40,7 +40,7 @@ class CountingTwin(Model):
 
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
         """A placeholder of the state's shape."""
-        return _placeholder(f"predict_noise {timestep} {prompts}", state)
+        return _placeholder(f"predict_noise {timestep}", state, prompts)
 
     def reconstruct(
         self, images: torch.Tensor, seeds: Sequence[int], strength: float, steps: int, prompts: Sequence[str] | None
@@ -48,18 +48,18 @@ class CountingTwin(Model):
         """As many placeholder steps as were asked for."""
         start = images + standard_normal(seeds, images)
         for step in range(steps):
-            question = f"reconstruct {strength} {steps} {step} {prompts}"
-            yield Step(_placeholder(question, start), _placeholder(f"{question} state", start))
+            question = f"reconstruct {strength} {steps} {step}"
+            yield Step(_placeholder(question, start, prompts), _placeholder(f"{question} state", start, prompts))
 
     def generate(self, seeds: Sequence[int], steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
         """Placeholders of an image's shape."""
-        return _placeholder(f"generate {steps} {prompts}", standard_normal(seeds, _blank(len(seeds))))
+        return _placeholder(f"generate {steps}", standard_normal(seeds, _blank(len(seeds))), prompts)
 
     def gradients(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
     ) -> torch.Tensor:
         """Eight placeholder norms a sample."""
-        return _placeholder(f"gradients {timestep} {prompts}", (inner + noise).flatten(1)[:, :8]).abs()
+        return _placeholder(f"gradients {timestep}", (inner + noise).flatten(1)[:, :8], prompts).abs()
 
 
 def placeholder_samples() -> Samples:
@@ -76,5 +76,8 @@ def _blank(count: int) -> torch.Tensor:
     return torch.zeros((count, *SHAPE))
 
 
-def _placeholder(question: str, like: torch.Tensor) -> torch.Tensor:
-    return normal(0, question, 0, [digest(row) for row in like], like)
+def _placeholder(question: str, like: torch.Tensor, prompts: Sequence[str] | None = None) -> torch.Tensor:
+    """Normal noise that depends on the question and on each sample's own row and prompt."""
+    told = prompts if prompts is not None else [None] * len(like)
+    asked = [f"{digest(row)} {prompt!r}" for row, prompt in zip(like, told, strict=True)]
+    return normal(0, question, 0, asked, like)

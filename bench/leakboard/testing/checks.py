@@ -76,10 +76,11 @@ def images(count: int = COUNT, channels: int = 3, side: int = 32, seed: int = 0)
 
 
 def samples(count: int = COUNT) -> Samples:
-    """A few samples, every other one a member; the size of the first one's file is unknown."""
+    """A few samples, every other one a member, each with a caption; the size of the first one's file is unknown."""
     ids = tuple(f"sample {row}" for row in range(count))
+    captions = tuple(f"a photo of number {row}" for row in range(count))
     sizes = np.where(np.arange(count) > 0, 1000.0 + np.arange(count), np.nan)
-    return Samples(ids, images(count), np.arange(count) % 2 == 0, metadata={"bytes": sizes})
+    return Samples(ids, images(count), np.arange(count) % 2 == 0, captions, metadata={"bytes": sizes})
 
 
 def agree(one: torch.Tensor, other: torch.Tensor, what: str, tolerance: float = 1e-4) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from leakboard.fitting import Fitting
 from leakboard.testing.checks import COUNT, Check, Declined, Subject, agree
 
 if TYPE_CHECKING:
@@ -18,7 +20,10 @@ ROUND_TRIP = 2 / 255
 def _opened(subject: Subject) -> tuple[Model, Samples]:
     if subject.samples is None:
         raise Declined("nothing to ask it about: give samples of its size")
-    return subject.model, subject.samples.take(range(COUNT))
+    samples, model = subject.samples.take(range(COUNT)), subject.model
+    fitting = Fitting(samples.image_shape, model.image_shape, subject.made.fit)
+    fitting.check()
+    return model, replace(samples, images=fitting.there(samples.images))
 
 
 def _noise(like: torch.Tensor) -> torch.Tensor:

@@ -194,7 +194,8 @@ def _check_components(folder: Path) -> None:
 def check_digests(folder: Path, names: Sequence[str]) -> None:
     """Compare weights with the ``manifest.json`` beside the pipeline, if there is one.
 
-    It says ``{"file": ..., "sha256": ...}`` of the weights, or a list of these.
+    It says ``{"file": ..., "sha256": ...}`` of the denoiser's weights, and of a pipeline with more networks also
+    ``"parts"``, the digest of each file of weights.
 
     Args:
         folder: the pipeline's.
@@ -207,11 +208,9 @@ def check_digests(folder: Path, names: Sequence[str]) -> None:
     if not path.is_file():
         return
     told = read_json(path).get("weights")
-    promised = {
-        each.get("file"): each.get("sha256")
-        for each in (told if isinstance(told, list) else [told])
-        if isinstance(each, dict)
-    }
+    told = told if isinstance(told, dict) else {}
+    parts = told.get("parts")
+    promised = {told.get("file"): told.get("sha256"), **(parts if isinstance(parts, dict) else {})}
     for name in names:
         if name not in promised:
             raise LeakboardError("the manifest names no weights", where=str(path), expected=f"a digest of {name}")
