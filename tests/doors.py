@@ -16,4 +16,6 @@ def make_samples(count=5, prompts=None):
 def make_door(model, access="gray", samples=None, batch_size=64, *, answers=None, seed=0, output_defenses=()):
     """A door for one observer; with ``answers``, to what is already remembered of a model."""
     samples = samples or make_samples()
-    return Door(answers or Answers(model, batch_size), samples, samples.images, access, seed, output_defenses, samples.prompts)
+    return Door(
+        answers or Answers(model, batch_size), samples, samples.images, access, seed, output_defenses, samples.prompts
+    )

@@ -58,7 +58,7 @@ def test_a_trained_victim_is_admitted_and_asked_once(trained, images, monkeypatc
 
 def test_an_untrained_victim_is_refused_with_its_loss(images):
     model = Registry.load().one("victim", "fashion_ddpm(level='untrained')").only.open("cpu")
-    with pytest.raises(LeakboardError, match="denoising loss of gated is at chance: [0-9.]+ where a linear guess"):
+    with pytest.raises(LeakboardError, match=r"denoising loss of gated is at chance: [0-9.]+ where a linear guess"):
         admission.admit("one", Gated(), model, images, None)
     admission.admit("one", Victim(), model, images, None)
 

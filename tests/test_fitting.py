@@ -41,7 +41,9 @@ def test_grey_is_shown_to_a_colour_victim_as_grey():
     assert fitting.note == "8x8 grey images repeated to 8x8 RGB for the victim, and its answers back"
 
 
-@pytest.mark.parametrize("fitting", [Fitting(), Fitting((1, 8, 8), None, "resize"), Fitting((1, 8, 8), (1, 8, 8), "pad")])
+@pytest.mark.parametrize(
+    "fitting", [Fitting(), Fitting((1, 8, 8), None, "resize"), Fitting((1, 8, 8), (1, 8, 8), "pad")]
+)
 def test_nothing_is_done_where_nothing_is_needed(fitting):
     fitting.check()
     given = images(1, 8, 8)

@@ -12,12 +12,12 @@ from storing import COMPONENTS, attempt, cell, component
 def report_of(tmp_path):
     """The summary of a run whose cells have these AUCs, each (value, half width, role)."""
 
-    def make(*given, stopped="", unknown=0):
+    def make(*given, stopped="", unknown=0, access="gray"):
         store = Store(tmp_path / "r.db")
         run = store.begin_run(RunInfo(grid_name="demo", grid_text="", provenance={}))
         rows, attempts = [], []
         for number, (value, half, role) in enumerate(given):
-            row = cell(number, role=role, attack=f"attack {number}" if number % 2 else "")
+            row = cell(number, role=role, access=access, attack=f"attack {number}" if number % 2 else "")
             auc = ResultRow(
                 measure="auc",
                 value=value,
@@ -65,6 +65,13 @@ def test_a_null_check_that_finds_a_leak_is_an_alarm(report_of):
 
     assert "1 NOT AT CHANCE" in text
     assert "victim_a | defense_a | observer_a | distance_a | classifier_a | true: 0.900" in text
+    assert "suspect" not in text
+
+
+def test_a_blind_check_that_finds_something_makes_the_dataset_suspect(report_of):
+    text = report_of((0.51, 0.1, "null"), (0.9, 0.05, "null"), access="none")
+
+    assert "members of dataset_a can be told apart without the victim: every attack on it is suspect" in text
 
 
 def test_a_run_that_failed_or_stopped_says_what_to_do(report_of):

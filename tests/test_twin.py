@@ -25,7 +25,14 @@ SPECS = [cls.name for cls in OBSERVERS] + [
     for variant in VARIANTS
 ]
 SPECS += [f"{name}(reference='autoencoder')" for name in ("progressive", "complete", "complete_progressive")]
-SPECS += ["one_shot(access='gray', reference='autoencoder')", "loss(draws=3)", "secmi(t=50, k=5)", "pia(normalize='code')", "pia(normalize='paper')", "sima(t=0)"]
+SPECS += [
+    "one_shot(access='gray', reference='autoencoder')",
+    "loss(draws=3)",
+    "secmi(t=50, k=5)",
+    "pia(normalize='code')",
+    "pia(normalize='paper')",
+    "sima(t=0)",
+]
 
 
 def paid(answers, samples, specs):

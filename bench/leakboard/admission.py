@@ -23,8 +23,9 @@ _admitted: set[str] = set()
 def admit(identity: str, victim: Victim, model: Model, images: torch.Tensor, told: tuple[str, ...] | None) -> None:
     """Refuse a gated victim whose denoising loss on ``images`` (N, C, H, W), of its own shape, is at chance.
 
-    A victim that has no noise schedule (it matches flows, say) cannot be judged so. Asked once a victim and process, of members and non-members alike. Chance is the best multiple of the noisy state
-    itself, in hindsight: what a network that learnt nothing but the noise level would say.
+    A victim that has no noise schedule (it matches flows, say) cannot be judged so. Asked once a victim and process,
+    of members and non-members alike. Chance is the best multiple of the noisy state itself, in hindsight: what a
+    network that learnt nothing but the noise level would say.
 
     Raises:
         LeakboardError: its loss is at chance, or so much lower when its predictions are read as another type that the

@@ -38,7 +38,9 @@ def _evaluations(victim: str, wanted: tuple[Wanted, ...], plugins: tuple[str, ..
                 images = seen_by_victim(samples, defense, seed)
             for want in group:
                 observer = registry.one("observer", want.observer).only
-                door = Door(answers, samples, images, observer.access, seed, at(defense.chain, "output"), samples.prompts)
+                door = Door(
+                    answers, samples, images, observer.access, seed, at(defense.chain, "output"), samples.prompts
+                )
                 with forgiven(), Allowance(timeout):
                     deque(observer.observe(door), maxlen=0)
     return answers.paid.evaluations

@@ -23,7 +23,8 @@ class Fitting:
     Attributes:
         dataset: shape of the dataset's images.
         victim: shape that the victim takes; None where it takes what it is given.
-        rule: ``exact`` fits nothing, ``pad`` surrounds with black and cuts it off again, ``resize`` is bicubic both ways.
+        rule: ``exact`` fits nothing, ``pad`` surrounds with black and cuts it off again, ``resize`` is bicubic both
+            ways.
     """
 
     dataset: Shape | None = None

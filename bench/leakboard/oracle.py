@@ -66,7 +66,7 @@ class Answers:
     model: Model
     batch_size: int
     evaluations_per_step: int = 1
-    fitting: Fitting = Fitting()
+    fitting: Fitting = field(default_factory=Fitting)
     room: int = DECODED_BYTES
     paid: Cost = field(default_factory=Cost)
     memo: dict[str, tuple[Any, Cost]] = field(default_factory=dict)

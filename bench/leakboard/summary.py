@@ -66,6 +66,8 @@ def _nulls(results: pd.DataFrame) -> Iterator[str]:
     for row in alarms[:5]:
         axes = ("victim", "defense", "observer", "distance", "classifier", "labels")
         yield f"  {' | '.join(str(row[axis]) for axis in axes)}: {row['value']:.3f}"
+    for dataset in sorted({row["dataset"] for row in alarms if row["access"] == "none" and row["labels"] == "true"}):
+        yield f"  members of {dataset} can be told apart without the victim: every attack on it is suspect"
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

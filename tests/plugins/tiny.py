@@ -36,7 +36,6 @@ from leakboard.api import (
     Unsupported,
     Victim,
 )
-
 from leakboard.noise import standard_normal
 
 if TYPE_CHECKING:

@@ -30,7 +30,10 @@ LIKENESS = 0.1
 """Root mean squared difference, in [0, 1], below which two pictures are near-duplicates."""
 MEMBERS = NONMEMBERS = 512
 LINE = re.compile(r"^([0-9A-F ]+?)\s*; fully-qualified\s*# \S+ E[\d.]+ (.+)$")
-TONES = re.compile(r"(?::|,)? (?:light|medium-light|medium|medium-dark|dark) skin tone|(?::|,) (?:red|curly|white|bald|blond) hair|(?::|,) (?:bald|beard)")
+TONES = re.compile(
+    r"[:,]? (?:light|medium-light|medium|medium-dark|dark) skin tone"
+    r"|[:,] (?:red|curly|white|bald|blond) hair|[:,] (?:bald|beard)"
+)
 GENDERS = re.compile(r"\b(?:mer)?(?:woman|man|women|men|person|people|boy|girl|child|maid)\b ?")
 CLOCKS = re.compile(r"^(?:\w+ o.clock|\w+-thirty)$")
 
@@ -78,7 +81,7 @@ def distinct(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
 
 
 def build(font_file: Path, listing: Path, target: Path) -> None:
-    """Write the compressed set: ``images``, ``captions``, ``ids`` (code points) and ``split`` (1 member, 2 auxiliary)."""
+    """Write the compressed set: ``images``, ``captions``, ``ids`` (code points), ``split`` (1 member, 2 auxiliary)."""
     font = ImageFont.truetype(font_file, STRIKE, layout_engine=ImageFont.Layout.RAQM)
     found = [(text, name, image) for text, name in names(listing) if (image := drawn(text, font)) is not None]
     images = np.stack([image for *_, image in found])
@@ -88,7 +91,6 @@ def build(font_file: Path, listing: Path, target: Path) -> None:
     ids = ["emoji-" + "-".join(f"{ord(point):x}" for point in found[place][0]) for place in order]
     captions = [found[place][1] for place in order]
     np.savez_compressed(target, images=images[order], captions=captions, ids=ids, split=split)
-    print(f"{len(found)} drawn, {len(order)} kept, {np.bincount(split).tolist()} non-members, members, auxiliary")
 
 
 if __name__ == "__main__":
