@@ -7,6 +7,7 @@ The prose of a page is written by hand; what stands between ``<!-- table NAME --
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,14 +166,17 @@ class Defended:
         rows = self.prices[self.prices["defense"] == label]
         if len(rows) != 1:
             return "-"
-        return f"{rows.iloc[0]['query_db']:.1f} / {rows.iloc[0]['output_db']:.1f} dB"
+        return " / ".join(
+            "same" if math.isinf(db) else f"{db:.1f} dB" for db in rows.iloc[0][["query_db", "output_db"]]
+        )
 
 
 def _at(label: str, place: str) -> str:
     """The short spelling of a defense at a place; the query is the default and is left out."""
     if place == "query":
         return label
-    return f"{label[:-1]}, at='{place}')" if label.endswith(")") else f"{label}(at='{place}')"
+    name, _, rest = label.partition("(")
+    return f"{name}(at='{place}', {rest}" if rest else f"{name}(at='{place}')"
 
 
 def _draw_prices(rows: Frame, prices: Frame) -> None:
@@ -192,8 +196,10 @@ def _draw_prices(rows: Frame, prices: Frame) -> None:
             color=alt.Color("defense kind:N", title="defense"),
         )
         value = alt.Y("value:Q", title="AUC, adaptive attacker", scale=alt.Scale(domain=[0.45, 1.0]))
-        shown = points.mark_point(filled=True, size=60).encode(y=value, shape=alt.Shape("at:N", title="placed at"))
-        bars = points.mark_rule(opacity=0.35).encode(y="low:Q", y2="high:Q")
+        shown = points.mark_point(filled=True, size=60, opacity=0.9).encode(
+            y=value, shape=alt.Shape("at:N", title="placed at")
+        )
+        bars = points.mark_rule(opacity=0.35).encode(y=alt.Y("low:Q", scale=alt.Scale(domain=[0.45, 1.0])), y2="high:Q")
         level = alt.Chart(bare[bare["kind"] == kind]).mark_rule(strokeDash=[4, 3]).encode(y="value:Q")
         titled = {"title": f"{kind} victim; dashed: no defense", "width": 360, "height": 300}
         panels.append((bars + shown + level).properties(**titled))
@@ -221,7 +227,10 @@ def question_2() -> dict[str, str]:
     first = first[first["name"].isin([name for name in shown if name != ATTACKS["blind"]])].copy()
     first["epochs"] = first["level"].map(EPOCHS)
     lines = alt.Chart(first).encode(x=alt.X("epochs:Q", title="epochs"), color=alt.Color("kind:N", title="victim"))
-    save(with_intervals(lines, 190, 150).facet(facet=alt.Facet("name:N", title=None), columns=3), "open_question_2")
+    save(
+        with_intervals(lines, 190, 150).facet(facet=alt.Facet("name:N", title=None, sort=shown), columns=3),
+        "open_question_2",
+    )
     return tables
 
 

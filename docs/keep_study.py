@@ -91,9 +91,9 @@ def main(place: str, out: str) -> None:
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     kept.to_parquet(f"{out}_results.parquet", index=False, compression="zstd")
     pd.DataFrame(changes(store, results)).to_csv(f"{out}_changes.csv", index=False, float_format="%.5f")
-    pd.DataFrame(prices(read_previews(store, store.components()))).to_csv(
-        f"{out}_prices.csv", index=False, float_format="%.3f"
-    )
+    paid = pd.DataFrame(prices(read_previews(store, store.components())))
+    if len(paid):
+        paid.to_csv(f"{out}_prices.csv", index=False, float_format="%.3f")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
-import torch
 
 from leakboard import admission
 from leakboard.api import LeakboardError, Model, Unsupported, Victim
 from leakboard.registry import Registry
+
+ONE = ("a victim", "a dataset")
 
 
 @pytest.fixture(autouse=True)
@@ -50,41 +51,42 @@ def trained():
     return Registry.load().one("victim", "fashion_ddpm(level='light')").only.open("cpu")
 
 
-def test_a_trained_victim_is_admitted_and_asked_once(trained, images, monkeypatch):
-    admission.admit("one", Gated(), trained, images, None)
-    monkeypatch.setattr(trained, "predict_noise", None)
-    admission.admit("one", Gated(), trained, images, None)
+def test_a_trained_victim_is_admitted_once_a_dataset(trained, images):
+    assert admission.wanted(Gated(), trained, ONE)
+    admission.admit(ONE, Gated(), trained, images, None)
+    assert not admission.wanted(Gated(), trained, ONE)
+    assert admission.wanted(Gated(), trained, ("a victim", "another dataset"))
 
 
 def test_an_untrained_victim_is_refused_with_its_loss(images):
     model = Registry.load().one("victim", "fashion_ddpm(level='untrained')").only.open("cpu")
     with pytest.raises(LeakboardError, match=r"denoising loss of gated is at chance: [0-9.]+ where a linear guess"):
-        admission.admit("one", Gated(), model, images, None)
-    admission.admit("one", Victim(), model, images, None)
+        admission.admit(ONE, Gated(), model, images, None)
+    assert not admission.wanted(Victim(), model, ONE)
 
 
 @pytest.mark.parametrize(("truth", "said"), [("v_prediction", "epsilon"), ("epsilon", "v_prediction")])
 def test_a_mislabelled_prediction_type_is_named(truth, said, trained, images):
     with pytest.raises(LeakboardError, match=f"times better when its predictions are read as {truth}") as refusal:
-        admission.admit("one", Gated(), Relabelled(truth, trained, said), images, None)
+        admission.admit(ONE, Gated(), Relabelled(truth, trained, said), images, None)
     assert "allow_untrained=True" in str(refusal.value)
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
 def test_a_truthful_label_is_admitted(kind, trained, images):
-    admission.admit("one", Gated(), Relabelled(kind, trained, kind), images, None)
+    admission.admit(ONE, Gated(), Relabelled(kind, trained, kind), images, None)
 
 
-def test_a_victim_without_a_noise_schedule_cannot_be_judged(images):
+def test_a_victim_without_a_noise_schedule_cannot_be_judged():
     class Flowing(Model):
         @property
         def alphas_cumprod(self):
             raise Unsupported("the victim matches flows")
 
-    admission.admit("one", Gated(), Flowing(), images, None)
+    assert not admission.wanted(Gated(), Flowing(), ONE)
 
 
-def test_the_gate_does_not_look_at_more_than_it_says(trained, images):
+def test_the_gate_asks_in_batches_with_what_the_victim_is_told(trained, images):
     seen = []
 
     class Counting(Relabelled):
@@ -92,6 +94,6 @@ def test_the_gate_does_not_look_at_more_than_it_says(trained, images):
             seen.append((len(state), timestep, prompts))
             return self.trained.predict_noise(state, timestep, prompts)
 
-    many = torch.cat([images, images])
-    admission.admit("one", Gated(), Counting("epsilon", trained, "epsilon"), many, ("a",) * 48)
-    assert seen == [(32, 200, ("a",) * 32), (32, 400, ("a",) * 32), (32, 600, ("a",) * 32)]
+    admission.admit(ONE, Gated(), Counting("epsilon", trained, "epsilon"), images, tuple("ab" * 12), batch=16)
+    sizes = [(16, tuple("ab" * 8)), (8, tuple("ab" * 4))]
+    assert seen == [(size, timestep, told) for timestep in (200, 400, 600) for size, told in sizes]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ def studies(tmp_path_factory):
     """The builder, writing into a copy of the pages."""
     spec = importlib.util.spec_from_file_location("build_studies", DOCS / "build_studies.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     module.STUDIES = tmp_path_factory.mktemp("studies")
     for page in (DOCS / "studies").glob("*.md"):

@@ -17,32 +17,48 @@ SHARES = (0.2, 0.4, 0.6)
 IMAGES = 32
 CHANCE = 0.9
 """Share of the best linear guess's loss that a trained denoiser has to stay below."""
-_admitted: set[str] = set()
+_admitted: set[tuple[str, str]] = set()
 
 
-def admit(identity: str, victim: Victim, model: Model, images: torch.Tensor, told: tuple[str, ...] | None) -> None:
-    """Refuse a gated victim whose denoising loss on ``images`` (N, C, H, W), of its own shape, is at chance.
+def wanted(victim: Victim, model: Model, question: tuple[str, str]) -> bool:
+    """Whether a victim, asked about a dataset (both by identity), has still to pass the gate in this process."""
+    return victim.gated and question not in _admitted and _predicts_noise(model)
 
-    A victim that has no noise schedule (it matches flows, say) cannot be judged so. Asked once a victim and process,
-    of members and non-members alike. Chance is the best multiple of the noisy state itself, in hindsight: what a
+
+def admit(
+    question: tuple[str, str],
+    victim: Victim,
+    model: Model,
+    images: torch.Tensor,
+    told: tuple[str, ...] | None,
+    batch: int = IMAGES,
+) -> None:
+    """Refuse a victim whose denoising loss on a few ``images`` (N, C, H, W), of its own shape, is at chance.
+
+    A victim that has no noise schedule (it matches flows, say) cannot be judged so. Members and
+    non-members are asked about alike, ``batch`` images at a time. Chance is the best multiple of the noisy state itself, in hindsight: what a
     network that learnt nothing but the noise level would say.
 
     Raises:
         LeakboardError: its loss is at chance, or so much lower when its predictions are read as another type that the
             type in its configuration must be wrong.
     """
-    if not victim.gated or identity in _admitted or not _predicts_noise(model):
-        return
-    images, told = images[:IMAGES], None if told is None else told[:IMAGES]
+    import torch
+
     ids = [str(row) for row in range(len(images))]
-    clean = model.encode(images)
+    parts = [range(start, min(start + batch, len(images))) for start in range(0, len(images), batch)]
+    clean = torch.cat([model.encode(images[part.start : part.stop]) for part in parts])
     loss = chance = as_velocity = as_noise = 0.0
     for share in SHARES:
         timestep = round(share * len(model.alphas_cumprod))
         level = model.alphas_cumprod[timestep].to(clean)
         noise = normal(0, "admission", timestep, ids, clean)
         state = level.sqrt() * clean + (1 - level).sqrt() * noise
-        said = model.predict_noise(state, timestep, told).to(clean)
+        answers = []
+        for part in parts:
+            rows = slice(part.start, part.stop)
+            answers.append(model.predict_noise(state[rows], timestep, None if told is None else told[rows]))
+        said = torch.cat(answers).to(clean)
         linear = (noise * state).sum() / state.square().sum() * state
         loss += _error(said, noise)
         chance += _error(linear, noise)
@@ -64,7 +80,7 @@ def admit(identity: str, victim: Victim, model: Model, images: torch.Tensor, tol
             expected=f"a trained denoiser below {CHANCE:.0%} of the linear guess",
             next="check the weights, or allow_untrained=True to attack it as it is",
         )
-    _admitted.add(identity)
+    _admitted.add(question)
 
 
 def _predicts_noise(model: Model) -> bool:

@@ -130,12 +130,14 @@ def file_digest(path: Path) -> str:
 def _digest(path: Path, size: int, modified: int) -> str:
     if size < LARGE:
         return _read_through(path)
-    question = f"{path.resolve()} {size} {modified}"
-    note = _notes() / hashlib.sha256(question.encode()).hexdigest()
-    with contextlib.suppress(OSError):
-        return note.read_text(encoding="ascii")
+    stat = path.stat()
+    question = f"{path.resolve()} {size} {modified} {stat.st_ino} {stat.st_ctime_ns}"
+    name = hashlib.sha256(question.encode()).hexdigest()
+    with contextlib.suppress(OSError, RuntimeError):
+        return (_notes() / name).read_text(encoding="ascii")
     found = _read_through(path)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):
+        note = _notes() / name
         note.parent.mkdir(parents=True, exist_ok=True)
         part = note.with_suffix(f".{os.getpid()}")
         part.write_text(found, encoding="ascii")

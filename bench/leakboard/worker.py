@@ -88,7 +88,7 @@ def _unsound(task: Task) -> tuple[str, ...]:
 def _observe(task: ObserveTask, registry: Registry, threads: int) -> Outcome:
     import torch
 
-    from leakboard.admission import admit
+    from leakboard.admission import IMAGES, admit, wanted
     from leakboard.fitting import Fitting
     from leakboard.observing import observe
     from leakboard.oracle import Answers
@@ -103,14 +103,19 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> Outcome:
                 model = _model(task.victim, task.victim_identity, task.settings)
             with Allowance(task.settings.timeout):
                 samples = _samples(task.dataset, task.dataset_identity, task.settings.plugins)
-                rows = choose(samples.ids, samples.member, task.per_side)[task.start : task.stop]
-                shard = samples.take(rows)
+                chosen = choose(samples.ids, samples.member, task.per_side)
+                shard = samples.take(chosen[task.start : task.stop])
                 told = victim.told(shard)
             fitting = Fitting(shard.image_shape, model.image_shape, victim.fit)
             fitting.check()
             shard = replace(shard, images=shard.images.to(device))
-            with torch.no_grad(), Allowance(task.settings.timeout):
-                admit(task.victim_identity, victim, model, fitting.there(shard.images), told)
+            question = task.victim_identity, task.dataset_identity
+            if wanted(victim, model, question):
+                # always the same images, whatever the shard
+                few = samples.take(chosen[:IMAGES])
+                with torch.no_grad(), Allowance(task.settings.timeout):
+                    images = fitting.there(few.images.to(device))
+                    admit(question, victim, model, images, victim.told(few), task.settings.batch)
         except FAULTS as error:
             return _all_failed(task, error)
         answers = Answers(model, task.settings.batch, victim.evaluations_per_step, fitting)

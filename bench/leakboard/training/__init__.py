@@ -91,9 +91,11 @@ def _train(recipe: Recipe, samples: Samples, auxiliary: Samples | None, out: Pat
     assert auxiliary is not None
     assert samples.prompts is not None
     prompts = [prompt for prompt, member in zip(samples.prompts, samples.member, strict=True) if member]
+    # words of all captions, or a non-member would be told apart by the spelling of its caption alone
+    vocabulary = sorted({*samples.prompts, *(auxiliary.prompts or ())})
     epochs = recipe.autoencoder.epochs
     latent.train_autoencoder(recipe, auxiliary.images, out, told("training the autoencoder", epochs))
-    latent.train(recipe, images, prompts, out, told("training", recipe.epochs))
+    latent.train(recipe, images, prompts, vocabulary, out, told("training", recipe.epochs))
 
 
 @contextmanager

@@ -172,17 +172,19 @@ def train(
     recipe: LatentRecipe,
     images: torch.Tensor,
     prompts: Sequence[str],
+    vocabulary: Sequence[str],
     out: Path,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> None:
     """Train on ``images`` (N, C, H, W) in [0, 1] and their captions; needs the autoencoder in ``out``.
 
-    Saves a complete half-precision pipeline folder a checkpoint below ``out``.
+    Saves a complete half-precision pipeline folder a checkpoint below ``out``. The words of ``vocabulary``, captions of
+    members and others alike, become tokens.
     """
     import torch
 
     vae = open_autoencoder(out)
-    tokenizer = tokenizer_of(prompts, recipe.text.length, out / TOKENIZER)
+    tokenizer = tokenizer_of(vocabulary, recipe.text.length, out / TOKENIZER)
     module, unet, encoder, scheduler = build(recipe, tokenizer)
     latents = latents_of(vae, fitted(images, recipe.size) * 2 - 1, vae.config.scaling_factor)
     tokens, empty = token_ids(tokenizer, prompts), token_ids(tokenizer, [""])

@@ -91,7 +91,8 @@ RECIPES: dict[str, Recipe] = {
         LatentRecipe(
             name="emoji_sd",
             dataset="emoji",
-            checkpoints=LEVELS,
+            checkpoints={"untrained": 0, "light": 100, "moderate": 160, "heavy": 240},
+            average=0.995,
             autoencoder=AutoencoderRecipe(latent_channels=8, epochs=300, augment=True),
         ),
     )

@@ -133,6 +133,8 @@ class LatentModel(Model):
         self._check(inner, self._latent_shape, "latents")
         if not self._resident:
             raise Unsupported("gradients need all weights on the device: offload='no'")
+        if self._denoiser.dtype == torch.float16:
+            raise Unsupported("gradients vanish in half precision: dtype='float32' or 'bfloat16'")
         level = self.alphas_cumprod[timestep]
         weights = dict(self._denoiser.named_parameters())
 

@@ -131,7 +131,20 @@ def manifest_facts(folder: Path) -> dict[str, Any]:
     """
     path = folder / "manifest.json"
     manifest = read_json(path) if path.exists() else {}
-    wanted = ("epochs", "seed", "members", "member_digest", "held_out", "data", "loss", "quality", "weights", "recipe")
+    wanted = (
+        "epochs",
+        "seed",
+        "members",
+        "member_digest",
+        "held_out",
+        "data",
+        "loss",
+        "quality",
+        "weights",
+        "recipe",
+        "autoencoder",
+        "auxiliary",
+    )
     return {"manifest": {name: manifest[name] for name in wanted if name in manifest}} if manifest else {}
 
 
