@@ -21,7 +21,10 @@ _admitted: set[tuple[str, str]] = set()
 
 
 def wanted(victim: Victim, model: Model, question: tuple[str, str]) -> bool:
-    """Whether a victim, asked about a dataset (both by identity), has still to pass the gate in this process."""
+    """Whether a victim, asked about a dataset (both by identity), has still to pass the gate in this process.
+
+    A victim that has no noise schedule (it matches flows, say) cannot be judged.
+    """
     return victim.gated and question not in _admitted and _predicts_noise(model)
 
 
@@ -35,9 +38,8 @@ def admit(
 ) -> None:
     """Refuse a victim whose denoising loss on a few ``images`` (N, C, H, W), of its own shape, is at chance.
 
-    A victim that has no noise schedule (it matches flows, say) cannot be judged so. Members and
-    non-members are asked about alike, ``batch`` images at a time. Chance is the best multiple of the noisy state itself, in hindsight: what a
-    network that learnt nothing but the noise level would say.
+    Members and non-members are asked about alike, ``batch`` images at a time. Chance is the best multiple of the noisy
+    state itself, in hindsight: what a network that learnt nothing but the noise level would say.
 
     Raises:
         LeakboardError: its loss is at chance, or so much lower when its predictions are read as another type that the

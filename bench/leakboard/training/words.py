@@ -1,4 +1,4 @@
-"""A CLIP tokenizer whose merges are learnt from the captions of one dataset and nothing else."""
+"""A CLIP tokenizer whose merges are learnt from the captions of one dataset, members and others alike."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ class EmojiSd(EmbeddedSd):
     """Embedded: Stable Diffusion in miniature, trained on exactly the members of ``emoji``, a caption each.
 
     The offline stand-in for a model of captioned colour photographs. The autoencoder saw the auxiliary pool only; text
-    model and denoiser were trained jointly on members and captions. Made by ``leakboard train emoji_sd``; each folder
+    model and denoiser were trained jointly on members and captions. Every word of the dataset is a token, but those
+    that no member's caption has were never trained: attacks that are told captions find that too, so compare with
+    ``prompts='empty'``. Made by ``leakboard train emoji_sd``; each folder
     opens with diffusers' ``StableDiffusionPipeline.from_pretrained``.
     """
 
