@@ -16,12 +16,13 @@ def test_every_shipped_grid_is_valid_and_has_a_null_check_or_repeats_over_seeds(
     assert any(cell.is_null for cell in grid.cells) or len(grid.run.seeds) >= 3
 
 
-def test_the_demo_sets_attacks_against_six_defenses_on_a_victim_that_leaks_and_one_that_cannot():
+def test_the_demo_sets_attacks_against_six_defenses_on_pixel_and_latent_victims_and_one_that_cannot_leak():
     cells = Grid.load(GRIDS / "demo.toml").cells
     defenses = {cell.defense.label for cell in cells}
     assert len(defenses) == 6
     assert any(" + " in label for label in defenses)
-    assert {cell.victim.label for cell in cells} == {"fashion_ddpm", "fashion_ddpm(level='untrained')"}
+    assert {cell.victim.label for cell in cells} == {"fashion_ddpm", "fashion_ddpm(level='untrained')", "fashion_sd"}
+    assert {"blind_pixels", "blind_statistics", "blind_captions"} <= {cell.attack for cell in cells}
     assert {"loss", "secmi", "pia", "pian", "sima", "cilloni_complete"} <= {cell.attack for cell in cells}
     assert {cell.labels for cell in cells} == {"true", "permuted"}
     assert {cell.attacker for cell in cells} == {"adaptive", "naive"}
