@@ -1,5 +1,6 @@
 """A run that was killed or interrupted goes on where it stopped, and nothing in its results tells."""
 
+import functools
 import os
 import signal
 import sqlite3
@@ -51,6 +52,8 @@ def start(folder, executor):
         text=True,
         start_new_session=True,
         env=os.environ | {"TINY_LOG": str(folder / "log")},
+        # whoever runs the tests in the background hands an ignored Ctrl-C down to them
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads
     )
 
 
