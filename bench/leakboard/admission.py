@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from leakboard.errors import LeakboardError, Unsupported
 from leakboard.noise import normal
+from leakboard.oracle import Answers, Cost, rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
     from leakboard.api import Model, Victim
@@ -38,29 +41,32 @@ def admit(
 ) -> None:
     """Refuse a victim whose denoising loss on a few ``images`` (N, C, H, W), of its own shape, is at chance.
 
-    Members and non-members are asked about alike, ``batch`` images at a time. Chance is the best multiple of the noisy
+    Members and non-members are asked about alike, ``batch`` images at a time,
+    fewer when memory runs out. Chance is the best multiple of the noisy
     state itself, in hindsight: what a network that learnt nothing but the noise level would say.
 
     Raises:
         LeakboardError: its loss is at chance, or so much lower when its predictions are read as another type that the
             type in its configuration must be wrong.
     """
-    import torch
-
     ids = [str(row) for row in range(len(images))]
-    parts = [range(start, min(start + batch, len(images))) for start in range(0, len(images), batch)]
-    clean = torch.cat([model.encode(images[part.start : part.stop]) for part in parts])
+    answers = Answers(model, batch)
+
+    def ask(query: str, tensor: torch.Tensor, call: Callable[[int, torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        answer: torch.Tensor = answers.ask(query, [tensor], (), Cost(), call)[0]
+        return answer
+
+    def predict(start: int, part: torch.Tensor) -> torch.Tensor:
+        return model.predict_noise(part, timestep, rows_of(told, start, part))
+
+    clean = ask("encode", images, lambda _, part: model.encode(part))
     loss = chance = as_velocity = as_noise = 0.0
     for share in SHARES:
         timestep = round(share * len(model.alphas_cumprod))
         level = model.alphas_cumprod[timestep].to(clean)
         noise = normal(0, "admission", timestep, ids, clean)
         state = level.sqrt() * clean + (1 - level).sqrt() * noise
-        answers = []
-        for part in parts:
-            rows = slice(part.start, part.stop)
-            answers.append(model.predict_noise(state[rows], timestep, None if told is None else told[rows]))
-        said = torch.cat(answers).to(clean)
+        said = ask("predict_noise", state, predict).to(clean)
         linear = (noise * state).sum() / state.square().sum() * state
         loss += _error(said, noise)
         chance += _error(linear, noise)

@@ -121,17 +121,16 @@ def file_digest(path: Path) -> str:
     """
     try:
         stat = path.stat()
-        return _digest(path, stat.st_size, stat.st_mtime_ns)
+        return _digest(path, stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns)
     except OSError as error:
         raise LeakboardError(f"cannot read a file that results depend on: {error.strerror}", where=str(path)) from None
 
 
 @functools.cache
-def _digest(path: Path, size: int, modified: int) -> str:
+def _digest(path: Path, size: int, *state: int) -> str:
     if size < LARGE:
         return _read_through(path)
-    stat = path.stat()
-    question = f"{path.resolve()} {size} {modified} {stat.st_ino} {stat.st_ctime_ns}"
+    question = f"{path.resolve()} {size} {state}"
     name = hashlib.sha256(question.encode()).hexdigest()
     with contextlib.suppress(OSError, RuntimeError):
         return (_notes() / name).read_text(encoding="ascii")

@@ -202,7 +202,7 @@ class Door:
         said = self._said(prompts)
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
-            return self.answers.model.predict_noise(part, timestep, _rows(said, start, part))
+            return self.answers.model.predict_noise(part, timestep, rows_of(said, start, part))
 
         answer: torch.Tensor = self._ask("predict_noise", [state], (timestep, said), Cost(1, 1), call)
         return answer
@@ -218,7 +218,9 @@ class Door:
 
         def call(start: int, part: torch.Tensor) -> list[Step]:
             rows = slice(start, start + len(part))
-            return list(model.reconstruct(fitting.there(part), seeds[rows], strength, steps, _rows(said, start, part)))
+            return list(
+                model.reconstruct(fitting.there(part), seeds[rows], strength, steps, rows_of(said, start, part))
+            )
 
         walk = self._ask("reconstruct", [self._sent(images)], (strength, steps, seeds, said), cost, call)
         return Trajectory(self, walk, f"reconstruct {strength!r} {steps} {draw} {_word(prompts)}")
@@ -231,7 +233,7 @@ class Door:
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
             rows = slice(start, start + len(part))
-            return self.answers.model.generate(seeds[rows], steps, _rows(said, start, part))
+            return self.answers.model.generate(seeds[rows], steps, rows_of(said, start, part))
 
         made = self._ask("generate", [self.originals], (steps, seeds, said), cost, call)
         return self._give_out(self._decode(made), f"generate {steps} {draw} {_word(prompts)}")
@@ -244,7 +246,7 @@ class Door:
         said = self._said(prompts)
 
         def call(start: int, part: torch.Tensor, part_noise: torch.Tensor) -> torch.Tensor:
-            return self.answers.model.gradients(part, part_noise, timestep, _rows(said, start, part))
+            return self.answers.model.gradients(part, part_noise, timestep, rows_of(said, start, part))
 
         answer: torch.Tensor = self._ask("gradients", [inner, noise], (timestep, said), Cost(1, 2), call)
         return answer
@@ -351,5 +353,6 @@ def _word(prompts: Sequence[str] | None) -> str:
     return "" if prompts is None else hashlib.blake2b(repr(tuple(prompts)).encode(), digest_size=8).hexdigest()
 
 
-def _rows(prompts: Sequence[str] | None, start: int, part: torch.Tensor) -> Sequence[str] | None:
+def rows_of(prompts: Sequence[str] | None, start: int, part: torch.Tensor) -> Sequence[str] | None:
+    """The prompts of a batch that begins at ``start``."""
     return None if prompts is None else prompts[start : start + len(part)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from leakboard.fitting import Fitting
 from leakboard.training import loop
 from leakboard.training.portable import make_portable
 from leakboard.training.words import tokenizer_of
@@ -23,18 +24,10 @@ TOKENIZER = "tokenizer"
 CHUNK = 256
 
 
-def fitted(images: torch.Tensor, size: int) -> torch.Tensor:
-    """Images (N, C, H, W) in [0, 1], padded evenly with black to ``size`` x ``size``."""
-    from torch.nn.functional import pad
-
-    across, down = size - images.shape[-1], size - images.shape[-2]
-    return pad(images, (across // 2, across - across // 2, down // 2, down - down // 2))
-
-
-def cut(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """What `fitted` padded, in its own size again."""
-    down, across = (images.shape[-2] - height) // 2, (images.shape[-1] - width) // 2
-    return images[..., down : down + height, across : across + width]
+def fitting(recipe: LatentRecipe, images: torch.Tensor) -> Fitting:
+    """How images (N, C, H, W) become those of the autoencoder: padded evenly with black, as in attacks later."""
+    channels, height, width = images.shape[1:]
+    return Fitting((channels, height, width), (channels, recipe.size, recipe.size), "pad")
 
 
 def build_autoencoder(recipe: LatentRecipe, channels: int) -> AutoencoderKL:
@@ -68,7 +61,7 @@ def train_autoencoder(
     import torch
 
     vae = build_autoencoder(recipe, images.shape[1])
-    clean = fitted(images, recipe.size) * 2 - 1
+    clean = fitting(recipe, images).there(images) * 2 - 1
 
     def loss_of(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         seen = varied(clean[rows], generator) if recipe.autoencoder.augment else clean[rows]
@@ -186,7 +179,8 @@ def train(
     vae = open_autoencoder(out)
     tokenizer = tokenizer_of(vocabulary, recipe.text.length, out / TOKENIZER)
     module, unet, encoder, scheduler = build(recipe, tokenizer)
-    latents = latents_of(vae, fitted(images, recipe.size) * 2 - 1, vae.config.scaling_factor)
+    clean = fitting(recipe, images).there(images) * 2 - 1
+    latents = latents_of(vae, clean, vae.config.scaling_factor)
     tokens, empty = token_ids(tokenizer, prompts), token_ids(tokenizer, [""])
 
     def loss_of(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from leakboard.api import LeakboardError, Model, Unsupported
+from leakboard.api import Model, Unsupported
+from leakboard_plugins.victims.asking import check_shape, check_timestep, sampler_steps
 from leakboard_plugins.victims.conditions import Labels, Texts
 from leakboard_plugins.victims.predicted import noise_of
 from leakboard_plugins.victims.samplers import is_flow, sampler_of
@@ -182,22 +183,14 @@ class LatentModel(Model):
 
     def _schedule(self, steps: int, strength: float) -> tuple[Any, int]:
         """A sampler of its own for every question, and how many steps its whole schedule has."""
-        if not 0 < strength <= 1:
-            raise LeakboardError(f"the strength {strength} is out of range", expected="a number above 0 and up to 1")
-        if steps < 1:
-            raise LeakboardError(f"{steps} steps cannot be made", expected="at least 1 step")
-        total, length = steps / strength, self._own.config.num_train_timesteps
-        if total >= length + 0.5:
-            raise Unsupported(
-                f"{steps} steps at strength {strength} need {total:.0f} sampler steps, but the victim has {length}"
-            )
+        total = sampler_steps(steps, strength, self._own.config.num_train_timesteps)
         sampler = sampler_of(self._choice, self._own)
         if not is_flow(sampler):
-            sampler.set_timesteps(round(total))
-            if len(sampler.timesteps) != round(total):
-                raise Unsupported(f"{type(sampler).__name__} makes no {round(total)} steps of the noise schedule")
+            sampler.set_timesteps(total)
+            if len(sampler.timesteps) != total:
+                raise Unsupported(f"{type(sampler).__name__} makes no {total} steps of the noise schedule")
             self._check_timestep(int(sampler.timesteps[-steps]))
-        return sampler, round(total)
+        return sampler, total
 
     def _scaling(self, latents: torch.Tensor) -> tuple[Any, Any]:
         """What is taken from latents, and what they are then multiplied with."""
@@ -223,13 +216,7 @@ class LatentModel(Model):
                 self._vae.to(before)
 
     def _check(self, tensor: torch.Tensor, expected: tuple[int, ...] | None, what: str) -> None:
-        if tuple(tensor.shape[1:]) != expected:
-            got, wanted = ("x".join(map(str, shape)) for shape in (tensor.shape[1:], expected or ()))
-            raise Unsupported(
-                f"the {what} do not fit the victim: they are {got} and it takes {wanted} (channels, height, width); "
-                "fit='pad' or 'resize' makes images fit"
-            )
+        check_shape(tensor.shape[1:], expected or (), what, "fit='pad' or 'resize' makes images fit")
 
     def _check_timestep(self, timestep: int) -> None:
-        if not 0 <= timestep < len(self.alphas_cumprod):
-            raise Unsupported(f"timestep {timestep} is not among the victim's {len(self.alphas_cumprod)}")
+        check_timestep(timestep, len(self.alphas_cumprod))

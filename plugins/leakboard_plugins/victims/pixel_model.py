@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leakboard.api import LeakboardError, Model, Step, Unsupported
+from leakboard.api import Model, Step, Unsupported
 from leakboard.noise import standard_normal
+from leakboard_plugins.victims.asking import check_shape, check_timestep, sampler_steps
+from leakboard_plugins.victims.predicted import noise_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,8 +87,6 @@ class PixelModel(Model):
             LeakboardError: ``strength`` or ``steps`` is out of range.
             Unsupported: the schedule is too short for so many steps at so small a strength.
         """
-        if not 0 < strength <= 1:
-            raise LeakboardError(f"the strength {strength} is out of range", expected="a number above 0 and up to 1")
         sampler, timesteps = self._schedule(steps, strength)
         inner = self.encode(images)
         start = sampler.add_noise(inner, standard_normal(seeds, inner), timesteps[:1])
@@ -148,11 +148,7 @@ class PixelModel(Model):
 
     def _to_noise(self, output: torch.Tensor, state: torch.Tensor, timestep: int) -> torch.Tensor:
         alpha = self.alphas_cumprod[timestep]
-        if self._prediction == "v_prediction":
-            return alpha.sqrt() * output + (1 - alpha).sqrt() * state
-        if self._prediction == "sample":
-            return (state - alpha.sqrt() * output) / (1 - alpha).sqrt()
-        return output
+        return noise_of(self._prediction, output, state, alpha.sqrt(), (1 - alpha).sqrt())
 
     def _run(self, sampler: DDIMScheduler, state: torch.Tensor, timesteps: torch.Tensor) -> Iterator[Step]:
         for place, timestep in enumerate(timesteps.tolist(), start=1):
@@ -163,15 +159,9 @@ class PixelModel(Model):
 
     def _schedule(self, steps: int, strength: float) -> tuple[DDIMScheduler, torch.Tensor]:
         """A sampler of its own for every question, since samplers carry state, and the timesteps to go down."""
-        if steps < 1:
-            raise LeakboardError(f"{steps} steps cannot be made", expected="at least 1 step")
-        total, length = steps / strength, len(self.alphas_cumprod)
-        if total >= length + 0.5:
-            raise Unsupported(
-                f"{steps} steps at strength {strength} need {total:.0f} sampler steps, but the victim has {length}"
-            )
+        total = sampler_steps(steps, strength, len(self.alphas_cumprod))
         sampler = self._sampler()
-        sampler.set_timesteps(round(total), device=self.alphas_cumprod.device)
+        sampler.set_timesteps(total, device=self.alphas_cumprod.device)
         timesteps: torch.Tensor = sampler.timesteps[-steps:]
         self._check_timestep(int(timesteps[0]))
         return sampler, timesteps
@@ -183,13 +173,8 @@ class PixelModel(Model):
 
     def _check_shape(self, images: torch.Tensor) -> None:
         expected = self.image_shape or (self._unet.config.in_channels, *images.shape[2:])
-        if tuple(images.shape[1:]) != expected:
-            got, wanted = ("x".join(map(str, shape)) for shape in (images.shape[1:], expected))
-            raise Unsupported(
-                f"the images do not fit the victim: they are {got} and it takes {wanted} (channels, height, width); "
-                "for your own images: folder(..., size=..., mode='L' or 'RGB')"
-            )
+        advice = "for your own images: folder(..., size=..., mode='L' or 'RGB')"
+        check_shape(images.shape[1:], expected, "images", advice)
 
     def _check_timestep(self, timestep: int) -> None:
-        if not 0 <= timestep < len(self.alphas_cumprod):
-            raise Unsupported(f"timestep {timestep} is not among the victim's {len(self.alphas_cumprod)}")
+        check_timestep(timestep, len(self.alphas_cumprod))
