@@ -174,9 +174,13 @@ def test_the_autoencoder_has_seen_no_member(trained, tmp_path):
     assert (tmp_path / "light" / WEIGHTS).read_bytes() != (trained / "light" / WEIGHTS).read_bytes()
 
 
+def pad(images):
+    return latent.fitting(RECIPE, images).there(images)
+
+
 def test_latents_of_the_auxiliary_images_have_unit_variance(trained):
     vae = latent.open_autoencoder(trained)
-    clean = latent.fitted(Squares().auxiliary().images, RECIPE.size) * 2 - 1
+    clean = pad(Squares().auxiliary().images) * 2 - 1
 
     assert float(latent.latents_of(vae, clean, vae.config.scaling_factor).std()) == pytest.approx(1, abs=1e-3)
 
@@ -184,11 +188,11 @@ def test_latents_of_the_auxiliary_images_have_unit_variance(trained):
 def test_what_is_padded_is_cut_off_again():
     images = torch.rand(2, 3, 5, 6)
 
-    padded = latent.fitted(images, 8)
+    padded = pad(images)
 
     assert padded.shape == (2, 3, 8, 8)
     assert float(padded.sum()) == pytest.approx(float(images.sum()))
-    assert torch.equal(latent.cut(padded, 5, 6), images)
+    assert torch.equal(latent.fitting(RECIPE, images).back(padded), images)
 
 
 def test_variation_moves_pixels_and_swaps_colours_but_loses_nothing():
@@ -235,7 +239,7 @@ def test_manifest_shows_that_training_helped(trained):
 def test_manifest_measures_the_autoencoder_by_itself(trained):
     """The figures follow from the images: here told pair by pair."""
     samples, vae = Squares().load(), latent.open_autoencoder(trained)
-    clean = latent.fitted(samples.images, RECIPE.size) * 2 - 1
+    clean = pad(samples.images) * 2 - 1
     with torch.no_grad():
         back = vae.decode(vae.encode(clean).latent_dist.mode()).sample
     error = ((back[..., 1:7, 1:7] + 1) / 2).clamp(0, 1).sub(samples.images).square().flatten(1).mean(1).numpy()
