@@ -22,6 +22,8 @@ def test_the_demo_sets_attacks_against_six_defenses_on_pixel_and_latent_victims_
     assert len(defenses) == 6
     assert any(" + " in label for label in defenses)
     assert {cell.victim.label for cell in cells} == {"fashion_ddpm", "fashion_ddpm(level='untrained')", "fashion_sd"}
+    for victim in ("fashion_ddpm", "fashion_sd"):
+        assert {cell.defense.label for cell in cells if cell.victim.label == victim} == defenses
     assert {"blind_pixels", "blind_statistics", "blind_captions"} <= {cell.attack for cell in cells}
     assert {"loss", "secmi", "pia", "pian", "sima", "cilloni_complete"} <= {cell.attack for cell in cells}
     assert {cell.labels for cell in cells} == {"true", "permuted"}
