@@ -29,7 +29,6 @@ def measure(samples: int, full: bool, latent: bool) -> None:
         dataset=[f"pool(per_side={samples})"],
         victim=[LATENT if latent else "recorded"],
         run={"samples": samples, "seeds": [0]},
-        attack=[] if latent else ["cilloni_one_shot", "cilloni_progressive", "cilloni_complete"],
         **changes,
     )
     common.calls(keep=False)
