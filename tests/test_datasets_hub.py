@@ -12,6 +12,7 @@ from PIL import Image
 from leakboard.api import LazySamples, LeakboardError
 from leakboard.population import check_samples
 from leakboard.testing import check_component, summarize
+from leakboard_plugins.datasets import hub, surveys
 from leakboard_plugins.datasets.hub import HuggingFace
 
 datasets = pytest.importorskip("datasets")
@@ -152,6 +153,90 @@ def test_broken_and_absent_images_are_skipped_with_count_and_names(tmp_path):
     assert len(samples.ids) == len(samples.images) == 17
     assert samples.notes[2].startswith("3 of 20 images skipped")
     assert all(name in samples.notes[2] for name in ("train-0000003", "train-0000004 (no image)", "train-0000005"))
+
+
+def test_images_cut_short_after_their_header_are_skipped_and_change_nothing_about_the_others(tmp_path):
+    images = [{"bytes": encoded(row), "path": None} for row in range(COUNT)]
+    before = HuggingFace(path=saved(tmp_path / "whole", table())).load()
+    images[7] = {"bytes": encoded(7)[:-150], "path": None}
+
+    samples = HuggingFace(path=saved(tmp_path / "cut", table(image=images))).load()
+
+    kept = [row for row in range(COUNT) if row != 7]
+    assert samples.ids == tuple(before.ids[row] for row in kept)
+    assert (samples.member == before.member[kept]).all()
+    assert torch.equal(samples.images, before.take(kept).images)
+    assert samples.member_digest == before.member_digest
+    assert any(note.startswith("1 of 20 images skipped") and "train-0000007" in note for note in samples.notes)
+
+
+def test_rows_without_a_caption_are_skipped_with_count_and_names(tmp_path):
+    texts = [None if row in {3, 4} else f"caption {row}" for row in range(COUNT)]
+    path = saved(tmp_path / "d", table(text=texts))
+
+    samples = HuggingFace(path=path, caption="text").load()
+
+    assert samples.prompts == tuple(text for text in texts if text is not None)
+    assert torch.equal(samples.take([3]).images[0], HuggingFace(path=path).load().take([5]).images[0])
+    note = "2 of 20 images skipped, they have no caption or label: train-0000003, train-0000004"
+    assert note in samples.notes
+    assert samples.member_digest == HuggingFace(path=path).load().member_digest
+    assert len(HuggingFace(path=path).load().ids) == COUNT, "who asks for no captions misses none"
+
+
+def test_rows_without_a_label_are_skipped_too(tmp_path):
+    kinds = datasets.ClassLabel(names=["cat", "dog"])
+    made = table(kind=[-1 if row == 2 else None if row == 3 else row % 2 for row in range(COUNT)])
+    path = saved(tmp_path / "d", made.cast_column("kind", kinds))
+
+    samples = HuggingFace(path=path, label="kind", caption="text").load()
+
+    assert len(samples.ids) == len(samples.labels) == len(samples.prompts) == 18
+    assert set(samples.labels) == {"cat", "dog"}
+    assert "2 of 20 images skipped, they have no caption or label: train-0000002, train-0000003" in samples.notes
+
+
+def test_captions_that_are_all_missing_are_refused(tmp_path):
+    made = table(text=[None] * COUNT).cast_column("text", datasets.Value("string"))
+
+    with pytest.raises(LeakboardError, match="none of the 20 images has a caption") as caught:
+        HuggingFace(path=saved(tmp_path / "d", made), caption="text").load()
+    assert "column text" in caught.value.expected
+
+
+def test_a_row_that_does_not_say_whether_it_is_a_member_is_named(tmp_path):
+    made = table(seen=[None if row == 4 else row < 9 for row in range(COUNT)])
+
+    with pytest.raises(LeakboardError, match="train-0000004 has None"):
+        HuggingFace(path=saved(tmp_path / "d", made), member="seen").load()
+
+
+def test_captions_of_ten_thousand_characters_and_any_script_arrive_whole(tmp_path):
+    texts = ["ab, " * 2500, "été 日本 🦁", "", *(f"caption {row}" for row in range(3, COUNT))]
+    path = parquet(tmp_path / "d", table(text=texts))
+
+    assert HuggingFace(path=path, caption="text").load().prompts == tuple(texts)
+
+
+@pytest.mark.parametrize("write", [saved, parquet])
+def test_what_was_seen_is_kept_until_the_dataset_changes(tmp_path, monkeypatch, write):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "notes"))
+    monkeypatch.setattr(surveys, "SLOW", 0)
+    looked = []
+    monkeypatch.setattr(hub, "look", lambda cell: looked.append(cell) or surveys.look(cell))
+    first = HuggingFace(path=write(tmp_path / "d", table())).load()
+    assert len(looked) == COUNT
+    looked.clear()
+
+    again = HuggingFace(path=str(tmp_path / "d")).load()
+    assert looked == []
+    assert (again.ids, again.notes) == (first.ids, first.notes)
+    assert torch.equal(again.images, first.images)
+
+    (tmp_path / "d").rename(tmp_path / "before")
+    write(tmp_path / "d", table(text=["other"] * COUNT))
+    HuggingFace(path=str(tmp_path / "d")).load()
+    assert len(looked) == COUNT
 
 
 def test_sizes_and_modes_are_reconciled_openly(tmp_path):

@@ -89,6 +89,58 @@ def test_a_victim_of_other_members_is_refused(toy):
     assert refused.value.next
 
 
+def all_of(*rows):
+    """What a victim says that was trained on the images at rows."""
+    return member_digest([f"image {row}" for row in rows])
+
+
+FEWER = samples(member_digest=all_of(*range(0, 24, 2)))
+"""Of twelve members that the dataset declares ten are in use."""
+
+
+@pytest.mark.parametrize("trained_on", [range(0, 24, 2), range(0, 20, 2)])
+def test_a_victim_of_all_declared_members_or_of_those_in_use_is_accepted(toy, trained_on):
+    """Either way each member in use was trained on, and no non-member in use was."""
+    Populations().check([cell(toy(FEWER), all_of(*trained_on))])
+
+
+@pytest.mark.parametrize("trained_on", [range(0, 22, 2), range(2, 24, 2), range(1, 20, 2)])
+def test_a_victim_of_other_members_is_refused_whatever_was_skipped(toy, trained_on):
+    with pytest.raises(LeakboardError, match="was not trained on the members of toy") as refused:
+        Populations().check([cell(toy(FEWER), all_of(*trained_on))])
+    assert FEWER.member_digest[:16] in refused.value.expected
+
+
+def test_the_digest_of_declared_members_is_kept_with_the_list(toy, tmp_path):
+    artifacts, dataset = Artifacts(tmp_path), toy(FEWER)
+    first = Populations(artifacts)
+    first.all(dataset)
+    first.save(artifacts)
+
+    kept = Populations(artifacts)
+    kept.check([cell(dataset, FEWER.member_digest)])
+
+    assert Toy.loads == ["special"], "read from the list"
+    assert kept.all(dataset).chosen(8).member_digest == FEWER.member_digest
+
+
+def test_a_list_kept_without_a_digest_goes_by_the_members_it_names(toy, tmp_path):
+    artifacts, dataset = Artifacts(tmp_path), toy()
+    row = population.put(artifacts, dataset.identity, Population(samples().ids, samples().member))
+
+    assert "member_digest" not in artifacts.get(row.key)[1]
+    Populations(artifacts).check([cell(dataset, all_of(*range(0, 20, 2)))])
+    with pytest.raises(LeakboardError, match="was not trained on the members"):
+        Populations(artifacts).check([cell(dataset, all_of(*range(0, 24, 2)))])
+
+
+def test_too_few_samples_are_refused_with_what_was_skipped(toy):
+    few = samples(14, notes=("6 of 20 images skipped, they cannot be read: image 14 (it is no image)",))
+
+    with pytest.raises(LeakboardError, match=r"7 members and 7 non-members \(6 of 20 images skipped"):
+        Populations().all(toy(few))
+
+
 def test_a_victim_that_cannot_tell_what_it_was_trained_on_is_named(toy):
     with pytest.raises(LeakboardError, match=r"trained\(digest='lost'\): trained_on\(\) failed: SystemExit: 0"):
         Populations().check([cell(toy(), "lost")])
@@ -125,6 +177,7 @@ def test_the_shipped_victims_were_trained_on_the_shipped_members():
         (samples(images=torch.full((20, 1, 4, 4), 255.0)), "images from 255 to 255"),
         (samples(images=torch.full((20, 1, 4, 4), float("nan"))), "images from nan"),
         (samples(prompts=("one",)), "1 prompts"),
+        (samples(member_digest=b"ab"), "has the member digest b'ab'"),
         (KeyError("column"), "toy(what='special'): load() failed: KeyError: 'column'"),
         (SystemExit(0), "toy(what='special'): load() failed: SystemExit: 0"),
         (LeakboardError("there is no folder 'x'"), "there is no folder 'x'"),

@@ -31,11 +31,12 @@ FEWEST = 8
 
 
 class Population(NamedTuple):
-    """Sample ids, which of them are members, and what a reader must know of them."""
+    """Sample ids, which of them are members, what a reader must know of them, and `Samples.member_digest`."""
 
     ids: tuple[str, ...]
     member: npt.NDArray[np.bool_]
     notes: tuple[str, ...] = ()
+    member_digest: str | None = None
 
     @property
     def per_side(self) -> int:
@@ -46,7 +47,7 @@ class Population(NamedTuple):
     def chosen(self, per_side: int) -> Population:
         """The samples in use with ``per_side`` samples a side (0: all), alternating members and non-members."""
         rows = choose(self.ids, self.member, per_side)
-        return Population(tuple(self.ids[row] for row in rows), self.member[rows], self.notes)
+        return Population(tuple(self.ids[row] for row in rows), self.member[rows], self.notes, self.member_digest)
 
 
 def population_key(dataset: str) -> str:
@@ -57,6 +58,8 @@ def population_key(dataset: str) -> str:
 def put(artifacts: Artifacts, dataset: str, population: Population) -> ArtifactRow:
     """Keep the sample list of a whole dataset: who is a member is part of what is published."""
     meta = {"ids": json.dumps(population.ids), "notes": json.dumps(population.notes)}
+    if population.member_digest:
+        meta["member_digest"] = population.member_digest
     tensors = {"member": population.member.astype(np.uint8)}
     return artifacts.put(population_key(dataset), tensors, meta, "samples")
 
@@ -68,7 +71,8 @@ def get(artifacts: Artifacts, dataset: str) -> Population:
         Missing, Damaged: it was not kept, or is not whole.
     """
     tensors, meta = artifacts.get(population_key(dataset))
-    return Population(tuple(json.loads(meta["ids"])), tensors["member"].astype(bool), tuple(json.loads(meta["notes"])))
+    ids, notes = (tuple(json.loads(meta[name])) for name in ("ids", "notes"))
+    return Population(ids, tensors["member"].astype(bool), notes, meta.get("member_digest"))
 
 
 @dataclass
@@ -119,7 +123,7 @@ class Populations:
             check_samples(samples, dataset.label)
             found = describe(samples)
         self.unsaved.add(dataset.identity)
-        return Population(tuple(samples.ids), samples.member, (*samples.notes, *found))
+        return Population(tuple(samples.ids), samples.member, (*samples.notes, *found), samples.member_digest)
 
 
 def check_samples(samples: Samples, label: str) -> None:
@@ -148,6 +152,8 @@ def _wrong_names(samples: Samples) -> Iterator[tuple[str, str]]:
     for name, numbers in samples.metadata.items():
         if np.shape(numbers) != (len(samples.ids),):
             yield f"has metadata {name!r} of shape {np.shape(numbers)}", f"({len(samples.ids)},): one number an id"
+    if samples.member_digest is not None and not _is_text(samples.member_digest):
+        yield f"has the member digest {samples.member_digest!r:.80}", "what leakboard.api.member_digest gives, or None"
     if isinstance(samples.notes, str) or not all(map(_is_text, samples.notes)):
         yield f"has the notes {samples.notes!r:.80}", "a tuple of texts"
 
@@ -167,7 +173,8 @@ def _wrong_arrays(samples: Samples) -> Iterator[tuple[str, str]]:
     members = int(member.sum())
     if min(members, count - members) < FEWEST:
         wanted = f"at least {FEWEST} of each: one half calibrates, the other is evaluated"
-        yield f"has {members} members and {count - members} non-members", wanted
+        told = f" ({'; '.join(samples.notes)})" if samples.notes else ""
+        yield f"has {members} members and {count - members} non-members{told}", wanted
     low, high = (float(limit) for limit in images.aminmax())
     if not (low >= 0 and high <= 1):
         yield f"has images from {low:g} to {high:g}", "values in [0, 1]"
@@ -195,11 +202,13 @@ def _check_count(cell: Cell, per_side: int) -> None:
 def _check_members(cell: Cell, population: Population) -> None:
     with blamed(cell.victim.label, "trained_on()"):
         trained_on = cell.victim.only.trained_on()
-    members = [sample for sample, flag in zip(population.ids, population.member, strict=True) if flag]
-    if trained_on not in (None, member_digest(members)):
+    in_use = member_digest([sample for sample, flag in zip(population.ids, population.member, strict=True) if flag])
+    declared = population.member_digest or in_use
+    # trained on all that the dataset declares or on just those in use: every flag in use is true either way
+    if trained_on not in (None, declared, in_use):
         raise LeakboardError(
             f"{cell.victim.label} was not trained on the members of {cell.dataset.label}",
             where="the member digest in the victim's manifest",
-            expected=f"{str(trained_on)[:16]}..., but the dataset's members give {member_digest(members)[:16]}...",
+            expected=f"{str(trained_on)[:16]}..., but the dataset's members give {declared[:16]}...",
             next="name the dataset that the victim was trained on, or train a victim on these members",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,8 @@ class Samples:
         notes: what a reader of the results must know (files skipped, licence).
         labels: N class names, or None; templates of prompts may name them.
         metadata: numbers about each file (N,) by name (bytes, JPEG quality), for the blind checks; nan where unknown.
+        member_digest: `member_digest` of all members that the dataset declares, where fewer are in use (a limit, files
+            that cannot be read); None where these samples are all there are. A victim trained on all of them fits.
     """
 
     ids: tuple[str, ...]
@@ -38,6 +40,7 @@ class Samples:
     notes: tuple[str, ...] = ()
     labels: tuple[str, ...] | None = None
     metadata: Mapping[str, Array] = field(default_factory=dict)
+    member_digest: str | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -53,39 +56,45 @@ class Samples:
         texts = [None if of is None else tuple(of[row] for row in rows) for of in (self.prompts, self.labels)]
         ids = tuple(self.ids[row] for row in rows)
         metadata = {name: values[list(rows)] for name, values in self.metadata.items()}
-        return Samples(ids, images, self.member[list(rows)], texts[0], self.notes, texts[1], metadata)
+        member = self.member[list(rows)]
+        return Samples(ids, images, member, texts[0], self.notes, texts[1], metadata, self.member_digest)
 
 
+@dataclass(frozen=True, init=False)
 class LazySamples(Samples):
     """Samples whose images are read only when they are taken, so that a large dataset never lies in memory whole.
 
     Args:
         ids: as in `Samples`, like all that follow.
         read: gives the images (M, C, H, W) at M rows.
-        image_shape: channels, height and width of every image.
+        shape: channels, height and width of every image.
         member: who is a member.
-        **others: prompts, notes, labels, metadata.
+        **others: prompts, notes, labels, metadata, member_digest.
     """
 
     def __init__(
         self,
         ids: tuple[str, ...],
         read: Callable[[Sequence[int]], torch.Tensor],
-        image_shape: tuple[int, int, int],
+        shape: tuple[int, int, int],
         member: npt.NDArray[np.bool_],
         **others: Any,
     ) -> None:
-        given = {"prompts": None, "notes": (), "labels": None, "metadata": {}} | others
-        for name, value in {"ids": ids, "member": member, "read": read, "shape": image_shape, **given}.items():
+        known: dict[str, Any] = {"prompts": None, "notes": (), "labels": None, "metadata": {}, "member_digest": None}
+        if others.keys() - known.keys():
+            raise TypeError(f"LazySamples has no {', '.join(sorted(others.keys() - known.keys()))}")
+        given = {"ids": ids, "member": member, "read": read, "shape": shape, **known, **others}
+        for name, value in given.items():
             object.__setattr__(self, name, value)
 
-    read: Callable[[Sequence[int]], torch.Tensor]
-    shape: tuple[int, int, int]
-
-    @property
-    def images(self) -> torch.Tensor:
+    def _all(self) -> torch.Tensor:
         """All images at once: for small datasets and tests."""
         return self.read(range(len(self.ids)))
+
+    # a field that is not among the arguments: `dataclasses.replace` and repr leave it alone
+    images: torch.Tensor = field(init=False, repr=False, compare=False, default=cast("torch.Tensor", property(_all)))
+    read: Callable[[Sequence[int]], torch.Tensor] = field(kw_only=True)
+    shape: tuple[int, int, int] = field(kw_only=True)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

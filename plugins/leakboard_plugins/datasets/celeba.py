@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from leakboard.api import LeakboardError
-from leakboard_plugins.datasets.image_files import listed
 from leakboard_plugins.datasets.training_root import TrainingRoot, TrainingSet, absent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TRAIN = "0"
 LICENCE = "CelebA (Liu, Luo, Wang, Tang 2015), for non-commercial research only"
+ATTRIBUTES = "the official list: a count, a line of attributes, then a line of 1 and -1 an image"
+ANEW = "copy the list anew, or take it away to do without prompts"
+
+
+def _id(name: str) -> str:
+    return f"celeba-train-{Path(name).stem}"
 
 
 def _rows(file: Path) -> list[list[str]]:
@@ -26,21 +35,29 @@ def _rows(file: Path) -> list[list[str]]:
         ) from error
 
 
-def _captions(file: Path) -> dict[str, str]:
-    """What a face has, by file name: ``a photo of a face: smiling, wavy hair``."""
-    _, attributes, *rows = _rows(file) or [[], []]
-    words = [attribute.replace("_", " ").lower() for attribute in attributes]
+def _captions(file: Path, names: Sequence[str]) -> dict[str, str]:
+    """What a face has, by file name: ``a photo of a face: smiling, wavy hair``.
+
+    Raises:
+        LeakboardError: the list is cut short or damaged, or has no line for one of the names.
+    """
+
+    def wrong(what: str) -> LeakboardError:
+        return LeakboardError(what, where=str(file), expected=ATTRIBUTES, next=ANEW)
+
+    rows = _rows(file)
+    if len(rows) < 3:
+        raise wrong(f"the list of attributes ends after line {len(rows)}")
+    words = [attribute.replace("_", " ").lower() for attribute in rows[1]]
     captions = {}
-    for name, *flags in rows:
+    for name, *flags in rows[2:]:
         if len(flags) != len(words):
-            raise LeakboardError(
-                f"{name} has {len(flags)} flags for {len(words)} attributes",
-                where=str(file),
-                expected="the official list: a count, a line of attributes, then a line of 1 and -1 an image",
-                next="copy the list anew, or take it away to do without prompts",
-            )
+            raise wrong(f"{name} has {len(flags)} flags for {len(words)} attributes")
         has = [word for word, flag in zip(words, flags, strict=True) if flag == "1"]
         captions[name] = "a photo of a face" + (": " + ", ".join(has) if has else "")
+    without = [name for name in names if name not in captions]
+    if without:
+        raise wrong(f"{len(without)} images have no attributes, the first is {without[0]}")
     return captions
 
 
@@ -50,8 +67,8 @@ class CelebA(TrainingRoot):
 
     The root holds ``celeba/`` with the folder ``img_align_celeba/`` and ``list_eval_partition.txt``, as torchvision
     lays it out; with ``list_attr_celeba.txt`` beside them the attributes make prompts (``a photo of a face: smiling,
-    wavy hair``). Ids are ``celeba-train-000001`` and so on, the number of the file. Every image in use is looked at
-    when the dataset is opened, so a ``limit`` saves time. Source: Liu, Luo, Wang, Tang 2015, Deep Learning Face
+    wavy hair``). Ids are ``celeba-train-000001`` and so on, the number of the file. Every image in use is decoded
+    once to see whether it is whole, so a ``limit`` saves time. Source: Liu, Luo, Wang, Tang 2015, Deep Learning Face
     Attributes in the Wild.
     """
 
@@ -60,7 +77,7 @@ class CelebA(TrainingRoot):
     """Side in pixels every image is cropped (centre) and resized (bicubic) to."""
 
     def training_set(self) -> TrainingSet:
-        """The training images that are there, and how many are not.
+        """All training images, and which are not there.
 
         Raises:
             LeakboardError: a list is missing or damaged, or there are no images.
@@ -70,29 +87,20 @@ class CelebA(TrainingRoot):
             folder / name for name in ("img_align_celeba", "list_eval_partition.txt", "list_attr_celeba.txt")
         )
         names = [row[0] for row in _rows(partition) if row[1:] == [TRAIN]] if partition.is_file() else []
-        there = {path.name for path in images.iterdir()} if images.is_dir() else set()
-        kept, missing = [name for name in names if name in there], [name for name in names if name not in there]
-        if not kept:
+        there = [name for name in names if os.access(images / name, os.R_OK)]
+        if not there:
             raise absent(
                 "CelebA",
                 self.root,
                 "celeba/ with img_align_celeba/ (000001.jpg and so on) and list_eval_partition.txt in that folder",
                 "unpack img_align_celeba.zip and copy the list there, from the project page of CelebA",
             )
-        captions = _captions(attributes) if attributes.is_file() else {}
-        without = [name for name in kept if name not in captions]
-        if captions and without:
-            raise LeakboardError(
-                f"{len(without)} images have no attributes, the first is {without[0]}",
-                where=str(attributes),
-                expected="a line for every image",
-                next="copy the list anew, or take it away to do without prompts",
-            )
-        absence = f"{len(missing)} of {len(names)} training images are not there: {listed(missing)}"
+        captions = _captions(attributes, there) if attributes.is_file() else {}
         return TrainingSet(
-            ids=tuple(f"celeba-train-{Path(name).stem}" for name in kept),
-            notes=(LICENCE, absence) if missing else (LICENCE,),
-            paths=[images / name for name in kept],
+            ids=tuple(map(_id, names)),
+            notes=(LICENCE,),
+            paths=[images / name for name in names],
+            gone=frozenset(map(_id, set(names) - set(there))),
             files=[partition, attributes] if captions else [partition],
-            prompts=[captions[name] for name in kept] if captions else None,
+            prompts=[captions.get(name, "") for name in names] if captions else None,
         )

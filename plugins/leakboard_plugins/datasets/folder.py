@@ -5,62 +5,54 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from leakboard.api import Dataset, LazySamples, LeakboardError, Samples
+from leakboard.api import Dataset, LazySamples, LeakboardError, Samples, member_digest
 from leakboard_plugins.datasets.captions import assign_captions, check_encoding, open_captions, read_captions
 from leakboard_plugins.datasets.image_files import (
     Found,
     Mode,
-    Surveyed,
     decode,
     find_images,
     fitted,
-    listed,
     one_mode,
     one_size,
-    survey,
     to_tensor,
 )
 from leakboard_plugins.datasets.metadata import as_columns
+from leakboard_plugins.datasets.surveys import Surveyed, survey, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import torch
 
-Readable = dict[str, tuple[Path, Surveyed]]
+
+class Side(NamedTuple):
+    """Members or non-members: ids of all, what was seen of those that can be read, by id, notes on the others."""
+
+    ids: tuple[str, ...]
+    images: dict[str, tuple[Path, Surveyed]]
+    notes: list[str]
 
 
-def _survey(found: Found, side: str) -> tuple[Readable, list[str]]:
-    """Readable images by id, and notes about everything that was left out."""
-    results: dict[str, tuple[Path, Surveyed | str]] = {
-        f"{side}/{found.name_of(path)}": (path, survey(path)) for path in found.images
-    }
-    results |= {f"{side}/{found.name_of(path)}": (path, "no permission to read it") for path in found.unreadable}
-    images = {name: (path, result) for name, (path, result) in results.items() if isinstance(result, Surveyed)}
-    broken = [f"{name} ({result})" for name, (_, result) in results.items() if isinstance(result, str)]
-    if not images:
-        raise LeakboardError(
-            f"none of the {len(broken)} images can be read, the first is {broken[0]}",
-            where=str(found.root),
-            expected="image files that can be read and decoded",
-            next="put other files there, or give another folder",
-        )
-    notes = []
-    if broken:
-        notes.append(f"{len(broken)} of {len(results)} {side} skipped, they cannot be read: {listed(broken)}")
+def _survey(found: Found, side: str) -> Side:
+    paths = (*found.images, *found.unreadable)
+    ids = tuple(f"{side}/{found.name_of(path)}" for path in paths)
+    results = [*survey(found.images), *("no permission to read it" for _ in found.unreadable)]
+    seen, notes = whole(ids, results, side, str(found.root))
     if found.others:
         notes.append(f"{found.others} files in the folder of {side} do not end like an image and were left out")
-    return images, notes
+    return Side(ids, {ids[row]: (paths[row], image) for row, image in seen.items()}, notes)
 
 
-def _refuse_shared(members: Readable, nonmembers: Readable) -> None:
-    by_digest = {image.digest: name for name, (_, image) in members.items()}
-    shared = [(by_digest[image.digest], name) for name, (_, image) in nonmembers.items() if image.digest in by_digest]
+def _refuse_shared(members: Side, nonmembers: Side) -> None:
+    by_digest = {image.digest: name for name, (_, image) in members.images.items()}
+    others = nonmembers.images.items()
+    shared = [(by_digest[image.digest], name) for name, (_, image) in others if image.digest in by_digest]
     if shared:
         raise LeakboardError(
             f"{len(shared)} files are given as member and as non-member, the first is {shared[0][0]} = {shared[0][1]}",
@@ -102,12 +94,12 @@ class Folder(Dataset):
             LeakboardError: a folder is missing or holds no readable image, the folders share a file, sizes differ
                 while ``size`` is 0, or the prompts do not fit.
         """
-        members, member_notes = _survey(find_images(Path(self.members)), "members")
-        nonmembers, nonmember_notes = _survey(find_images(Path(self.nonmembers)), "nonmembers")
+        members = _survey(find_images(Path(self.members)), "members")
+        nonmembers = _survey(find_images(Path(self.nonmembers)), "nonmembers")
         _refuse_shared(members, nonmembers)
-        ids = (*members, *nonmembers)
-        paths, surveyed = zip(*members.values(), *nonmembers.values(), strict=True)
-        notes = [f"licence: {self.licence or 'not stated'}", *member_notes, *nonmember_notes]
+        ids = (*members.images, *nonmembers.images)
+        paths, surveyed = zip(*members.images.values(), *nonmembers.images.values(), strict=True)
+        notes = [f"licence: {self.licence or 'not stated'}", *members.notes, *nonmembers.notes]
         repeated = sum(count - 1 for count in Counter(image.digest for image in surveyed).values())
         if repeated:
             notes.append(f"{repeated} files repeat another file of the same folder")
@@ -115,7 +107,7 @@ class Folder(Dataset):
         if transparent:
             notes.append(f"transparent parts of {transparent} images were made white")
         mode, mode_notes = one_mode([image.mode for image in surveyed], self.mode)
-        size, size_notes = one_size([image.size for image in surveyed], ids, self.size)
+        size, size_notes = one_size([image.facts.size for image in surveyed], ids, self.size)
         prompts, idle_notes = None, list[str]()
         if self.prompts:
             captions = read_captions(Path(self.prompts), self.encoding)
@@ -128,10 +120,11 @@ class Folder(Dataset):
             ids,
             read,
             (len(mode), size[1], size[0]),
-            np.arange(len(ids)) < len(members),
+            np.arange(len(ids)) < len(members.images),
             prompts=prompts,
             notes=tuple(notes + mode_notes + size_notes + idle_notes),
             metadata=as_columns(image.facts for image in surveyed),
+            member_digest=member_digest(members.ids),
         )
 
     def files(self) -> Sequence[Path]:

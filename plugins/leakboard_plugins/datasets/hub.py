@@ -9,26 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from leakboard.api import Dataset, LazySamples, LeakboardError, Samples
+from leakboard.api import Dataset, LazySamples, LeakboardError, Samples, member_digest
 from leakboard.errors import nearest
 from leakboard_plugins.datasets.captions import photo_of
 from leakboard_plugins.datasets.image_files import (
     Mode,
     decode,
     fitted,
-    glance,
-    grey_or_colour,
-    listed,
     one_mode,
     one_size,
     sibling,
     to_tensor,
 )
-from leakboard_plugins.datasets.metadata import FileFacts, as_columns
+from leakboard_plugins.datasets.metadata import as_columns
 from leakboard_plugins.datasets.splitting import half
+from leakboard_plugins.datasets.surveys import Surveyed, look, remembered, skipped, state, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import torch
 
@@ -74,31 +72,25 @@ class HuggingFace(Dataset):
                 another kind, no image can be read, or sizes differ while ``size`` is 0.
         """
         table = _opened(Path(self.path), self.split)
-        images = self._images(table)
-        names = [f"{self.split}-{row:07d}" for row in range(len(table))]
-        facts, broken = dict[int, FileFacts](), list[str]()
-        for start in range(0, len(table), BATCH):
-            for row, cell in enumerate(_cells(images, range(start, min(start + BATCH, len(table)))), start):
-                seen = glance(cell) if cell else "no image"
-                if isinstance(seen, FileFacts):
-                    facts[row] = seen
-                else:
-                    broken.append(f"{names[row]} ({seen})")
-        if not facts:
+        images, names = self._images(table), [f"{self.split}-{row:07d}" for row in range(len(table))]
+        seen, left_out = whole(names, self._survey(images), "images", self.path)
+        labels = self._labels(table) if self.label else None
+        prompts = self._texts(table, self.caption) if self.caption else _photos_of(labels)
+        mute = {row for texts in (prompts, labels) if texts for row in seen if texts[row] is None}
+        rows = [row for row in seen if row not in mute]
+        if not rows:
             raise LeakboardError(
-                f"none of the {len(table)} images can be read" + (f", the first is {broken[0]}" if broken else ""),
+                f"none of the {len(mute)} images has a caption or label",
                 where=self.path,
-                expected="rows with images",
+                expected=f"a text in the column {self.caption or self.label}",
+                next="name another column, or none",
             )
-        rows, ids = list(facts), tuple(names[row] for row in facts)
         member, how = self._members(table, names)
-        notes = [f"licence: {table.info.license or 'not stated'}", how]
-        if broken:
-            notes.append(f"{len(broken)} of {len(table)} images skipped, they cannot be read: {listed(broken)}")
-        mode, mode_notes = one_mode([grey_or_colour(each.mode) for each in facts.values()], self.mode)
-        size, size_notes = one_size([each.size for each in facts.values()], ids, self.size)
-        labels = self._labels(table)
-        captions = self._texts(table, self.caption) if self.caption else labels and list(map(photo_of, labels))
+        notes = [f"licence: {table.info.license or 'not stated'}", how, *left_out]
+        notes += skipped([names[row] for row in sorted(mute)], len(table), "images", "have no caption or label")
+        ids, facts = tuple(names[row] for row in rows), [seen[row].facts for row in rows]
+        mode, mode_notes = one_mode([seen[row].mode for row in rows], self.mode)
+        size, size_notes = one_size([each.size for each in facts], ids, self.size)
 
         def read(places: Sequence[int]) -> torch.Tensor:
             cells = zip(places, _cells(images, [rows[place] for place in places]), strict=True)
@@ -109,10 +101,11 @@ class HuggingFace(Dataset):
             read,
             (len(mode), size[1], size[0]),
             member[rows],
-            prompts=captions and tuple(captions[row] for row in rows),
-            labels=labels and tuple(labels[row] for row in rows),
+            prompts=_at(prompts, rows),
+            labels=_at(labels, rows),
             notes=tuple(notes + mode_notes + size_notes),
-            metadata=as_columns(facts.values()),
+            metadata=as_columns(facts),
+            member_digest=member_digest([names[row] for row in np.flatnonzero(member)]),
         )
 
     def files(self) -> Sequence[Path]:
@@ -123,6 +116,14 @@ class HuggingFace(Dataset):
         """
         found = _located(Path(self.path), self.split)
         return found if isinstance(found, list) else sorted(path for path in found.iterdir() if path.is_file())
+
+    def _survey(self, images: Any) -> list[Surveyed | str]:
+        def ask(rows: Sequence[int]) -> Iterator[Surveyed | str]:
+            for start in range(0, len(rows), BATCH):
+                cells = _cells(images, rows[start : start + BATCH])
+                yield from (look(cell) if cell else "no image" for cell in cells)
+
+        return remembered([self.image, self.split, *map(state, self.files())], len(images), ask)
 
     def _images(self, table: Any) -> Any:
         import datasets
@@ -143,26 +144,25 @@ class HuggingFace(Dataset):
         else:
             self._feature(table, self.member)
             values = _column(table, self.member)
-            if not all(isinstance(value, int) and value in {0, 1} for value in values):
-                raise self._unfit(table, self.member, "true or false, or 1 or 0, in every row")
+            for name, value in zip(names, values, strict=True):
+                if not isinstance(value, int) or value not in {0, 1}:
+                    raise self._unfit(table, self.member, "true or false, or 1 or 0, in every row", name, value)
             member, how = np.array(values, bool), f"those that the column {self.member} says"
         return member, f"members: {int(member.sum()):,} of the {len(names):,} rows, {how}"
 
-    def _labels(self, table: Any) -> list[str] | None:
-        if not self.label:
-            return None
+    def _labels(self, table: Any) -> list[str | None]:
         names = getattr(self._feature(table, self.label), "names", None)
         if names is None:
             return self._texts(table, self.label)
-        return [
-            names[value].replace("_", " ") if value in range(len(names)) else "" for value in _column(table, self.label)
-        ]
+        spelt = [name.replace("_", " ") for name in names]
+        return [spelt[value] if value in range(len(names)) else None for value in _column(table, self.label)]
 
-    def _texts(self, table: Any, column: str) -> list[str]:
+    def _texts(self, table: Any, column: str) -> list[str | None]:
         self._feature(table, column)
         values = _column(table, column)
-        if not all(isinstance(value, str) for value in values):
-            raise self._unfit(table, column, "a text in every row")
+        for row, value in enumerate(values):
+            if not isinstance(value, str | None):
+                raise self._unfit(table, column, "a text in every row", f"{self.split}-{row:07d}", value)
         return values
 
     def _feature(self, table: Any, column: str) -> Any:
@@ -175,10 +175,18 @@ class HuggingFace(Dataset):
             )
         return table.features[column]
 
-    def _unfit(self, table: Any, column: str, expected: str) -> LeakboardError:
-        return LeakboardError(
-            f"the column {column!r} is of type {table.features[column]}", where=self.path, expected=expected
-        )
+    def _unfit(self, table: Any, column: str, expected: str, name: str = "", value: Any = None) -> LeakboardError:
+        what = f"the column {column!r} is of type {table.features[column]}"
+        what += f", and {name} has {value!r:.40}" if name else ""
+        return LeakboardError(what, where=self.path, expected=expected)
+
+
+def _photos_of(labels: Sequence[str | None] | None) -> list[str | None] | None:
+    return None if labels is None else [label and photo_of(label) for label in labels]
+
+
+def _at(texts: Sequence[str | None] | None, rows: Sequence[int]) -> tuple[str, ...] | None:
+    return None if texts is None else tuple(texts[row] or "" for row in rows)
 
 
 def _column(table: Any, name: str) -> list[Any]:

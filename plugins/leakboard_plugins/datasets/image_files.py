@@ -1,9 +1,7 @@
-"""Image files of any format and mode: found, looked through, and brought to one mode and size."""
+"""Image files of any format and mode: found, decoded, and brought to one mode and size."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import io
 import os
 from dataclasses import dataclass
@@ -14,7 +12,6 @@ import numpy as np
 
 from leakboard.api import LeakboardError
 from leakboard.errors import nearest
-from leakboard_plugins.datasets.metadata import FileFacts, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +24,6 @@ SUFFIXES = frozenset(
     ".avif .bmp .gif .jfif .jpeg .jpg .jp2 .pbm .pgm .png .pnm .ppm .tga .tif .tiff .webp".split()  # noqa: SIM905 - readable
 )
 GREY_MODES = frozenset({"1", "L", "LA", "La"})
-RANGELESS = "has no fixed range of values"
 SHOWN = 10
 
 
@@ -43,17 +39,6 @@ class Found:
     def name_of(self, path: Path) -> str:
         """Path relative to the root with forward slashes, always valid text."""
         return os.fsencode(path.relative_to(self.root).as_posix()).decode("utf-8", "backslashreplace")
-
-
-@dataclass(frozen=True)
-class Surveyed:
-    """One file that was decoded: its content's digest, mode (L or RGB) and upright size, and what had to be done."""
-
-    digest: str
-    mode: str
-    size: tuple[int, int]
-    transparent: bool
-    facts: FileFacts
 
 
 def sibling(missing: Path) -> str:
@@ -107,42 +92,6 @@ def _refuse(error: OSError) -> None:
     raise error
 
 
-def survey(path: Path) -> Surveyed | str:
-    """What an image file is, decoded to be sure, but only once while it stays the same; or why it cannot be read."""
-    try:
-        stat = path.stat()
-    except OSError as error:
-        return error.strerror or str(error)
-    return _survey(path, stat.st_size, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=200_000)
-def _survey(path: Path, size: int, modified: int) -> Surveyed | str:  # noqa: ARG001 - a changed file is another question
-    from PIL import Image
-
-    try:
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as opened:
-            facts = facts_of(opened, len(content))
-            transparent = opened.has_transparency_data
-            image = upright(opened)
-        return Surveyed(hashlib.sha256(content).hexdigest(), image.mode, image.size, transparent, facts)
-    except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
-        return str(error) or type(error).__name__
-
-
-def glance(source: Path | bytes) -> FileFacts | str:
-    """What the header of an image file says, without decoding the image; or why it is none."""
-    from PIL import Image
-
-    try:
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
-            return f"mode {opened.mode} {RANGELESS}" if opened.mode in {"I", "F"} else facts_of(opened, size)
-    except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
-        return str(error) or type(error).__name__
-
-
 def upright(opened: Image.Image) -> Image.Image:
     """The first frame, turned as its camera says, in mode L or RGB.
 
@@ -158,7 +107,7 @@ def upright(opened: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         image = Image.fromarray(np.round(np.asarray(image).astype(np.float64) / 257).astype(np.uint8))
     if image.mode in {"I", "F"}:
-        raise ValueError(f"mode {image.mode} {RANGELESS}")
+        raise ValueError(f"mode {image.mode} has no fixed range of values")
     mode = grey_or_colour(image.mode)
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -39,8 +39,8 @@ class ImageNet(TrainingRoot):
     lays it out; torchvision's ``meta.bin`` is not needed. With ``LOC_synset_mapping.txt`` or ``synset_words.txt`` in
     the root (lines like ``n01440764 tench, Tinca tinca``) labels are the names of the classes, and prompts are
     ``a photo of a {label}``; without one labels are wnids, and there are no prompts. Ids are
-    ``imagenet-train-n01440764/n01440764_18.JPEG``. Every image in use is read once for its digest, so a ``limit``
-    saves hours on the whole set. Source: Russakovsky et al. 2015 (arXiv 1409.0575).
+    ``imagenet-train-n01440764/n01440764_18.JPEG``. Every image in use is read, for its digest and to see whether it
+    is whole, so a ``limit`` saves hours on the whole set. Source: Russakovsky et al. 2015 (arXiv 1409.0575).
     """
 
     name: ClassVar[str] = "imagenet"
@@ -54,7 +54,7 @@ class ImageNet(TrainingRoot):
             LeakboardError: there are none, or a class has no name in the file of names.
         """
         folder = Path(self.root) / "train"
-        if not folder.is_dir() or not any(path.is_dir() for path in folder.iterdir()):
+        if not folder.is_dir() or not any(folder.glob("*/")):
             raise absent(
                 "ImageNet",
                 self.root,
@@ -62,7 +62,8 @@ class ImageNet(TrainingRoot):
                 "unpack ILSVRC2012_img_train.tar from https://image-net.org there, each archive in it into its folder",
             )
         found = find_images(folder)
-        names = [found.name_of(path) for path in found.images]
+        paths = sorted((*found.images, *found.unreadable))
+        names = [found.name_of(path) for path in paths]
         wnids = [name.split("/")[0] for name in names]
         mapping = next((file for word in WORDS if (file := Path(self.root) / word).is_file()), None)
         words = _words(mapping) if mapping else {}
@@ -74,14 +75,12 @@ class ImageNet(TrainingRoot):
                 expected="a line for every folder of train/",
                 next="correct the file, or take it away to do without prompts",
             )
-        notes = [LICENCE]
-        if found.unreadable:
-            notes.append(f"{len(found.unreadable)} images are left out for want of permission to read them")
         labels = [words.get(wnid, wnid) for wnid in wnids]
         return TrainingSet(
             ids=tuple(f"imagenet-train-{name}" for name in names),
-            notes=tuple(notes),
-            paths=found.images,
+            notes=(LICENCE,),
+            paths=paths,
+            gone=frozenset(f"imagenet-train-{found.name_of(path)}" for path in found.unreadable),
             files=[mapping] if mapping else [],
             labels=labels,
             prompts=[photo_of(label) for label in labels] if mapping else None,

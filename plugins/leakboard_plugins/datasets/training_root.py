@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from leakboard.api import Dataset, LazySamples, LeakboardError, Samples
-from leakboard_plugins.datasets.image_files import decode, fitted, glance, grey_or_colour, listed, sibling, to_tensor
-from leakboard_plugins.datasets.metadata import FileFacts, as_columns
+from leakboard.api import Dataset, LazySamples, LeakboardError, Samples, member_digest
+from leakboard_plugins.datasets.image_files import decode, fitted, listed, sibling, to_tensor
+from leakboard_plugins.datasets.metadata import as_columns
 from leakboard_plugins.datasets.splitting import half, on_list, some
+from leakboard_plugins.datasets.surveys import survey, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +28,11 @@ class TrainingSet:
     """A whole training set as it was found.
 
     Attributes:
-        ids: N stable names.
-        notes: source and licence, and whatever was missing.
+        ids: N stable names of all images that belong to it, whether they are there or not.
+        notes: source and licence.
         pixels: uint8 (N, 3, H, W), possibly mapped from a file; None when each image is a file of its own.
         paths: N image files, when ``pixels`` is None.
+        gone: ids of those that are missing or may not be read.
         files: other files that the samples depend on.
         labels: N class names.
         prompts: N prompts.
@@ -40,6 +42,7 @@ class TrainingSet:
     notes: tuple[str, ...]
     pixels: npt.NDArray[np.uint8] | None = None
     paths: Sequence[Path] = ()
+    gone: frozenset[str] = frozenset()
     files: Sequence[Path] = ()
     labels: Sequence[str] | None = None
     prompts: Sequence[str] | None = None
@@ -90,11 +93,14 @@ class TrainingRoot(Dataset):
         found = self.training_set()
         member, rows = self._split(found)
         notes = [*found.notes, self._told(member)]
+        if found.gone:
+            gone = f"{len(found.gone):,} of its {len(found.ids):,} images are not there or may not be read"
+            notes.append(f"{gone}: {listed(sorted(found.gone))}")
         if self.limit:
             notes.append(f"{len(rows):,} of its {len(found.ids):,} images are in use (limit={self.limit})")
         if found.pixels is None:
-            rows, metadata, skipped = _whole(found, rows)
-            notes += skipped
+            rows, metadata, seen = self._whole(found, rows)
+            notes += seen
             original = "images were cropped and resized"
         else:
             metadata, original = {}, "{3}x{2} images were resized".format(*found.pixels.shape)
@@ -115,6 +121,7 @@ class TrainingRoot(Dataset):
             labels=_at(found.labels, rows),
             notes=tuple(notes),
             metadata=metadata,
+            member_digest=member_digest([found.ids[row] for row in np.flatnonzero(member)]),
         )
 
     def files(self) -> Sequence[Path]:
@@ -130,7 +137,20 @@ class TrainingRoot(Dataset):
 
     def _split(self, found: TrainingSet) -> tuple[npt.NDArray[np.bool_], list[int]]:
         member = on_list(found.ids, Path(self.members)) if self.members else half(found.ids, self.split_seed)
-        return member, some(found.ids, member, self.limit)
+        there = [row for row, name in enumerate(found.ids) if name not in found.gone]
+        chosen = some([found.ids[row] for row in there], member[there], self.limit)
+        return member, [there[place] for place in chosen]
+
+    def _whole(
+        self, found: TrainingSet, rows: list[int]
+    ) -> tuple[list[int], dict[str, npt.NDArray[np.float64]], list[str]]:
+        """Rows whose files can be read, what their headers say, and notes on what was skipped or changed."""
+        names = [found.ids[row] for row in rows]
+        seen, notes = whole(names, survey([found.paths[row] for row in rows]), "images", self.root)
+        grey = sum(image.mode == "L" for image in seen.values())
+        if grey:
+            notes.append(f"{grey} of {len(seen)} grey images were repeated over 3 channels")
+        return [rows[place] for place in seen], as_columns(image.facts for image in seen.values()), notes
 
     def _told(self, member: npt.NDArray[np.bool_]) -> str:
         how = f"those on {Path(self.members).name}" if self.members else f"half, by split_seed={self.split_seed}"
@@ -147,19 +167,3 @@ def _image(found: TrainingSet, row: int) -> Image.Image:
     if found.pixels is None:
         return decode(found.paths[row])
     return Image.fromarray(np.ascontiguousarray(found.pixels[row].transpose(1, 2, 0)))
-
-
-def _whole(found: TrainingSet, rows: list[int]) -> tuple[list[int], dict[str, npt.NDArray[np.float64]], list[str]]:
-    """Rows whose files are images by their header, what their headers say, and notes on the others."""
-    seen = {row: glance(found.paths[row]) for row in rows}
-    good = {row: facts for row, facts in seen.items() if isinstance(facts, FileFacts)}
-    broken = [f"{found.ids[row]} ({facts})" for row, facts in seen.items() if isinstance(facts, str)]
-    notes = [f"{len(broken)} of {len(rows)} images skipped, they cannot be read: {listed(broken)}"] if broken else []
-    if not good:
-        raise LeakboardError(
-            f"none of the {len(broken)} images can be read, the first is {broken[0]}", expected="image files"
-        )
-    grey = sum(grey_or_colour(facts.mode) == "L" for facts in good.values())
-    if grey:
-        notes.append(f"{grey} of {len(good)} grey images were repeated over 3 channels")
-    return list(good), as_columns(good.values()), notes
