@@ -60,7 +60,15 @@ MANIFEST = {
     "seed": 0,
     "loss": {"members": 0.0221, "held_out": 0.0312},
     "members_digest": digest("m"),
+    "auxiliary": 4096,
+    "autoencoder": {
+        "psnr": 27.96,
+        "auc": {"value": 0.4987, "low": 0.4736, "high": 0.5237},
+        "rule": "encode and decode",
+    },
 }
+PADDED = "28x28 grey images padded with black to 32x32 grey for the victim, and its answers back"
+FITS = {"untrained": PADDED}
 
 
 def images(seed, count, size=28):
@@ -231,6 +239,7 @@ def build(
                     n_evaluation=samples,
                     scores_key=digest("scores", key),
                     batch_size=64,
+                    fit=FITS.get(victim, "exact"),
                     results=results(scores, member, calibration),
                 )
             )
@@ -254,6 +263,7 @@ def made(auc, *, low=None, high=None, **axes):
         "access": "gray",
         "measures": {"auc": estimate},
         **dict.fromkeys(("queries", "nfe", "seconds", "peak_mb", "scores_key")),
+        "fit": "exact",
     }
     key = json.dumps([auc, axes], sort_keys=True, default=str)
     return Cell(**{**facts, "key": key, **axes})

@@ -355,6 +355,10 @@ def test_columns_can_be_chosen(page, visit):
     assert tab.locator("#board th[data-key=nfe]").count() == 0
     tab.keyboard.press("Escape")
     assert not tab.evaluate("document.querySelector('.columns').open")
+    assert tab.locator("#board th[data-key=fit]").count() == 0, "all rows agree on it"
+    tab.check("input[name=nulls]")
+    tab.select_option("select[name=victim]", "")
+    assert set(tab.locator("#board td.c-fit").all_inner_texts()) == {"exact", synthetic_store.PADDED}
 
 
 @in_browser

@@ -8,6 +8,7 @@ import pytest
 
 from leakboard.artifacts import Artifacts, Damaged
 from leakboard.population import Population, put
+from leakboard.recording import attempt_row
 from leakboard.registry import shared
 from leakboard.sampling import calibration
 from leakboard.scoring import judge, score
@@ -15,7 +16,8 @@ from leakboard.tasks import CellWork, ScoreTask, Settings
 from tinygrid import PLUGIN
 
 POPULATION = Population(tuple(f"s{number}" for number in range(40)), np.arange(40) % 2 == 0)
-IDS, MEMBER, _ = POPULATION.chosen(20)
+CHOSEN = POPULATION.chosen(20)
+IDS, MEMBER = CHOSEN.ids, CHOSEN.member
 
 
 class Spy:
@@ -42,7 +44,7 @@ def features(seed=0):
     return np.random.default_rng(seed).random((40, 3)) - 0.4 * MEMBER[:, None]
 
 
-def keep(artifacts, key, values, columns=("a", "b", "c"), closer=False, seconds=2.0, ids=None):
+def keep(artifacts, key, values, columns=("a", "b", "c"), closer=False, seconds=2.0, ids=None, **more):
     meta = {
         "ids": json.dumps(ids or {"one": IDS[:16], "two": IDS[16:]}.get(key, IDS)),
         "columns": json.dumps(columns),
@@ -51,7 +53,7 @@ def keep(artifacts, key, values, columns=("a", "b", "c"), closer=False, seconds=
         "nfe": "4",
         "seconds": repr(seconds),
     }
-    artifacts.put(key, {"values": values}, meta, "features")
+    artifacts.put(key, {"values": values}, meta | more, "features")
 
 
 def answer(task, **changes):
@@ -144,6 +146,24 @@ def test_damaged_features_are_reported_and_not_taken_for_a_fault_of_the_cell(tas
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(Damaged):
         answer(task)
+
+
+@pytest.mark.parametrize(
+    ("noted", "told"), [({"fit": "padded to 8x8"}, "padded to 8x8"), ({"fit": ""}, "exact"), ({}, "")]
+)
+def test_how_images_were_fitted_comes_with_the_result(task, tmp_path, noted, told):
+    """Features that were made before it was noted stay without it."""
+    keep(Artifacts(tmp_path), "one", features()[:16], **noted)
+    keep(Artifacts(tmp_path), "two", features()[16:], **noted)
+    outcome = score(task, shared(task.settings.plugins))
+    assert outcome.answers[0].status == "done"
+    assert attempt_row("cell", outcome.answers[0], outcome).fit == told
+
+
+def test_a_cell_that_failed_tells_no_fit(task):
+    cells = (replace(task.cells[0], classifier="a_bad_classifier(how='raise')"),)
+    outcome = score(replace(task, cells=cells), shared(task.settings.plugins))
+    assert attempt_row("cell", outcome.answers[0], outcome).fit == ""
 
 
 @pytest.mark.parametrize("how", ["raise", "nan", "shape", "quit"])

@@ -58,6 +58,7 @@ def test_results_are_tidy(store):
         "gray",
     )
     assert (first["queries"], first["nfe"], first["seconds"]) == (2.0, 20.0, 1.5)
+    assert first["fit"] == ""
     assert math.isnan(first["peak_mb"])
     assert first["created"] == pd.Timestamp(START)
     assert str(frame["created"].dt.tz) == "UTC"

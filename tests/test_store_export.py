@@ -26,6 +26,7 @@ def store(tmp_path):
     store.record(
         run, cells=[cell(9)], attempts=[attempt(cell(9), "failed", error='comma, "quote"', traceback="two\nlines é")]
     )
+    store.record(run, cells=[cell(10)], attempts=[attempt(cell(10), fit="8x8 padded to 16x16, and back")])
     return store
 
 
@@ -49,6 +50,14 @@ def test_round_trip(store, tmp_path, what, format):
             text = ["" if pd.isna(value) else str(value) for value in back[column]]
             assert text == frame[column].astype(str).tolist()
     assert [path for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_exported_results_tell_how_images_were_fitted(store, tmp_path, format):
+    export(store, "results", format, tmp_path / "out")
+
+    back = READERS[format](tmp_path / "out").set_index("cell")
+    assert set(back.loc[[cell(10).key], "fit"]) == {"8x8 padded to 16x16, and back"}
 
 
 @pytest.mark.parametrize("what", TABLES)

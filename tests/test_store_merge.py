@@ -37,6 +37,18 @@ def test_merged_store_gives_the_same_frames(into, source):
         pd.testing.assert_frame_equal(getattr(into, name)(), getattr(source, name)())
 
 
+def test_how_images_were_fitted_comes_along(into, source):
+    run = source.begin_run(RunInfo(grid_name="fitted"))
+    padded = cell(7)
+    source.record(run, cells=[padded], attempts=[attempt(padded, fit="8x8 padded to 16x16")])
+
+    merge(into, [source])
+
+    fits = into.results().drop_duplicates("cell").set_index("cell")["fit"]
+    assert fits[padded.key] == "8x8 padded to 16x16"
+    assert fits[cell(0).key] == ""
+
+
 def test_merging_again_adds_nothing(into, source):
     merge(into, [source])
     before = dump(into)

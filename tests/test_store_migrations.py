@@ -162,6 +162,7 @@ def test_stores_of_every_past_version_open_and_give_their_numbers(tmp_path, old)
     auc = store.results().query("measure == 'auc'")
     assert auc["value"].tolist() == [0.75, 0.75, 0.75]
     assert auc["victim"].tolist() == ["victim_a"] * 3
+    assert set(auc["fit"]) == {"" if old.stem < "0002" else "exact"}
     assert store.runs()["status"].tolist() == ["done"]
 
 

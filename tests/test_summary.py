@@ -12,7 +12,7 @@ from storing import COMPONENTS, attempt, cell, component
 def report_of(tmp_path):
     """The summary of a run whose cells have these AUCs, each (value, half width, role)."""
 
-    def make(*given, stopped="", unknown=0, access="gray"):
+    def make(*given, stopped="", unknown=0, access="gray", fit=""):
         store = Store(tmp_path / "r.db")
         run = store.begin_run(RunInfo(grid_name="demo", grid_text="", provenance={}))
         rows, attempts = [], []
@@ -28,7 +28,7 @@ def report_of(tmp_path):
                 method="delong",
             )
             rows.append(row)
-            attempts.append(attempt(row, results=(auc,)))
+            attempts.append(attempt(row, results=(auc,), fit=fit))
         store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
         counts = Counter({"done": len(rows)}) + Counter({"failed": unknown})
         plan = SimpleNamespace(cells=rows)
@@ -51,6 +51,15 @@ def test_the_best_attack_of_a_defense_stands_with_its_interval_and_n(report_of):
 
 def test_an_attack_without_a_name_is_told_by_its_parts(report_of):
     assert "observer_a + distance_a + classifier_a" in report_of((0.7, 0.05, "attack"))
+
+
+def test_images_that_were_fitted_to_the_victim_are_told(report_of):
+    assert "  fitted: 8x8 padded to 16x16\n" in report_of((0.7, 0.05, "attack"), fit="8x8 padded to 16x16")
+
+
+@pytest.mark.parametrize("fit", ["exact", ""])
+def test_where_no_image_was_fitted_nothing_is_told(report_of, fit):
+    assert "  fitted:" not in report_of((0.7, 0.05, "attack"), fit=fit)
 
 
 def test_null_checks_at_chance_are_said_to_be(report_of):

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from leakboard.limits import FAULTS, fault
+from leakboard.scoring import Scored
 from leakboard.store.rows import AXES, AttemptRow, CellRow, ComponentRow, ResultRow, TaskRow
 from leakboard.tasks import ObserveTask, ScoreTask
 
@@ -84,6 +85,7 @@ def attempt_row(cell: str, answer: Answer, outcome: Outcome) -> AttemptRow:
         n_evaluation=answer.n_evaluation,
         scores_key=answer.scores_key,
         batch_size=outcome.batch,
+        fit=answer.fit if isinstance(answer, Scored) else "",
         results=tuple(
             ResultRow(
                 measure=measure.name,
@@ -111,8 +113,9 @@ def _facts(point: Bound, populations: dict[str, Population]) -> dict[str, Any]:
     if point.kind == "observer":
         facts |= {"access": _access(point), "space": point.only.space}
     if point.kind == "dataset" and point.identity in populations:
-        _, member, notes = populations[point.identity]
-        facts |= {"members": int(member.sum()), "nonmembers": int((~member).sum()), "notes": list(notes)}
+        known = populations[point.identity]
+        sides = {"members": int(known.member.sum()), "nonmembers": int((~known.member).sum())}
+        facts |= sides | {"notes": list(known.notes)}
     if point.kind == "victim":
         facts |= {"null": point.only.null}
     return facts

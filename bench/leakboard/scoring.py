@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,7 +33,7 @@ Mask = npt.NDArray[np.bool_]
 class Table(NamedTuple):
     """Features of all samples, oriented so that larger means closer, and what the answers behind them cost.
 
-    ``queries`` and ``nfe`` are those of one sample, ``seconds`` those of all.
+    ``queries`` and ``nfe`` are those of one sample, ``seconds`` those of all; ``fit`` is as in `Scored`.
     """
 
     values: Array
@@ -40,6 +41,7 @@ class Table(NamedTuple):
     queries: float
     nfe: float
     seconds: float
+    fit: str
 
 
 class Half(NamedTuple):
@@ -63,6 +65,17 @@ class Price(NamedTuple):
     queries: float
     nfe: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class Scored(Answer):
+    """The answer of one cell that is done.
+
+    ``fit`` is how the images were fitted to the victim: ``exact``, the rule in words, or empty where the features do
+    not say.
+    """
+
+    fit: str = ""
 
 
 def scores_key(cell: str) -> str:
@@ -110,7 +123,8 @@ def _score(task: ScoreTask, registry: Registry) -> Outcome:
             continue
         share = float(half.known.mean())
         seconds = share * before.seconds + (1 - share) * after.seconds + allowance.spent
-        found.append(_store(cell, artifacts, half, judged, Price(after.queries, after.nfe, seconds)))
+        price = Price(after.queries, after.nfe, seconds)
+        found.append(_store(cell, artifacts, half, judged, price, after.fit))
     return Outcome(tuple(found), time.perf_counter() - start)
 
 
@@ -161,6 +175,7 @@ def _load(artifacts: Artifacts, ids: tuple[str, ...], keys: tuple[str, ...]) -> 
     parts = []
     told: list[str] = []
     columns: set[str] = set()
+    fit = ""
     queries = nfe = seconds = 0.0
     for key in keys:
         tensors, meta = artifacts.get(key)
@@ -170,18 +185,19 @@ def _load(artifacts: Artifacts, ids: tuple[str, ...], keys: tuple[str, ...]) -> 
         columns.add(meta["columns"])
         queries, nfe = float(meta["queries"]), float(meta["nfe"])
         seconds += float(meta["seconds"])
+        fit = meta["fit"] or "exact" if "fit" in meta else ""
     if len(columns) > 1:
         raise ValueError(f"the observer yielded other pairs for other samples: {' / '.join(sorted(columns))}")
     if tuple(told) != ids:
         raise ValueError("the features are of other samples than those listed: the dataset does not load alike twice")
-    return Table(np.concatenate(parts), columns.pop(), queries, nfe, seconds)
+    return Table(np.concatenate(parts), columns.pop(), queries, nfe, seconds, fit)
 
 
-def _store(cell: CellWork, artifacts: Artifacts, half: Half, judged: Judged, price: Price) -> Answer:
+def _store(cell: CellWork, artifacts: Artifacts, half: Half, judged: Judged, price: Price, fit: str) -> Scored:
     key = scores_key(cell.key)
     tensors: dict[str, npt.NDArray[Any]] = {"score": judged.scores, "member": judged.member.astype(np.uint8)}
     row = artifacts.put(key, tensors, {"ids": json.dumps(half.evaluated)}, "scores", durable=False)
-    return Answer(
+    return Scored(
         cell.key,
         "done",
         seconds=price.seconds,
@@ -192,4 +208,5 @@ def _store(cell: CellWork, artifacts: Artifacts, half: Half, judged: Judged, pri
         n_evaluation=len(judged.scores),
         scores_key=key,
         stored=(row,),
+        fit=fit,
     )

@@ -46,6 +46,7 @@ def _best(results: pd.DataFrame) -> Iterator[str]:
     for place, rows in best.groupby(["victim", "dataset"], observed=True):
         target = " on ".join(map(str, place))
         yield f"{target}: best attack per defense, attacker and access level (the maximum flatters)"
+        yield from (f"  fitted: {fit}" for fit in sorted(set(rows["fit"]) - {"", "exact"}))
         for row in _rows(rows):
             attack = row["attack"] or f"{row['observer']} + {row['distance']} + {row['classifier']}"
             yield (

@@ -27,9 +27,10 @@ TEXTS = (
     "role",
     "labels",
     "dataset",
+    "fit",
 )
 NUMBERS = ("rank", "seed", "samples", "n_member", "n_nonmember", "queries", "nfe", "seconds", "peak_mb")
-OFTEN_ALIKE = ("dataset", "victim", "defense", "attacker", "labels")
+OFTEN_ALIKE = ("dataset", "victim", "defense", "attacker", "labels", "fit")
 """Columns that are told once, above the table, when all rows agree on them."""
 FILTERS = ("dataset", "victim", "defense", "attacker", "access", "seed")
 

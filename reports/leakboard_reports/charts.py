@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 ACCESS_NAMES = {"black": "black box", "gray": "gray box", "white": "white box", "none": "blind"}
 # Each has a contrast of at least 3 to both page colours, and dashes tell the lines apart without colour.
 COLOURS = {"black box": "#2f74d0", "gray box": "#cf4a1a", "white box": "#8a5fd0", "blind": "#7d838c"}
+INK = "#1b1f24"
 DASHES = {"black box": [1, 0], "gray box": [8, 3], "white box": [2, 2], "blind": [1, 3]}
 
 
@@ -40,6 +42,11 @@ class Plot:
     dataset: str
     victim: str
     curves: tuple[Curve, ...]
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Dataset and victim."""
+        return self.dataset, self.victim
 
 
 def plots(cells: Iterable[Cell], scores: Callable[[Cell], Scores | None]) -> list[Plot]:
@@ -90,8 +97,11 @@ def rows(all_plots: Iterable[Plot]) -> list[dict[str, Any]]:
     ]
 
 
-def vega(plot: Plot) -> dict[str, Any]:
-    """A log-log chart of a plot. Lines start at the first false positive: zero has no place on a log axis."""
+def vega(plot: Plot, ink: str = "currentColor") -> dict[str, Any]:
+    """A log-log chart of a plot, text and axes in ``ink``.
+
+    Lines start at the first false positive: zero has no place on a log axis.
+    """
     import altair as alt
 
     names = [curve.access for curve in plot.curves]
@@ -121,34 +131,49 @@ def vega(plot: Plot) -> dict[str, Any]:
         )
     )
     ends = [{"fpr": low, "tpr": low}, {"fpr": 1, "tpr": 1}]
-    chance = (
-        alt.Chart(alt.InlineData(values=ends))
-        .mark_line(stroke="currentColor", opacity=0.45, strokeWidth=1)
-        .encode(x=x, y=y)
-    )
+    chance = alt.Chart(alt.InlineData(values=ends)).mark_line(stroke=ink, opacity=0.45, strokeWidth=1).encode(x=x, y=y)
     spec: dict[str, Any] = (
         alt.layer(chance, lines)
         .properties(width="container", height=300, description=_description(plot))
         .configure(font="system-ui, sans-serif")
         .configure_view(stroke=None)
         .configure_axis(
-            labelColor="currentColor",
-            titleColor="currentColor",
-            tickColor="currentColor",
-            domainColor="currentColor",
-            gridColor="currentColor",
+            labelColor=ink,
+            titleColor=ink,
+            tickColor=ink,
+            domainColor=ink,
+            gridColor=ink,
             gridOpacity=0.1,
             titleFontWeight="normal",
             labelFontSize=12,
             titleFontSize=12,
         )
-        .configure_legend(labelColor="currentColor", labelFontSize=12)
+        .configure_legend(labelColor=ink, labelFontSize=12)
         .to_dict()
     )
     # The schema is a web address that nothing here fetches: vega-embed is told the mode instead. Altair's own checks
     # know no transparent background, Vega-Lite does.
     spec.pop("$schema")
     return {**spec, "background": None}
+
+
+def pictures(plot: Plot, title: str, number: int) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
+    """The chart for a paper or a slide, dark on white: an SVG and a PNG file, each its name and content."""
+    import vl_convert
+
+    told = [f"{c.access}: {c.cell.title}, AUC {decimal(c.cell.auc.value)}" for c in plot.curves]
+    head = {"text": title, "subtitle": told, "anchor": "start", "color": INK, "subtitleColor": INK, "offset": 12}
+    spec = {**vega(plot, INK), "title": head, "width": 560, "height": 360, "background": "white", "padding": 12}
+    name = f"roc-{number}-{re.sub('[^a-z0-9]+', '-', title.lower())[:60]}".rstrip("-")
+    svg = _numbered(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]))
+    png = vl_convert.vegalite_to_png(spec, scale=2, allowed_base_urls=[])
+    return (f"{name}.svg", svg.encode()), (f"{name}.png", png)
+
+
+def _numbered(svg: str) -> str:
+    """Clips numbered from 0: Vega counts on from chart to chart, and equal charts must be equal files."""
+    known: dict[str, str] = {}
+    return re.sub(r'(?<=id="clip)\d+|(?<=url\(#clip)\d+', lambda m: known.setdefault(m[0], str(len(known))), svg)
 
 
 def _rising(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

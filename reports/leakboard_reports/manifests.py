@@ -1,14 +1,16 @@
-"""What victims' manifests say of their training, side by side: how far a victim overfits bounds what can leak."""
+"""What is known of victims: their training, for how far one overfits bounds what can leak, and how they take images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from leakboard_reports.formats import ABSENT, MINUS
+from leakboard_reports.formats import ABSENT, MINUS, decibel, decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from leakboard_reports.reading import Cell
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,53 @@ class Trained:
     rows: tuple[VictimRow, ...]
     loss_rules: tuple[str, ...]
     quality_rules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How one victim takes images.
+
+    Attributes:
+        label: the victim.
+        fits: how those of each dataset were fitted to it: dataset and the rule in words.
+        autoencoder: what it loses and gives away by itself, in words; empty without one, or where nobody measured it.
+        leaks: whether the interval of the autoencoder's own AUC excludes one half.
+        rule: how the autoencoder was measured.
+    """
+
+    label: str
+    fits: tuple[tuple[str, str], ...]
+    autoencoder: str
+    leaks: bool
+    rule: str
+
+
+def taken(victims: Iterable[tuple[str, Mapping[str, Any]]], cells: Sequence[Cell]) -> list[Taken]:
+    """From labels and facts as in `trained`, and the cells that tell how images were fitted."""
+    found = []
+    for label, facts in victims:
+        manifest = facts.get("manifest")
+        auc = _at(manifest, "autoencoder.auc")
+        low, high = _real(_at(auc, "low")), _real(_at(auc, "high"))
+        fits = sorted({(cell.dataset, cell.fit) for cell in cells if cell.victim == label})
+        leaks = low is not None and high is not None and not low <= 0.5 <= high
+        rule = str(_at(manifest, "autoencoder.rule") or "")
+        found.append(Taken(label, tuple(fits), _autoencoder(manifest), leaks, rule))
+    return found
+
+
+def _autoencoder(manifest: Any) -> str:
+    psnr, images = _real(_at(manifest, "autoencoder.psnr")), _at(manifest, "auxiliary")
+    auc, low, high = (_real(_at(manifest, f"autoencoder.auc.{name}")) for name in ("value", "low", "high"))
+    parts = []
+    if psnr is not None:
+        parts.append(f"PSNR {decibel(psnr)}")
+    if auc is not None:
+        interval = "" if low is None or high is None else f" [{decimal(low)}, {decimal(high)}]"
+        parts.append(f"own AUC {decimal(auc)}{interval}")
+    if parts and isinstance(images, int):
+        parts.append(f"trained on {images:,} auxiliary images")
+    return ", ".join(parts)
 
 
 def trained(victims: Iterable[tuple[str, Mapping[str, Any]]]) -> Trained:
@@ -59,6 +108,10 @@ def _at(facts: Any, path: str) -> Any:
     for name in path.split("."):
         facts = facts.get(name) if isinstance(facts, dict) else None
     return facts
+
+
+def _real(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _number(value: Any) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEDGER = ".leakboard-report.json"
-OURS = {"index.html", "assets", "data"}
+OURS = {"index.html", "assets", "charts", "data"}
 
 
 class Pages:
@@ -35,6 +35,10 @@ class Pages:
     def asset(self, name: str, payload: bytes) -> str:
         """Write one file below ``assets``; gives its address in the page."""
         return self._write(f"assets/{name}", payload)
+
+    def chart(self, name: str, payload: bytes) -> str:
+        """Write one picture of a chart below ``charts``; gives its address in the page."""
+        return self._write(f"charts/{name}", payload)
 
     def script(self, name: str, make: Callable[[], str]) -> None:
         """Write the chart library ``name`` (with its version), unless an earlier report left the same file here."""

@@ -40,6 +40,7 @@ COLUMNS = (
     ("queries", "Queries", "number", True),
     ("nfe", "NFE", "number", True),
     ("seconds", "Seconds", "number", True),
+    ("fit", "Image fit", "text", True),
     ("dataset", "Dataset", "text", False),
     ("seed", "Seed", "number", False),
     ("samples", "Samples per side", "number", False),
@@ -76,6 +77,7 @@ def render(store: Store, out: Path) -> Path:
     components = store.components()
     previews = read_previews(store, components)
     sheets = pictures.sheets(previews)
+    axes = Axes(len({cell.dataset for cell in cells}) > 1)
 
     if plots:
         # Large and slow to make: kept from report to report as long as its version is the same.
@@ -85,6 +87,10 @@ def render(store: Store, out: Path) -> Path:
     pages.table("roc.csv", charts.rows(plots))
     for strip in {s.file: s for group in sheets.values() for sheet in group for s in sheet.strips}.values():
         pages.asset(strip.file, strip.payload)
+    drawn = [
+        tuple(pages.chart(name, payload) for name, payload in charts.pictures(plot, axes.place(*plot.place), number))
+        for number, plot in enumerate(plots, 1)
+    ]
     for name in ("board.js", "board.css"):
         pages.asset(name, (resources.files("leakboard_reports") / "static" / name).read_bytes())
 
@@ -99,7 +105,7 @@ def render(store: Store, out: Path) -> Path:
         .get_template("index.html.j2")
         .render(
             **_provenance(store.runs(), components, cells, previews),
-            axes=Axes(len({cell.dataset for cell in cells}) > 1),
+            axes=axes,
             cells=cells,
             doubts=summary.doubts(cells, checks, failures),
             findings=summary.findings(cells, lists),
@@ -113,7 +119,7 @@ def render(store: Store, out: Path) -> Path:
             fixed_words=", ".join(f"{name} {value}" for name, value in fixed.items() if name != "labels"),
             heatmaps=tables.heatmaps(cells),
             price_lists=lists,
-            plots=[(plot, charts.vega(plot)) for plot in plots],
+            plots=[(plot, charts.vega(plot), files) for plot, files in zip(plots, drawn, strict=True)],
             vega=pages.vega,
             sheets=dict(sorted(sheets.items(), key=lambda item: _place_order(item[0], cells))),
             lost=pictures.lost(store.lost_previews()),
@@ -180,6 +186,7 @@ def _provenance(
     }
     found = {
         "trained": manifests.trained(of_kind["victim"]),
+        "taken": manifests.taken(of_kind["victim"], cells),
         "datasets": datasets.rows(of_kind["dataset"], previews),
         "subjects": subjects,
     }

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 AXES = ("dataset", "victim", "defense", "observer", "distance", "classifier")
 ACCESS_ORDER = ("black", "gray", "white", "none")
+EXACT, UNKNOWN = "exact", "unknown"
+"""Images that needed no fitting to the victim, and those of which an older store does not tell."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,10 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """The last finished attempt of one cell, with the labels of its axes."""
+    """The last finished attempt of one cell, with the labels of its axes.
+
+    ``fit`` tells how images were fitted to the victim: ``exact``, the rule in words, or ``unknown``.
+    """
 
     key: str
     dataset: str
@@ -50,6 +55,7 @@ class Cell:
     nfe: float | None
     seconds: float | None
     peak_mb: float | None
+    fit: str
     scores_key: str | None
 
     @property
@@ -151,6 +157,7 @@ def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
         **{name: str(row[name] or "") for name in (*AXES, "attacker", "labels", "role", "access", "attack")},
         **{name: int(row[name]) for name in ("seed", "samples")},
         **{name: _number(row[name]) for name in ("queries", "nfe", "seconds", "peak_mb")},
+        "fit": str(row["fit"] or UNKNOWN),
     }
 
 

@@ -90,7 +90,7 @@ def _flat(cell: Cell, rank: int | None) -> dict[str, Any]:
         row[f"{name}_low"] = found and found.low
         row[f"{name}_high"] = found and found.high
         row[f"{name}_flag"] = found.flag if found else ""
-    costs = {name: getattr(cell, name) for name in ("queries", "nfe", "seconds", "peak_mb")}
+    costs = {name: getattr(cell, name) for name in ("queries", "nfe", "seconds", "peak_mb", "fit")}
     return {**row, "n_member": cell.auc.n_member, "n_nonmember": cell.auc.n_nonmember, **costs, "cell": cell.key}
 
 

@@ -26,7 +26,7 @@ _TYPES = {
     **dict.fromkeys(("n_calibration", "n_evaluation"), "int64"),
     **dict.fromkeys(("created", "started", "finished"), "datetime64[us, UTC]"),
     **dict.fromkeys((*AXES, "cell", "attacker", "labels", "attack", "role", "access", "status", "error"), "str"),
-    **dict.fromkeys(("measure", "method", "flag", "traceback", "label", "kind", "spec", "identity"), "str"),
+    **dict.fromkeys(("measure", "method", "flag", "traceback", "label", "kind", "spec", "identity", "fit"), "str"),
     "batch_size": "Int64",
 }
 
@@ -36,12 +36,13 @@ def results(store: Store) -> pd.DataFrame:
 
     Columns: cell (key), the six axes in their short spelling, attacker, labels, seed, samples, attack, role, access,
     measure, value, low, high, n_member, n_nonmember, method, flag, queries and nfe (per sample), seconds, peak_mb,
-    run (id), created (UTC).
+    fit (how images were fitted to the victim: ``exact``, the rule in words, or empty where it was not noted), run (id),
+    created (UTC).
     """
     numbers = ("measure", "value", "low", "high", "n_member", "n_nonmember", "method", "flag")
     columns = [
         *(getattr(Result, name) for name in numbers),
-        *(getattr(Attempt, name) for name in COST),
+        *(getattr(Attempt, name) for name in (*COST, "fit")),
         Attempt.run_id.label("run"),
         Attempt.created,
     ]
@@ -53,11 +54,11 @@ def cells(store: Store) -> pd.DataFrame:
     """One row per tried cell and its last attempt.
 
     Columns: cell (key), the axes as in `results`, status, error, seconds, queries, nfe, peak_mb, n_calibration,
-    n_evaluation, scores_key, batch_size, run (id), created (UTC).
+    n_evaluation, scores_key, batch_size, fit, run (id), created (UTC).
     """
     names = ("status", "error", "seconds", "queries", "nfe", "peak_mb", "n_calibration", "n_evaluation", "scores_key")
     columns = [
-        *(getattr(Attempt, name) for name in (*names, "batch_size")),
+        *(getattr(Attempt, name) for name in (*names, "batch_size", "fit")),
         Attempt.run_id.label("run"),
         Attempt.created,
     ]

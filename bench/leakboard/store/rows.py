@@ -141,6 +141,7 @@ class AttemptRow:
         n_calibration, n_evaluation: samples in either half.
         scores_key: artifact that holds the scores.
         batch_size: samples asked about at once.
+        fit: how images were fitted to the victim: ``exact``, the rule in words, or empty when nobody knows.
         created: UTC; a cell's newest attempt is the one that counts.
         results: the numbers, when it is done.
     """
@@ -157,6 +158,7 @@ class AttemptRow:
     n_evaluation: int = 0
     scores_key: str | None = None
     batch_size: int | None = None
+    fit: str = ""
     created: datetime = field(default_factory=now)
     results: tuple[ResultRow, ...] = ()
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -133,6 +134,7 @@ class Attempt(Base):
     n_evaluation: Mapped[int]
     scores_key: Mapped[str | None]
     batch_size: Mapped[int | None]
+    fit: Mapped[str] = mapped_column(server_default=text("''"))
 
 
 class Result(Base):
