@@ -16,6 +16,20 @@ def test_every_command_is_there_and_helps():
     assert call("--version").output.startswith("leakboard, version ")
 
 
+def test_training_names_its_recipes():
+    assert "Recipes: emoji_sd, fashion_ddpm, fashion_sd." in call("train", "--help").output
+
+
+def test_an_interrupted_training_says_how_to_go_on(tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("leakboard.training.train_recipe", interrupted)
+    result = call("train", "fashion_ddpm", "--out", tmp_path, code=130)
+
+    assert "the same command continues" in result.output
+
+
 def test_help_loads_nothing_heavy():
     assert loaded(invoked("--help"), "torch", "numpy", "sqlalchemy", "pandas", "pydantic", "pluggy") == "[]"
 

@@ -10,7 +10,8 @@ from leakboard.api import LeakboardError, Model, member_digest
 from leakboard_plugins.victims import fashion_ddpm
 from leakboard_plugins.victims.ddpm import Ddpm
 from leakboard_plugins.victims.fashion_ddpm import FashionDdpm
-from leakboard_plugins.victims.pipeline_folder import WEIGHTS, pipeline_files
+from leakboard_plugins.victims.layout import WEIGHTS
+from leakboard_plugins.victims.pipeline_folder import pipeline_files
 
 
 @pytest.fixture
@@ -54,12 +55,16 @@ def test_a_level_that_is_not_installed_says_how_to_make_it(shipped):
     assert "leakboard train fashion_ddpm" in caught.value.next
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", None])
 def test_a_spoiled_manifest_is_refused(shipped, text):
-    (shipped / "moderate" / "manifest.json").write_text(text)
+    """A missing one too: what ships must be told apart from what took its place."""
+    path = shipped / "moderate" / "manifest.json"
+    path.unlink() if text is None else path.write_text(text)
 
-    with pytest.raises(LeakboardError, match="manifest"):
-        FashionDdpm().trained_on()
+    for asked in (FashionDdpm().trained_on, FashionDdpm().files, FashionDdpm.check_shipped):
+        with pytest.raises(LeakboardError, match="manifest") as caught:
+            asked()
+        assert caught.value.where == str(path)
 
 
 def test_weights_that_are_not_those_of_the_manifest_are_refused(shipped):

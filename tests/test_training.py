@@ -2,8 +2,10 @@
 
 import errno
 import hashlib
-import json
 import os
+import shutil
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -11,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
+import trainings
 from leakboard.api import Dataset, LeakboardError, Samples, member_digest
-from leakboard.training import RECIPES, Recipe, find_recipe, train_recipe
+from leakboard.training import RECIPES, Recipe, find_recipe
 from leakboard.training.manifest import WEIGHTS, write_manifests
-from leakboard.training.quality import denoising_loss, features, kernel_distance
 from leakboard_plugins.victims.ddpm import Ddpm
+from trainings import manifest
 
 RECIPE = Recipe(
     name="tiny",
@@ -41,12 +44,8 @@ class Stripes(Dataset):
         return Samples(ids, images, np.arange(24) % 2 == 0, notes=("licence of stripes",))
 
 
-def quiet(what, done, total):
-    """Progress that says nothing."""
-
-
-def train(out, progress=quiet, recipe=RECIPE, dataset=None):
-    return train_recipe(recipe, dataset or Stripes(), out, progress=progress, generated=8)
+def train(out, progress=trainings.quiet, recipe=RECIPE, dataset=None):
+    return trainings.train(recipe, dataset or Stripes(), out, progress)
 
 
 @pytest.fixture(scope="session")
@@ -55,10 +54,6 @@ def trained(tmp_path_factory):
     out = tmp_path_factory.mktemp("trained")
     train(out)
     return out
-
-
-def manifest(folder):
-    return json.loads((folder / "manifest.json").read_text())
 
 
 def test_checkpoints_come_back_least_trained_first(trained):
@@ -168,6 +163,24 @@ def test_another_recipe_or_dataset_in_the_same_folder_is_refused(trained):
         train(trained, dataset=Stripes(seed=1))
 
 
+def test_a_folder_is_trained_in_by_one_process_until_that_one_ends(tmp_path):
+    """Killed, so that nothing is tidied up: the lock must not outlive its process."""
+    holder = "import sys, time, pathlib; from leakboard.training.claim import held\n"
+    holder += "with held(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    recipe = replace(RECIPE, checkpoints={"light": 1})
+    with subprocess.Popen([sys.executable, "-c", holder, str(tmp_path)], stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout.readline() == b"held\n"
+            with pytest.raises(LeakboardError, match="another process") as caught:
+                train(tmp_path, lambda *_: pytest.fail("it trained"), recipe)
+        finally:
+            other.kill()
+    assert caught.value.where == str(tmp_path)
+    assert not (tmp_path / "training.json").exists()
+
+    assert [folder.name for folder in train(tmp_path, recipe=recipe)] == ["light"]
+
+
 @pytest.mark.parametrize("where", ["file/below", "readonly", "full"])
 def test_a_folder_that_cannot_be_written_is_told_with_its_place(tmp_path, monkeypatch, where):
     from pathlib import Path
@@ -228,6 +241,16 @@ def test_a_damaged_state_is_refused(trained, tmp_path, content):
     assert caught.value.next
 
 
+def test_a_finished_checkpoint_that_is_gone_is_told_with_its_cure(trained, tmp_path):
+    out = shutil.copytree(trained, tmp_path / "out")
+    shutil.rmtree(out / "light")
+
+    with pytest.raises(LeakboardError, match="damaged: no such folder") as caught:
+        train(out)
+    assert caught.value.where == str(out / "light")
+    assert caught.value.next.startswith(f"remove {out / 'state.safetensors'},")
+
+
 def test_a_file_where_a_checkpoint_belongs_is_refused_before_the_training(tmp_path):
     (tmp_path / "heavy").touch()
 
@@ -278,77 +301,3 @@ def test_an_unknown_recipe_names_the_nearest():
 
 def test_recipes_start_from_an_untrained_checkpoint():
     assert all(0 in recipe.checkpoints.values() and recipe.name == name for name, recipe in RECIPES.items())
-
-
-def test_loss_of_a_network_that_predicts_nothing_is_the_variance_of_noise():
-    """1 on average, with a standard error that covers the deviation; the same in any batch size and for any images."""
-    from types import SimpleNamespace
-
-    from diffusers import DDPMScheduler
-
-    pipeline = SimpleNamespace(
-        scheduler=DDPMScheduler(), unet=lambda noisy, timesteps: SimpleNamespace(sample=torch.zeros_like(noisy))
-    )
-    images = torch.rand(50, 1, 8, 8)
-
-    loss = denoising_loss(pipeline, images, 0)
-
-    assert abs(loss.mean - 1) < 4 * loss.error < 0.05
-    assert denoising_loss(pipeline, images, 0, batch_size=7).mean == pytest.approx(loss.mean, rel=1e-6)
-    assert denoising_loss(pipeline, 1 - images, 0) == loss
-    assert denoising_loss(pipeline, images, 1) != loss
-
-
-def test_loss_asks_once_in_every_part_of_the_schedule():
-    from types import SimpleNamespace
-
-    from diffusers import DDPMScheduler
-
-    asked = []
-
-    def unet(noisy, timesteps):
-        asked.append(timesteps)
-        return SimpleNamespace(sample=noisy)
-
-    denoising_loss(SimpleNamespace(scheduler=DDPMScheduler(), unet=unet), torch.rand(6, 1, 8, 8), 0)
-
-    assert torch.equal(torch.stack(asked) // 125, torch.arange(8)[:, None].expand(8, 6))
-
-
-def test_kernel_distance_is_the_unbiased_estimate_pair_by_pair():
-    generated, real = torch.rand(6, 1, 8, 8) ** 2, torch.rand(5, 1, 8, 8)
-    mean, spread = features(real).mean(0), features(real).var(0)
-    scale = torch.cat([spread[:49].mean().sqrt().repeat(49), spread[49:].mean().sqrt().repeat(128)])
-    first, second = (features(generated) - mean) / scale, (features(real) - mean) / scale
-
-    def kernel(one, other):
-        return float((one @ other / len(one) + 1) ** 3)
-
-    within = [kernel(one, other) for i, one in enumerate(first) for j, other in enumerate(first) if i != j]
-    reals = [kernel(one, other) for i, one in enumerate(second) for j, other in enumerate(second) if i != j]
-    across = [kernel(one, other) for one in first for other in second]
-
-    assert kernel_distance(generated, real) == pytest.approx(
-        np.mean(within) + np.mean(reals) - 2 * np.mean(across), rel=1e-8
-    )
-
-
-def test_kernel_distance_orders_sets_by_their_likeness():
-    generator = torch.Generator().manual_seed(0)
-    real = torch.rand(200, 1, 8, 8, generator=generator)
-    alike = torch.rand(200, 1, 8, 8, generator=generator)
-    darker = alike * 0.9
-
-    distances = [kernel_distance(images, real) for images in (alike, darker, torch.zeros_like(real))]
-
-    assert abs(distances[0]) < distances[1] < distances[2]
-
-
-def test_edge_features_tell_directions_apart():
-    """Upright and lying stripes of the same mean differ in the orientation features alone."""
-    upright = Stripes().load().images
-    lying = upright.transpose(2, 3)
-
-    difference = (features(upright) - features(lying)).abs().mean(0)
-
-    assert difference[49:].max() > 0.1

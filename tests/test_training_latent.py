@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+import trainings
 from leakboard.api import Dataset, LeakboardError, Samples, Unsupported, member_digest
-from leakboard.training import latent, train_recipe
+from leakboard.training import latent
 from leakboard.training.manifest import WEIGHTS
 from leakboard.training.portable import make_portable
 from leakboard.training.recipes import AutoencoderRecipe, LatentRecipe, TextRecipe
-from leakboard.training.words import open_tokenizer, tokenizer_of
+from leakboard.training.words import open_tokenizer
+from trainings import digests, manifest
 
 RECIPE = LatentRecipe(
     name="tiny_sd",
@@ -53,28 +56,14 @@ class Squares(Dataset):
         return self._made(24, 16)
 
 
-def quiet(what, done, total):
-    """Progress that says nothing."""
-
-
-def train(out, progress=quiet, recipe=RECIPE, dataset=None):
-    return train_recipe(recipe, dataset or Squares(), out, progress=progress, generated=8)
-
-
-def manifest(folder):
-    return json.loads((folder / "manifest.json").read_text())
+def train(out, progress=trainings.quiet, recipe=RECIPE, dataset=None):
+    return trainings.train(recipe, dataset or Squares(), out, progress)
 
 
 @pytest.fixture
 def unmeasured(monkeypatch):
     """Train without writing manifests."""
     monkeypatch.setattr("leakboard.training.manifest.write_manifests", lambda *_, **__: [])
-
-
-def digests(out):
-    """Of all files that a training writes before it is measured."""
-    files = sorted(path for path in out.rglob("*") if path.is_file() and path.name != "manifest.json")
-    return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.fixture(scope="session")
@@ -304,23 +293,48 @@ def test_a_damaged_state_of_either_phase_is_refused(trained, tmp_path, name):
     assert caught.value.where.endswith(name)
 
 
-def test_words_of_the_captions_take_one_token_and_others_are_spelt(tmp_path):
-    captions = ["a photo of an ankle boot", "a photo of a T-shirt"]
-    tokenizer = tokenizer_of(captions, 16, tmp_path)
+@pytest.mark.parametrize(
+    ("spoilt", "cure"),
+    [
+        ("autoencoder", "autoencoder.safetensors"),
+        ("tokenizer/tokenizer.json", "tokenizer"),
+        ("light/unet/diffusion_pytorch_model.safetensors", "state.safetensors"),
+        ("heavy", "state.safetensors"),
+    ],
+)
+def test_damage_to_a_finished_training_is_told_with_a_cure_that_works(trained, tmp_path, spoilt, cure):
+    out = shutil.copytree(trained, tmp_path / "out")
+    path = out / spoilt
+    shutil.rmtree(path) if path.is_dir() else path.write_bytes(b"junk")
 
-    start, *words, end = tokenizer("a photo of an ankle boot").input_ids
-    assert tokenizer.decode(words).split() == ["a", "photo", "of", "an", "ankle", "boot"]
-    assert len(words) == 6
-    assert (start, end) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
-    assert tokenizer.decode(tokenizer("żółw").input_ids, skip_special_tokens=True).strip() == "żółw"
-    assert tokenizer.unk_token_id not in tokenizer("zebra 7").input_ids[1:-1]
+    with pytest.raises(LeakboardError, match="trained here is damaged") as caught:
+        train(out)
+    assert caught.value.where == str(out / spoilt.split("/")[0])
+    assert caught.value.next.startswith(f"remove {out / cure},")
+
+    shutil.rmtree(out / cure) if (out / cure).is_dir() else (out / cure).unlink()
+    train(out)
+    assert digests(out) == digests(trained)
 
 
-def test_a_vocabulary_is_the_same_whatever_the_order_of_captions(tmp_path):
-    one = tokenizer_of(["b c d", "a b"], 16, tmp_path / "one")
-    other = tokenizer_of(["a b", "b c d", "a b"], 16, tmp_path / "other")
+@pytest.mark.usefixtures("unmeasured")
+def test_a_tokenizer_that_was_half_saved_is_made_again(trained, tmp_path, monkeypatch):
+    from transformers import CLIPTokenizer
 
-    assert one.get_vocab() == other.get_vocab()
+    with monkeypatch.context() as patch:
+
+        def interrupted(self, folder, **_):
+            folder.mkdir()
+            (folder / "tokenizer_config.json").write_text("{}")
+            raise KeyboardInterrupt
+
+        patch.setattr(CLIPTokenizer, "save_pretrained", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path)
+
+    train(tmp_path)
+
+    assert digests(tmp_path) == digests(trained)
 
 
 def test_a_saved_tokenizer_holds_the_tables_that_older_transformers_open(trained):
@@ -348,21 +362,10 @@ def test_weights_of_the_text_model_have_the_names_that_older_transformers_know(t
 
 
 def test_making_a_pipeline_portable_again_changes_nothing(trained, tmp_path):
-    import shutil
-
     folder = shutil.copytree(trained / "heavy", tmp_path / "again")
     make_portable(folder)
 
     assert digests(folder) == digests(trained / "heavy")
-
-
-def test_long_captions_are_cut_and_short_ones_padded(tmp_path):
-    tokenizer = tokenizer_of(["a white square"], 8, tmp_path)
-
-    ids = latent.token_ids(tokenizer, ["a", "white " * 50, ""])
-
-    assert ids.shape == (3, 8)
-    assert (ids[:, -1] == tokenizer.eos_token_id).all()
 
 
 @pytest.mark.usefixtures("unmeasured")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from leakboard.api import LeakboardError
 from leakboard.errors import nearest
+from leakboard.quiet import quiet
 from leakboard.training.recipes import RECIPES, LatentRecipe, Recipe
 
 if TYPE_CHECKING:
@@ -54,12 +55,12 @@ def train_recipe(
 
     Raises:
         LeakboardError: the recipe is unknown, the images do not suit it, or ``out`` holds another training or
-            something damaged, or cannot be written.
+            something damaged, cannot be written, or is being trained in.
     """
     import torch
 
     from leakboard.training import checks
-    from leakboard.training.claim import claim
+    from leakboard.training.claim import claim, held
     from leakboard.training.manifest import write_manifests
 
     if isinstance(recipe, str):
@@ -68,7 +69,7 @@ def train_recipe(
     auxiliary = checks.suitable(recipe, dataset, samples)
     deterministic = torch.are_deterministic_algorithms_enabled()
     try:
-        with _quiet(), _written(out), torch.random.fork_rng(devices=[]):
+        with quiet(), _written(out), held(out), torch.random.fork_rng(devices=[]):
             claim(recipe, samples, auxiliary, out)
             _train(recipe, samples, auxiliary, out, progress)
             return write_manifests(recipe, samples, out, auxiliary=auxiliary, progress=progress, generated=generated)
@@ -96,22 +97,6 @@ def _train(recipe: Recipe, samples: Samples, auxiliary: Samples | None, out: Pat
     epochs = recipe.autoencoder.epochs
     latent.train_autoencoder(recipe, auxiliary.images, out, told("training the autoencoder", epochs))
     latent.train(recipe, images, prompts, vocabulary, out, told("training", recipe.epochs))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Let nothing but our own progress be shown: saving and opening each checkpoint has a bar of its own otherwise."""
-    from diffusers.utils import logging as diffusers
-    from transformers.utils import logging as transformers
-
-    showing = [each for each in (diffusers, transformers) if each.is_progress_bar_enabled()]
-    for library in showing:
-        library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for library in showing:
-            library.enable_progress_bar()
 
 
 @contextmanager

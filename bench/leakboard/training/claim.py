@@ -1,18 +1,43 @@
-"""The note that says what is trained in a folder, so that nothing else goes on there."""
+"""Whose a folder is: the process that trains there, and the note of what is trained, so that nothing else goes on."""
 
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import LeakboardError, member_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from leakboard.api import Samples
     from leakboard.training.recipes import Recipe
+
+
+@contextmanager
+def held(out: Path) -> Iterator[None]:
+    """Make the folder ``out`` and keep other trainings off it until this one ends, whichever way it ends.
+
+    Raises:
+        LeakboardError: another process trains there.
+    """
+    from filelock import FileLock, Timeout
+
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FileLock(out / "training.lock").acquire(timeout=0)
+    except Timeout as error:
+        raise LeakboardError(
+            "another process trains in this folder",
+            where=str(out),
+            expected="one training at a time",
+            next="the same command when that one has ended, or another --out",
+        ) from error
+    with lock:
+        yield
 
 
 def claim(recipe: Recipe, samples: Samples, auxiliary: Samples | None, out: Path) -> None:
@@ -43,7 +68,6 @@ def claim(recipe: Recipe, samples: Samples, auxiliary: Samples | None, out: Path
                 next="another --out",
             )
         return
-    out.mkdir(parents=True, exist_ok=True)
     write_json(path, wanted)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from leakboard.fitting import Fitting
 from leakboard.training import loop
+from leakboard.training.opening import opening
 from leakboard.training.portable import make_portable
 from leakboard.training.words import tokenizer_of
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from leakboard.training.recipes import LatentRecipe
 
 AUTOENCODER = "autoencoder"
+AUTOENCODER_STATE = "autoencoder.safetensors"
 TOKENIZER = "tokenizer"
 CHUNK = 256
 
@@ -78,7 +80,7 @@ def train_autoencoder(
         averaged.register_to_config(scaling_factor=1 / float(latents_of(averaged, clean, scale=1.0).std()))
         averaged.half().save_pretrained(out / AUTOENCODER)
 
-    loop.run(recipe.autoencoder, vae, len(images), loss_of, save, out / "autoencoder.safetensors", on_epoch)
+    loop.run(recipe.autoencoder, vae, len(images), loss_of, save, out / AUTOENCODER_STATE, on_epoch)
 
 
 def varied(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -100,13 +102,19 @@ def latents_of(vae: AutoencoderKL, clean: torch.Tensor, scale: float) -> torch.T
 
 
 def open_autoencoder(out: Path) -> AutoencoderKL:
-    """What `train_autoencoder` saved, in float32."""
+    """What `train_autoencoder` saved, in float32.
+
+    Raises:
+        LeakboardError: it is missing or damaged.
+    """
     from diffusers import AutoencoderKL
     from safetensors.torch import load_file
 
-    # from_pretrained would note in the configuration of every checkpoint where the folder was
-    vae = AutoencoderKL.from_config(AutoencoderKL.load_config(out / AUTOENCODER, local_files_only=True))
-    vae.load_state_dict(load_file(out / AUTOENCODER / "diffusion_pytorch_model.safetensors"))
+    folder = out / AUTOENCODER
+    with opening(folder, remade_without=out / AUTOENCODER_STATE):
+        # from_pretrained would note in the configuration of every checkpoint where the folder was
+        vae = AutoencoderKL.from_config(AutoencoderKL.load_config(folder, local_files_only=True))
+        vae.load_state_dict(load_file(folder / "diffusion_pytorch_model.safetensors"))
     return vae.float().eval().requires_grad_(False)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from leakboard.measures import evaluate
-from leakboard.training import denoiser, latent
+from leakboard.training import denoiser, latent, loop
+from leakboard.training.opening import opening
 from leakboard.training.quality import SAMPLING_STEPS, Estimate, denoising_loss, sample_images
 from leakboard.training.words import open_tokenizer
 
@@ -44,11 +45,16 @@ class PixelMeasuring:
         self._recipe, self._samples = recipe, samples
 
     def opened(self, folder: Path) -> DDPMPipeline:
-        """The checkpoint of a folder in float32."""
+        """The checkpoint of a folder in float32.
+
+        Raises:
+            LeakboardError: it is missing or damaged.
+        """
         from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
-        unet = UNet2DModel.from_pretrained(folder, subfolder="unet", use_safetensors=True, local_files_only=True)
-        scheduler = DDPMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
+        with opening(folder, remade_without=folder.parent / loop.STATE):
+            unet = UNet2DModel.from_pretrained(folder, subfolder="unet", use_safetensors=True, local_files_only=True)
+            scheduler = DDPMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
         return DDPMPipeline(unet=unet.float().eval().requires_grad_(False), scheduler=scheduler)
 
     def untrained(self) -> DDPMPipeline:
@@ -96,10 +102,16 @@ class LatentMeasuring:
         self._fitting = latent.fitting(recipe, samples.images)
 
     def opened(self, folder: Path) -> StableDiffusionPipeline:
-        """The checkpoint of a folder in float32."""
+        """The checkpoint of a folder in float32.
+
+        Raises:
+            LeakboardError: it is missing or damaged.
+        """
         from diffusers import StableDiffusionPipeline
 
-        return self._ready(StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True))
+        with opening(folder, remade_without=folder.parent / loop.STATE):
+            pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+        return self._ready(pipeline)
 
     def untrained(self) -> StableDiffusionPipeline:
         """Denoiser and text model before the first epoch, rounded to half precision like every checkpoint."""

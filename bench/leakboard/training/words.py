@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from leakboard.training.opening import opening
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -27,21 +29,29 @@ def tokenizer_of(prompts: Sequence[str], length: int, folder: Path) -> CLIPToken
     """
     from transformers import CLIPTokenizer
 
-    if not (folder / "tokenizer_config.json").exists():
+    if not folder.exists():
         merges = _merges(prompts)
         alphabet = _alphabet()
         entries = [*alphabet, *(letter + WORD_END for letter in alphabet), *map("".join, merges), START, END]
         vocabulary = {entry: place for place, entry in enumerate(dict.fromkeys(entries))}
         made = CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=length)  # type: ignore[arg-type]
-        made.save_pretrained(folder)
+        # under another name until it is whole: an interruption would leave one that is never made again
+        part = folder.with_suffix(".part")
+        made.save_pretrained(part)
+        part.replace(folder)
     return open_tokenizer(folder)
 
 
 def open_tokenizer(folder: Path) -> CLIPTokenizer:
-    """The tokenizer that a folder holds."""
+    """The tokenizer that a folder holds.
+
+    Raises:
+        LeakboardError: it is missing or damaged.
+    """
     from transformers import CLIPTokenizer
 
-    opened: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    with opening(folder, remade_without=folder):
+        opened: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     return opened
 
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from leakboard.api import LeakboardError, Victim
-from leakboard_plugins.victims.pipeline_folder import manifest_digest, manifest_facts
+from leakboard_plugins.victims.manifests import NAME, manifest_digest, manifest_facts, read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 Level = Literal["light", "moderate", "heavy", "untrained"]
@@ -29,21 +28,12 @@ class Embedded(Victim):
         """The folder that holds the levels."""
         raise NotImplementedError
 
-    @classmethod
-    def checked(cls, folder: Path) -> Sequence[Path]:
-        """The files of a level, compared with its manifest.
-
-        Raises:
-            LeakboardError: they are missing or damaged, or the weights are not those of the manifest.
-        """
-        raise NotImplementedError
-
     @property
     def folder(self) -> Path:
         """The pipeline folder of the level.
 
         Raises:
-            LeakboardError: the level does not come with this installation.
+            LeakboardError: the level does not come with this installation, or its manifest is missing or spoiled.
         """
         folder = self.weights() / self.level
         if not folder.is_dir():
@@ -52,6 +42,13 @@ class Embedded(Victim):
                 where=str(folder),
                 expected="the pipeline folder that ships with the package",
                 next=f"leakboard train {self.name} --out DIR, then {self.opened_by}(model='DIR/{self.level}')",
+            )
+        if not read_manifest(folder):
+            raise LeakboardError(
+                f"the manifest of {self.name}(level={self.level!r}) says nothing of its training",
+                where=str(folder / NAME),
+                expected="the manifest that ships with the package",
+                next="install leakboard again",
             )
         return folder
 
@@ -65,14 +62,6 @@ class Embedded(Victim):
         """True unless it is meant to be untrained."""
         return not self.null
 
-    def files(self) -> Sequence[Path]:
-        """Configuration and weights of the pipeline.
-
-        Raises:
-            LeakboardError: they are missing or damaged, or the weights are not those of the manifest.
-        """
-        return self.checked(self.folder)
-
     @classmethod
     def check_shipped(cls) -> list[str]:
         """The levels that come with this installation, after comparing each with its manifest.
@@ -82,7 +71,7 @@ class Embedded(Victim):
         """
         levels = [level for level in get_args(Level) if (cls.weights() / level).is_dir()]
         for level in levels:
-            cls.checked(cls.weights() / level)
+            cls(level=level).files()
         return levels
 
     def trained_on(self) -> str | None:

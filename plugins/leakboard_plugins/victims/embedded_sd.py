@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from leakboard_plugins.victims.embedded import Embedded
-from leakboard_plugins.victims.latent_folder import read_latent
 from leakboard_plugins.victims.latent_victim import LatentVictim
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +19,3 @@ class EmbeddedSd(Embedded, LatentVictim):
     def gated(self) -> bool:  # type: ignore[override]  # depends on the level, and is only read
         """True unless it is meant to be untrained."""
         return not (self.null or self.allow_untrained)
-
-    @classmethod
-    def checked(cls, folder: Path) -> Sequence[Path]:
-        """The files of a level, compared with its manifest.
-
-        Raises:
-            LeakboardError: they are missing or damaged, or the weights are not those of the manifest.
-        """
-        return read_latent(folder).files

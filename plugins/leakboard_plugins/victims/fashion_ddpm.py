@@ -34,14 +34,13 @@ class FashionDdpm(Embedded):
         """The folder that holds the levels."""
         return WEIGHTS
 
-    @classmethod
-    def checked(cls, folder: Path) -> Sequence[Path]:
-        """The files of a level, compared with its manifest.
+    def files(self) -> Sequence[Path]:
+        """Configuration and weights of the pipeline.
 
         Raises:
             LeakboardError: they are missing or damaged, or the weights are not those of the manifest.
         """
-        return pipeline_files(folder)
+        return pipeline_files(self.folder)
 
     def open(self, device: str) -> Model:
         """The model on ``device``, float32, in eval mode.
