@@ -91,3 +91,21 @@ def store(tmp_path):
 @pytest.fixture(scope="module")
 def clothes():
     return shared(()).one("dataset", "fashion_mnist").only.load()
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    """Folders of tiny latent pipelines by kind; read only."""
+    from latents import Lazily, save_latent
+
+    root = tmp_path_factory.mktemp("latents")
+    return Lazily(lambda kind: save_latent(root / kind, kind))
+
+
+@pytest.fixture(scope="session")
+def opened(folders):
+    """The tiny latent pipelines as victims with all parameters left out."""
+    from latents import Lazily
+    from leakboard_plugins.victims.stable_diffusion import StableDiffusion
+
+    return Lazily(lambda kind: StableDiffusion(model=str(folders[kind])).open("cpu"))

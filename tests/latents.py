@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from flows import FLOWS
+from parts import SIDE, WORDS, clip, clip_tokenizer, t5, tokenizer, vae
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SIDE = 16
-"""Height and width of the images; latents are half as large."""
 LABELS = {0: "tench, Tinca tinca", 7: "cock", 207: "golden retriever"}
 """Some of the classes of the class-conditional pipeline."""
-WORDS = 12
-"""Tokens that the text models take."""
+SEEDS = (2**100 + 1, 5, 2**64 - 1)
+PROMPTS = ("a cat", "two dogs", "a cat")
+CLASSES_TOLD = ("cock", "207", "")
 SCHEDULE = {
     "beta_start": 0.00085,
     "beta_end": 0.012,
@@ -23,51 +25,6 @@ SCHEDULE = {
     "set_alpha_to_one": False,
     "steps_offset": 1,
 }
-
-
-def _vae(**config: Any) -> Any:
-    from diffusers import AutoencoderKL
-
-    settings = {
-        "in_channels": 3,
-        "out_channels": 3,
-        "down_block_types": ("DownEncoderBlock2D",) * 2,
-        "up_block_types": ("UpDecoderBlock2D",) * 2,
-        "block_out_channels": (8, 16),
-        "latent_channels": 4,
-        "norm_num_groups": 4,
-        "sample_size": SIDE,
-        "scaling_factor": 0.7,
-    }
-    return AutoencoderKL(**(settings | config))
-
-
-def _tokenizer() -> Any:
-    from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import CLIPTokenizer
-
-    alphabet = sorted(ByteLevel.alphabet())
-    entries = [*alphabet, *(f"{letter}</w>" for letter in alphabet), "<|startoftext|>", "<|endoftext|>"]
-    return CLIPTokenizer(vocab={entry: row for row, entry in enumerate(entries)}, merges=[], model_max_length=WORDS)
-
-
-def _text_model(projected: bool = False) -> Any:
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-    tokenizer = _tokenizer()
-    config = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        projection_dim=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=WORDS,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
 
 
 def _unet(**config: Any) -> Any:
@@ -97,9 +54,9 @@ def _sd(prediction_type: str = "epsilon", scheduler: str = "DDIMScheduler", **un
         }
     )
     return diffusers.StableDiffusionPipeline(
-        vae=_vae(),
-        text_encoder=_text_model(),
-        tokenizer=_tokenizer(),
+        vae=vae(),
+        text_encoder=clip(),
+        tokenizer=clip_tokenizer(),
         unet=_unet(**unet),
         scheduler=sampler,
         safety_checker=None,
@@ -113,11 +70,11 @@ def _xl() -> Any:
 
     shared = {name: SCHEDULE[name] for name in ("beta_start", "beta_end", "beta_schedule", "steps_offset")}
     return StableDiffusionXLPipeline(
-        vae=_vae(),
-        text_encoder=_text_model(),
-        text_encoder_2=_text_model(projected=True),
-        tokenizer=_tokenizer(),
-        tokenizer_2=_tokenizer(),
+        vae=vae(),
+        text_encoder=clip(),
+        text_encoder_2=clip(projected=True),
+        tokenizer=clip_tokenizer(),
+        tokenizer_2=clip_tokenizer(),
         unet=_unet(
             cross_attention_dim=32,
             addition_embed_type="text_time",
@@ -148,12 +105,12 @@ def _sd3() -> Any:
     return StableDiffusion3Pipeline(
         transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
-        vae=_vae(shift_factor=0.1),
-        text_encoder=_text_model(projected=True),
-        text_encoder_2=_text_model(projected=True),
+        vae=vae(shift_factor=0.1),
+        text_encoder=clip(projected=True),
+        text_encoder_2=clip(projected=True),
         text_encoder_3=None,
-        tokenizer=_tokenizer(),
-        tokenizer_2=_tokenizer(),
+        tokenizer=clip_tokenizer(),
+        tokenizer_2=clip_tokenizer(),
         tokenizer_3=None,
     )
 
@@ -172,22 +129,12 @@ def _dit() -> Any:
         num_embeds_ada_norm=1000,
     )
     scheduler = DDIMScheduler(clip_sample=False)
-    return DiTPipeline(transformer, _vae(), scheduler, id2label=LABELS)
+    return DiTPipeline(transformer, vae(), scheduler, id2label=LABELS)
 
 
 def _pixart() -> Any:
     from diffusers import DPMSolverMultistepScheduler, PixArtAlphaPipeline, PixArtTransformer2DModel
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
-    letters = Tokenizer(
-        models.Unigram([("<pad>", 0.0), ("</s>", 0.0), *((chr(code), -3.0) for code in range(97, 123))])
-    )
-    letters.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=letters, pad_token="<pad>", eos_token="</s>", model_max_length=WORDS
-    )
-    text = T5Config(vocab_size=32, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, use_cache=False)
     transformer = PixArtTransformer2DModel(
         sample_size=SIDE // 2,
         patch_size=2,
@@ -201,7 +148,7 @@ def _pixart() -> Any:
         use_additional_conditions=False,
     )
     scheduler = DPMSolverMultistepScheduler()
-    return PixArtAlphaPipeline(tokenizer, T5EncoderModel(text), _vae(), transformer, scheduler)
+    return PixArtAlphaPipeline(tokenizer(WORDS), t5(), vae(), transformer, scheduler)
 
 
 MADE: dict[str, Callable[[], Any]] = {
@@ -212,6 +159,7 @@ MADE: dict[str, Callable[[], Any]] = {
     "sd3": _sd3,
     "dit": _dit,
     "pixart": _pixart,
+    **FLOWS,
 }
 
 
@@ -234,7 +182,7 @@ def tiny_pipeline(kind: str, **config: Any) -> Any:
 
 def save_latent(folder: Path, kind: str, **config: Any) -> Path:
     """Write the folder of a tiny pipeline and return it."""
-    from leakboard_plugins.victims.quiet import quiet
+    from leakboard.quiet import quiet
 
     with quiet():
         tiny_pipeline(kind, **config).save_pretrained(folder)
@@ -242,3 +190,35 @@ def save_latent(folder: Path, kind: str, **config: Any) -> Path:
         index = json.loads((folder / "model_index.json").read_text())
         (folder / "model_index.json").write_text(json.dumps(index | {"id2label": LABELS}))  # diffusers leaves it out
     return folder
+
+
+def plain(folder: Path, cls: str, sampler: str | None = None) -> Any:
+    """The pipeline as a user of diffusers opens it."""
+    import diffusers
+
+    absent = {"text_encoder_3": None, "tokenizer_3": None} if "Diffusion3" in cls else {}
+    pipeline = getattr(diffusers, cls).from_pretrained(folder, **absent)
+    pipeline.set_progress_bar_config(disable=True)
+    if sampler:
+        unclipped = {"clip_sample": False} if sampler in ("DDIMScheduler", "DDPMScheduler") else {}
+        pipeline.scheduler = getattr(diffusers, sampler).from_config(pipeline.scheduler.config, **unclipped)
+    return pipeline
+
+
+def generators() -> list[Any]:
+    """Those of `SEEDS`, as a user of diffusers makes them."""
+    import torch
+
+    return [torch.Generator().manual_seed(seed % 2**63) for seed in SEEDS]
+
+
+class Lazily(dict[str, Any]):
+    """Things by name, each made when it is first asked for."""
+
+    def __init__(self, make: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = self._make(name)
+        return self[name]

@@ -1,5 +1,6 @@
 """The quality gate: who may be attacked at all."""
 
+import itertools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,8 +35,12 @@ class Relabelled(Model):
         signal, spread = level.sqrt(), (1 - level).sqrt()
         noise = self.trained.predict_noise(state, timestep, prompts)
         clean = (state - spread * noise) / signal
-        output = {"epsilon": noise, "v_prediction": signal * noise - spread * clean}[self.truth]
-        return output if self.said == "epsilon" else signal * output + spread * state
+        output = {"epsilon": noise, "v_prediction": signal * noise - spread * clean, "sample": clean}[self.truth]
+        return {
+            "epsilon": output,
+            "v_prediction": signal * output + spread * state,
+            "sample": (state - signal * output) / spread,
+        }[self.said]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +70,17 @@ def test_an_untrained_victim_is_refused_with_its_loss(images):
     assert not admission.wanted(Victim(), model, ONE)
 
 
-@pytest.mark.parametrize(("truth", "said"), [("v_prediction", "epsilon"), ("epsilon", "v_prediction")])
+TYPES = ("epsilon", "v_prediction", "sample")
+
+
+@pytest.mark.parametrize(("truth", "said"), [*itertools.permutations(TYPES, 2)])
 def test_a_mislabelled_prediction_type_is_named(truth, said, trained, images):
     with pytest.raises(LeakboardError, match=f"times better when its predictions are read as {truth}") as refusal:
         admission.admit(ONE, Gated(), Relabelled(truth, trained, said), images, None)
     assert "allow_untrained=True" in str(refusal.value)
 
 
-@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("kind", TYPES)
 def test_a_truthful_label_is_admitted(kind, trained, images):
     admission.admit(ONE, Gated(), Relabelled(kind, trained, kind), images, None)
 
@@ -84,6 +92,7 @@ def test_a_victim_without_a_noise_schedule_cannot_be_judged():
             raise Unsupported("the victim matches flows")
 
     assert not admission.wanted(Gated(), Flowing(), ONE)
+    assert not admission.wanted(Gated(), Model(), ONE)
 
 
 def test_the_gate_asks_in_batches_with_what_the_victim_is_told(trained, images):

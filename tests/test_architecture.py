@@ -12,7 +12,15 @@ PACKAGES = {
     "leakboard_defenses": ROOT / "defenses" / "leakboard_defenses",
     "leakboard_reports": ROOT / "reports" / "leakboard_reports",
 }
-PUBLIC = {"leakboard", "leakboard.api", "leakboard.errors", "leakboard.hookspecs", "leakboard.noise"}
+PUBLIC = {
+    "leakboard",
+    "leakboard.api",
+    "leakboard.errors",
+    "leakboard.hookspecs",
+    "leakboard.digests",
+    "leakboard.noise",
+    "leakboard.quiet",
+}
 MAY_IMPORT = {
     "leakboard_plugins": PUBLIC,
     "leakboard_defenses": PUBLIC,

@@ -219,5 +219,6 @@ def test_another_device_changes_where_a_grid_runs_and_nothing_else():
     grid = Grid.of(dataset="fashion_mnist", victim="fashion_ddpm", attack="pia", run={"samples": 16})
     moved = grid.on("cuda:1")
     assert (moved.run.device, moved.run.samples, moved.cells) == ("cuda:1", 16, grid.cells)
-    with pytest.raises(LeakboardError, match="bad value 'gpu'"):
+    with pytest.raises(LeakboardError, match="bad value 'gpu'") as error:
         grid.on("gpu")
+    assert "--device" in str(error.value)

@@ -7,14 +7,21 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import leakboard
+from gpus import PretendedGpu
+from leakboard import worker
+from leakboard.api import Model, Pair
 from leakboard.artifacts import Artifacts
 from leakboard.grid import Grid
 from leakboard.limits import Allowance
 from leakboard.observing import Column, _measure
+from leakboard.oracle import Answers
+from leakboard.registry import shared
 from leakboard.store import Store
-from tinygrid import numbers, payloads, same, tiny
+from leakboard.tasks import Wanted
+from tinygrid import PLUGIN, numbers, payloads, same, tiny
 
 
 def real(**tables):
@@ -104,13 +111,6 @@ def test_noise_at_both_images_differs_from_image_to_image(tmp_path):
 
 
 def test_a_distance_cannot_spoil_the_pair_for_the_next():
-    import torch
-
-    from leakboard.api import Pair
-    from leakboard.registry import shared
-    from leakboard.tasks import Wanted
-    from tinygrid import PLUGIN
-
     registry = shared((str(PLUGIN),))
     pair = Pair(torch.ones(4, 1, 8, 8), torch.zeros(4, 1, 8, 8), "pair")
     wanted = Wanted("key", 0, "none", "observer", "distance")
@@ -118,6 +118,120 @@ def test_a_distance_cannot_spoil_the_pair_for_the_next():
         Column(wanted, registry.one("distance", spec).only, Allowance(0))
         for spec in ("a_bad_distance(how='in place')", "gap")
     )
-    _measure(bad, pair)
-    _measure(good, pair)
+    answers = Answers(Model(), 4)
+    _measure(bad, pair, answers)
+    _measure(good, pair, answers)
     assert good.values[0].tolist() == [1, 1, 1, 1]
+
+
+@pytest.fixture
+def observed(tmp_path):
+    """Runs the observation tasks of a grid in this process and gives their outcomes and features."""
+
+    def observed(grid, name="artifacts"):
+        plan = leakboard.plan(grid, artifacts=tmp_path / name)
+        outcomes = [worker.work(task) for task in plan.observe]
+        assert {answer.error for outcome in outcomes for answer in outcome.answers} == {""}
+        artifacts = Artifacts(tmp_path / name)
+        return outcomes, {key: artifacts.get(key)[0]["values"] for task in plan.observe for key in keys(task)}
+
+    worker.forget()
+    yield observed
+    worker.forget()
+
+
+def keys(task):
+    return [wanted.key for wanted in task.wanted]
+
+
+@pytest.fixture
+def denoised(monkeypatch):
+    """Sizes of the batches that tiny's victim denoises; it has memory for five samples."""
+    model = type(shared((str(PLUGIN),)).one("victim", "linear").only.open("cpu"))
+    denoise, sizes = model.denoise, []
+
+    def limited(self, state, timestep):
+        sizes.append(len(state))
+        if len(state) > 5:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return denoise(self, state, timestep)
+
+    monkeypatch.setattr(model, "denoise", limited)
+    return sizes
+
+
+def test_a_task_on_another_device_keeps_no_more_than_a_batch_there(observed):
+    """Images, defenses, what observers make of them and what is remembered stay where they were read."""
+    axes = {
+        "observer": ["glance", "peek(noisy=True)", "loss", "blind"],
+        "defense": ["none", "gaussian_blur + fog(at='output') + fog(at='both')", "fog(at='output')"],
+        "distance": ["gap", "lp", "psnr"],
+    }
+    grid = tiny(**axes, run={"shard": 16, "batch": 3, "samples": 20})
+    _, expected = observed(grid, "here")
+    with PretendedGpu() as gpu:
+        _, found = observed(grid.on("cuda"), "there")
+    assert gpu.rows == 3
+    assert found.keys() == expected.keys()
+    for key, values in found.items():
+        np.testing.assert_allclose(values, expected[key], rtol=1e-5, err_msg=key)
+
+
+def test_images_are_measured_where_the_victim_computes_and_the_rest_at_home(observed, monkeypatch):
+    seen = []
+    for spec in ("psnr", "lp"):
+        distance = type(shared(()).one("distance", spec).only)
+        measure = distance.measure
+        monkeypatch.setattr(
+            distance,
+            "measure",
+            lambda self, pair, measure=measure: (
+                seen.append((pair.space, pair.reference.device.type, len(pair.reference))) or measure(self, pair)
+            ),
+        )
+    grid = tiny(observer=["blind", "loss"], distance=["psnr", "lp"], run={"shard": 48, "batch": 30})
+    with PretendedGpu():
+        observed(grid.on("cuda"))
+    assert set(seen) == {("image", "cuda", 30), ("image", "cuda", 18), ("noise", "cpu", 48)}
+
+
+def test_a_distance_that_runs_out_of_memory_is_given_fewer_images(observed, monkeypatch):
+    gap = type(shared((str(PLUGIN),)).one("distance", "gap").only)
+    measure, sizes = gap.measure, []
+
+    def limited(self, pair):
+        sizes.append(len(pair.reference))
+        if len(pair.reference) > 5:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return measure(self, pair)
+
+    monkeypatch.setattr(gap, "measure", limited)
+    with PretendedGpu():
+        observed(tiny(observer="peek", run={"shard": 48, "batch": 16}).on("cuda"))
+    assert sizes == [16, 8, *[4] * 12]
+
+
+def test_the_batch_that_a_victim_has_memory_for_is_known_to_its_next_task(observed, denoised):
+    grid = tiny(observer="peek", run={"shard": 16, "batch": 16})
+    outcomes, _ = observed(grid)
+    assert denoised == [16, 8, *[4] * 12]
+    assert [outcome.batch for outcome in outcomes] == [4, 4, 4]
+
+    denoised.clear()
+    observed(tiny(observer="peek", victim="linear(gain=0.5)", run={"shard": 48, "batch": 16}))
+    assert denoised[:3] == [16, 8, 4]
+
+
+def test_a_smaller_batch_that_is_wished_for_is_kept_to(observed, denoised):
+    observed(tiny(observer="peek", run={"batch": 16}))
+    denoised.clear()
+    observed(tiny(observer="peek(noisy=True)", run={"batch": 2}))
+    assert set(denoised) == {2}
+
+
+def test_a_new_run_tries_the_full_batch_again(observed, denoised):
+    observed(tiny(observer="peek", run={"batch": 16}))
+    worker.forget()
+    denoised.clear()
+    observed(tiny(observer="peek", run={"batch": 16}), "again")
+    assert denoised[:3] == [16, 8, 4]

@@ -13,7 +13,7 @@ from denoisers import tiny_unet
 from leakboard.api import LeakboardError, Model
 from leakboard_plugins.victims import VICTIMS
 from leakboard_plugins.victims.ddpm import Ddpm
-from leakboard_plugins.victims.pipeline_folder import SCHEDULER_CONFIG, UNET_CONFIG, WEIGHTS
+from leakboard_plugins.victims.layout import SCHEDULER_CONFIG, UNET_CONFIG, WEIGHTS
 
 
 @pytest.fixture

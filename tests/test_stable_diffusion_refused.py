@@ -81,7 +81,8 @@ def test_a_pixel_pipeline_is_sent_to_its_victim(tmp_path):
         "StableDiffusionUpscalePipeline",
         "StableVideoDiffusionPipeline",
         "StableDiffusionXLInpaintPipeline",
-        "FluxPipeline",
+        "FluxFillPipeline",
+        "HunyuanDiTPipeline",
     ],
 )
 def test_another_kind_of_pipeline_is_refused(copy, name):
@@ -95,6 +96,15 @@ def test_a_denoiser_that_paints_in_is_refused(copy):
     edit(copy / "unet" / "config.json", in_channels=9)
 
     refused(copy, "takes 9 channels and the vae gives 4")
+
+
+@pytest.mark.parametrize("channels", [4, 8])
+def test_images_that_would_be_taken_for_latents_are_refused(copy, channels):
+    """Image-to-image pipelines tell the two apart by their channels alone."""
+    edit(copy / "vae" / "config.json", in_channels=channels, latent_channels=8)
+    edit(copy / "unet" / "config.json", in_channels=8)
+
+    refused(copy, f"images of {channels} channels cannot be told from latents")
 
 
 def test_a_distilled_denoiser_is_refused(copy):
@@ -204,6 +214,16 @@ def test_weights_that_are_not_those_of_the_manifest_are_refused(copy):
     assert StableDiffusion(model=str(copy)).facts()["manifest"]["member_digest"] == "abc"
 
 
+@pytest.mark.parametrize("text", ['{"name": "a web page", "icons": []}', "{}"])
+def test_a_manifest_of_something_else_is_none_of_our_business(copy, text):
+    (copy / "manifest.json").write_text(text)
+    victim = StableDiffusion(model=str(copy))
+
+    assert victim.files()
+    assert victim.trained_on() is None
+    assert victim.facts() == {}
+
+
 def test_half_precision_files_are_opened_where_there_are_no_others(copy, folder):
     for path in copy.rglob("*.safetensors"):
         path.rename(path.with_name(f"{path.stem}.fp16.safetensors"))
@@ -274,9 +294,9 @@ def test_what_the_dataset_does_not_say_cannot_be_told():
         StableDiffusion(model="x", prompts="template: {label}").told(samples(captions=("a", "b")))
 
 
-def test_guidance_doubles_the_evaluations():
-    assert StableDiffusion(model="x").evaluations_per_step == 1
-    assert StableDiffusion(model="x", guidance=7.5).evaluations_per_step == 2
+def test_guidance_doubles_the_evaluations(folder):
+    assert StableDiffusion(model=str(folder)).evaluations_per_step == 1
+    assert StableDiffusion(model=str(folder), guidance=7.5).evaluations_per_step == 2
 
 
 def test_it_is_gated_unless_told_otherwise():

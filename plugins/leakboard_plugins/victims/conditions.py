@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from leakboard.api import Unsupported
 from leakboard.errors import nearest
-from leakboard_plugins.victims.quiet import quiet
+from leakboard.quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import torch
 
-    from leakboard_plugins.victims.latent_folder import Kind
+    from leakboard_plugins.victims.latent_kinds import Kind
 
 CACHED_BYTES = 1 << 28
 """Of embedded texts that are kept."""
@@ -108,6 +108,7 @@ class Texts:
         others = {
             name: None for name in ("prompt_2", "prompt_3") if name in signature(pipeline.encode_prompt).parameters
         }
+        pipeline.maybe_free_model_hooks()  # offloaded, the denoiser makes room for the text models
         with torch.no_grad(), quiet():
             answers = pipeline.encode_prompt(
                 prompt=texts,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from leakboard_plugins.victims.latent_folder import Kind
+    from leakboard_plugins.victims.latent_kinds import Kind
 
 
 def exact_strength(pipeline: Any, steps: int, total: int) -> float:
@@ -107,4 +107,5 @@ class PipelineModel(LatentModel):
             **arguments,
             **told,
         ).images
+        self._pipeline.maybe_free_model_hooks()  # image-to-image shares the networks, but not the hooks
         return latents

@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from leakboard.api import LeakboardError
 from leakboard.errors import nearest
+from leakboard.quiet import quiet
+from leakboard_plugins.victims.latent_kinds import FLOW, KINDS, SCHEDULERS, UNUSED, Kind, base_of
+from leakboard_plugins.victims.layout import INDEX, SAVE, SCHEDULER_CONFIG, read_json
+from leakboard_plugins.victims.manifests import check_digests
 from leakboard_plugins.victims.pipeline_config import read_scheduler
-from leakboard_plugins.victims.pipeline_folder import (
-    INDEX,
-    SAVE,
-    SCHEDULER_CONFIG,
-    check_digests,
-    component_weights,
-    read_json,
-    tensor_shapes,
-)
-from leakboard_plugins.victims.quiet import quiet
+from leakboard_plugins.victims.pipeline_folder import component_weights, tensor_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,60 +21,10 @@ if TYPE_CHECKING:
 
     from leakboard_plugins.victims.latent_model import LatentModel
 
-FLOW = "FlowMatchEulerDiscreteScheduler"
-SCHEDULERS = frozenset(
-    f"{name}Scheduler"
-    for name in (
-        *("DDIM", "DDPM", "PNDM", "LMSDiscrete", "EulerDiscrete", "EulerAncestralDiscrete", "HeunDiscrete"),
-        *("DPMSolverMultistep", "DPMSolverSinglestep", "DEISMultistep", "UniPCMultistep"),
-        *("KDPM2Discrete", "KDPM2AncestralDiscrete", "FlowMatchEulerDiscrete"),
-    )
-)
-UNUSED = frozenset({"safety_checker", "feature_extractor", "image_encoder"})
-"""Components that never see a latent: they are not loaded."""
 LAYOUT = f"a folder with {INDEX} and a folder for each component that it names, weights as safetensors"
+LATENT_CHANNELS = 4
+"""Images with as many are taken for latents by the pipelines of Stable Diffusion 1 to XL."""
 PIXEL = ("DDPMPipeline", "DDIMPipeline")
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a class of pipelines is made of.
-
-    Attributes:
-        denoiser: name of the component that denoises.
-        texts: numbers of the text models, with as many tokenizers.
-        optional: components that may be left out.
-        embeddings: what its ``encode_prompt`` returns, in order.
-        image_to_image: whether diffusers has an image-to-image pipeline for it.
-        upcasts: whether diffusers runs its autoencoder in float32 where half precision would overflow.
-    """
-
-    denoiser: str
-    texts: tuple[str, ...] = ("",)
-    optional: tuple[str, ...] = ()
-    embeddings: tuple[str, ...] = ("prompt_embeds", "negative_prompt_embeds")
-    image_to_image: bool = True
-    upcasts: bool = False
-
-    @property
-    def components(self) -> set[str]:
-        """Names of the components that it cannot do without."""
-        words = {f"{name}{number}" for number in self.texts for name in ("text_encoder", "tokenizer")}
-        return words | {self.denoiser, "vae", "scheduler"}
-
-
-_POOLED = tuple(f"{sign}{name}" for name in ("prompt_embeds", "pooled_prompt_embeds") for sign in ("", "negative_"))
-_MASKED = tuple(f"{sign}{name}" for sign in ("", "negative_") for name in ("prompt_embeds", "prompt_attention_mask"))
-_PIXART = Kind("transformer", embeddings=_MASKED, image_to_image=False)
-KINDS: Mapping[str, Kind] = {
-    "StableDiffusionPipeline": Kind("unet"),
-    "StableDiffusionXLPipeline": Kind("unet", ("", "_2"), embeddings=_POOLED, upcasts=True),
-    "StableDiffusion3Pipeline": Kind("transformer", ("", "_2"), ("text_encoder_3", "tokenizer_3"), _POOLED),
-    "DiTPipeline": Kind("transformer", (), embeddings=(), image_to_image=False),
-    "PixArtAlphaPipeline": _PIXART,
-    "PixArtSigmaPipeline": _PIXART,
-}
-"""The pipelines that can be opened, by their class in diffusers."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +49,15 @@ class Latent:
     def kind(self) -> Kind:
         """What it is made of."""
         return KINDS[self.pipeline]
+
+
+def read_kind(folder: Path) -> Kind:
+    """What a pipeline folder says it is made of.
+
+    Raises:
+        LeakboardError: there is no pipeline, or one of another kind.
+    """
+    return KINDS[_class_of(read_json(folder / INDEX, LAYOUT), folder)]
 
 
 def read_latent(folder: Path) -> Latent:
@@ -150,6 +104,7 @@ def open_latent(
     scheduler: str = "auto",
     attention_slicing: bool = False,
     offload: str = "no",
+    size: int | None = None,
 ) -> LatentModel:
     """The model of a pipeline folder on ``device``, in eval mode, without gradients on its weights.
 
@@ -161,6 +116,7 @@ def open_latent(
         scheduler: a name of `leakboard_plugins.victims.samplers`.
         attention_slicing: less memory for more time.
         offload: ``no``, or keep on the CPU what is not running: each ``model``, or ``sequential`` each layer.
+        size: height and width of its images in pixels; None is the size that the pipeline makes by itself.
 
     Raises:
         LeakboardError: as `read_latent`, the weights do not fit their configurations, or the device cannot offload.
@@ -179,15 +135,17 @@ def open_latent(
             pipeline.to(device)
         else:
             getattr(pipeline, f"enable_{offload}_cpu_offload")(device=device)
-        return _model(found, pipeline, guidance=guidance, scheduler=scheduler, resident=offload == "no")
+        return _model(found, pipeline, guidance=guidance, scheduler=scheduler, resident=offload == "no", size=size)
 
 
 def _model(found: Latent, pipeline: Any, **settings: Any) -> LatentModel:
     from leakboard_plugins.victims.class_pipeline import LoopModel
+    from leakboard_plugins.victims.flow_pipeline import FlowModel
     from leakboard_plugins.victims.image_pipeline import PipelineModel
 
+    models: dict[str, type[LatentModel]] = {"embedded": PipelineModel, "loop": LoopModel, "flow": FlowModel}
     try:
-        return (PipelineModel if found.kind.image_to_image else LoopModel)(pipeline, found.kind, **settings)
+        return models[found.kind.asked](pipeline, found.kind, **settings)
     except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise _unopened(found, error) from error
 
@@ -248,8 +206,8 @@ def _unopened(found: Latent, error: Exception) -> LeakboardError:
 
 def _class_of(index: Mapping[str, Any], folder: Path) -> str:
     name = index.get("_class_name")
-    if isinstance(name, str) and name in KINDS:
-        return name
+    if isinstance(name, str) and base_of(name) in KINDS:
+        return base_of(name)
     raise LeakboardError(
         f"the pipeline is a {name}" if name else "the pipeline does not say its class",
         where=str(folder / INDEX),
@@ -295,15 +253,23 @@ def _check_configs(folder: Path, pipeline: str, parts: Mapping[str, tuple[str, s
             expected=f"one of {', '.join(sorted(SCHEDULERS))}",
             nearest=nearest(scheduler, SCHEDULERS),
         )
-    if scheduler != FLOW:
-        read_scheduler(read_json(folder / SCHEDULER_CONFIG), folder / SCHEDULER_CONFIG)
+    schedule = read_json(folder / SCHEDULER_CONFIG)
+    if scheduler != FLOW and not schedule.get("use_flow_sigmas"):
+        read_scheduler(schedule, folder / SCHEDULER_CONFIG)
     denoiser, vae = (read_json(folder / part / "config.json") for part in (name, "vae"))
     taken, given = denoiser.get("in_channels", 4), vae.get("latent_channels", 4)
-    if taken != given:
+    wanted = given * KINDS[pipeline].patch ** 2
+    if taken != wanted:
         raise LeakboardError(
             f"the {name} takes {taken} channels and the vae gives {given}",
             where=str(folder / name / "config.json"),
-            expected="as many: pipelines that paint in, enlarge or edit take more",
+            expected=f"{wanted} channels: pipelines that paint in, enlarge or edit take more",
+        )
+    if KINDS[pipeline].image_to_image and vae.get("in_channels", 3) in (given, LATENT_CHANNELS):
+        raise LeakboardError(
+            f"images of {vae['in_channels']} channels cannot be told from latents",
+            where=str(folder / "vae" / "config.json"),
+            expected="images of other channels than latents: image-to-image pipelines tell them apart by that",
         )
     for key in ("time_cond_proj_dim", "num_class_embeds", "class_embed_type"):
         if denoiser.get(key) is not None:

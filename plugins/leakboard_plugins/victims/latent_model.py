@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Model, Unsupported
 from leakboard_plugins.victims.asking import check_shape, check_timestep, sampler_steps
 from leakboard_plugins.victims.conditions import Labels, Texts
-from leakboard_plugins.victims.predicted import noise_of
-from leakboard_plugins.victims.samplers import is_flow, sampler_of
+from leakboard_plugins.victims.predicted import is_flow, noise_of
+from leakboard_plugins.victims.samplers import sampler_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     import torch
 
     from leakboard_plugins.victims.conditions import Conditions, Tensors
-    from leakboard_plugins.victims.latent_folder import Kind
+    from leakboard_plugins.victims.latent_kinds import Kind
 
 GRADIENT_CHUNK = 16
 GRADIENT_BYTES = 1 << 30
 """Samples, and bytes of gradients, that are held in memory at once."""
+OWN_SIZE = 1024
+"""Pixels that pipelines make which are not told any size by their configuration (Z-Image)."""
 
 
 class LatentModel(Model):
@@ -36,30 +39,37 @@ class LatentModel(Model):
         guidance: classifier-free guidance of whole reconstructions and samples; up to 1 is none.
         scheduler: the sampler's name in `leakboard_plugins.victims.samplers`.
         resident: whether all weights stay on the device.
+        size: height and width of its images in pixels; None is what the pipeline makes by itself.
+
+    Raises:
+        ValueError: the autoencoder and the denoiser cannot make images of that size.
     """
 
     round_trip_error = 0.5
     """No autoencoder may lose more than a grey image would."""
 
-    def __init__(self, pipeline: Any, kind: Kind, *, guidance: float, scheduler: str, resident: bool) -> None:
+    def __init__(
+        self, pipeline: Any, kind: Kind, *, guidance: float, scheduler: str, resident: bool, size: int | None
+    ) -> None:
         self._pipeline, self._kind, self._guidance, self._resident = pipeline, kind, guidance, resident
         self._choice, self._own = scheduler, pipeline.scheduler
         self._denoiser, self._vae = getattr(pipeline, kind.denoiser), pipeline.vae
         self._device = pipeline._execution_device  # noqa: SLF001 - where offloaded models run
         pipeline.set_progress_bar_config(disable=True)
-        size = self._denoiser.config.sample_size
-        height, width = (size, size) if isinstance(size, int) else size
+        factor = _factor(pipeline)
+        height, width = _latent_size(pipeline, kind, factor, size)
         self._latent_shape = (self._vae.config.latent_channels, height, width)
-        factor = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.image_shape = (self._vae.config.in_channels, height * factor, width * factor)
         self._noise_schedule: torch.Tensor | None = None
         if not is_flow(self._own):
             self._noise_schedule = self._own.alphas_cumprod.float().to(self._device)
-        self._conditions: Conditions
-        if kind.texts:
-            self._conditions = Texts(pipeline, kind, self.image_shape[1:])
-        else:
-            self._conditions = Labels(pipeline.labels, self._denoiser.config.num_embeds_ada_norm, self._device)
+
+    @functools.cached_property
+    def _conditions(self) -> Conditions:
+        if self._kind.texts:
+            assert self.image_shape
+            return Texts(self._pipeline, self._kind, self.image_shape[1:])
+        return Labels(self._pipeline.labels, self._denoiser.config.num_embeds_ada_norm, self._device)
 
     @property
     def alphas_cumprod(self) -> torch.Tensor:  # type: ignore[override]  # only read
@@ -83,7 +93,8 @@ class LatentModel(Model):
         self._check(images, self.image_shape, "images")
         with torch.no_grad(), self._precise_vae() as vae:
             answer = vae.encode(images.to(vae.dtype) * 2 - 1)
-            latents = answer.latent_dist.mode() if hasattr(answer, "latent_dist") else answer.latents
+            latents = answer.latent_dist.mode() if hasattr(answer, "latent_dist") else answer[0]
+        self._pipeline.maybe_free_model_hooks()
         shift, scale = self._scaling(latents)
         scaled: torch.Tensor = (latents - shift) * scale
         return scaled.float()
@@ -95,6 +106,7 @@ class LatentModel(Model):
         shift, scale = self._scaling(inner)
         with torch.no_grad(), self._precise_vae() as vae:
             images: torch.Tensor = vae.decode((inner / scale + shift).to(vae.dtype)).sample
+        self._pipeline.maybe_free_model_hooks()
         return (images.float() / 2 + 0.5).clamp(0, 1)
 
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
@@ -220,3 +232,23 @@ class LatentModel(Model):
 
     def _check_timestep(self, timestep: int) -> None:
         check_timestep(timestep, len(self.alphas_cumprod))
+
+
+def _factor(pipeline: Any) -> int:
+    """How many times smaller latents are than images; DiT's pipeline does not say."""
+    told: int | None = getattr(pipeline, "vae_scale_factor", None)
+    return told or 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
+
+
+def _latent_size(pipeline: Any, kind: Kind, factor: int, size: int | None) -> tuple[int, int]:
+    """Height and width of the latents: for images of ``size``, or what the pipeline makes by itself."""
+    config = getattr(pipeline, kind.denoiser).config
+    if size is None:
+        own = config.get("sample_size") or getattr(pipeline, "default_sample_size", None) or OWN_SIZE // factor
+        height, width = (own, own) if isinstance(own, int) else own
+        return height, width
+    patch = config.get("patch_size")
+    step = factor * max(kind.patch, patch if isinstance(patch, int) else 1)
+    if size % step:
+        raise ValueError(f"images of {size} pixels cannot be made, only multiples of {step}")
+    return size // factor, size // factor

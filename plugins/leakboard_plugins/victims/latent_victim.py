@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from leakboard.api import Fit, LeakboardError, Unsupported, Victim
-from leakboard_plugins.victims.latent_folder import open_latent, read_latent
-from leakboard_plugins.victims.pipeline_folder import manifest_digest, manifest_facts
+from leakboard_plugins.victims.latent_folder import open_latent, read_kind, read_latent
+from leakboard_plugins.victims.manifests import manifest_digest, manifest_facts
 from leakboard_plugins.victims.samplers import Choice  # noqa: TC001 - the harness reads it
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ class LatentVictim(Victim):
 
     @property
     def evaluations_per_step(self) -> int:  # type: ignore[override]  # depends on the guidance, and is only read
-        """Two under guidance: with and without the prompt."""
-        return 2 if self.guidance > 1 else 1
+        """Two under guidance, with and without the prompt, unless its denoiser is told how much guidance to imitate."""
+        return 2 if self.guidance > 1 and not read_kind(self.folder).distilled else 1
 
     @property
     def gated(self) -> bool:  # type: ignore[override]  # depends on a parameter, and is only read
@@ -106,6 +106,11 @@ class LatentVictim(Victim):
     def folder(self) -> Path:
         """Where the pipeline is."""
         raise NotImplementedError
+
+    @property
+    def side(self) -> int | None:
+        """Height and width of its images in pixels; None is the size that the pipeline makes by itself."""
+        return None
 
     def open(self, device: str) -> Model:
         """The model on ``device``, in eval mode.
@@ -121,6 +126,7 @@ class LatentVictim(Victim):
             scheduler=self.scheduler,
             attention_slicing=self.attention_slicing,
             offload=self.offload,
+            size=self.side,
         )
 
     def files(self) -> Sequence[Path]:

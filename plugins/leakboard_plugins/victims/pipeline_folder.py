@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from leakboard.api import LeakboardError
+from leakboard_plugins.victims.layout import INDEX, LAYOUT, SAVE, SCHEDULER_CONFIG, UNET_CONFIG, WEIGHTS, read_json
+from leakboard_plugins.victims.manifests import check_digests
 from leakboard_plugins.victims.pipeline_config import read_scheduler, read_unet
 
 if TYPE_CHECKING:
@@ -16,14 +16,8 @@ if TYPE_CHECKING:
 
     from leakboard_plugins.victims.pixel_model import PixelModel
 
-INDEX = "model_index.json"
-UNET_CONFIG = "unet/config.json"
-SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
-WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 SCHEDULERS = ("DDPMScheduler", "DDIMScheduler")
 PICKLES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
-LAYOUT = f"a folder with {INDEX}, {SCHEDULER_CONFIG}, {UNET_CONFIG} and {WEIGHTS}"
-SAVE = "pipeline.save_pretrained(folder), which writes this layout"
 
 
 def locate(model: str, revision: str | None = None, layout: str = LAYOUT) -> Path:
@@ -123,71 +117,6 @@ def open_pipeline(folder: Path, device: str) -> PixelModel:
         ) from error
 
 
-def manifest_facts(folder: Path) -> dict[str, Any]:
-    """What a report shows of the ``manifest.json`` beside a pipeline; nothing without one.
-
-    Raises:
-        LeakboardError: the manifest is no such JSON.
-    """
-    path = folder / "manifest.json"
-    manifest = read_json(path) if path.exists() else {}
-    wanted = (
-        "epochs",
-        "seed",
-        "members",
-        "member_digest",
-        "held_out",
-        "data",
-        "loss",
-        "quality",
-        "weights",
-        "recipe",
-        "autoencoder",
-        "auxiliary",
-    )
-    return {"manifest": {name: manifest[name] for name in wanted if name in manifest}} if manifest else {}
-
-
-def manifest_digest(folder: Path) -> str | None:
-    """Digest of the member ids from the ``manifest.json`` beside a pipeline; None without one, or if untrained.
-
-    Raises:
-        LeakboardError: the manifest is no such JSON.
-    """
-    path = folder / "manifest.json"
-    if not path.is_file():
-        return None
-    manifest = read_json(path)
-    digest = manifest.get("member_digest")
-    if not isinstance(digest, str):
-        raise LeakboardError("the manifest names no members", where=str(path), expected="a member_digest")
-    return digest if manifest.get("epochs") != 0 else None
-
-
-def read_json(path: Path, layout: str = LAYOUT) -> dict[str, Any]:
-    """The JSON object in a file of a pipeline folder.
-
-    Raises:
-        LeakboardError: the file is missing, which ``layout`` says in words, or holds no JSON object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise LeakboardError(
-            f"{path.name} is missing, so this is no pipeline that can be opened",
-            where=str(path),
-            expected=layout,
-            next=SAVE,
-        ) from error
-    except (OSError, ValueError) as error:
-        raise LeakboardError(
-            f"{path.name} cannot be read: {error}", where=str(path), expected="a JSON object"
-        ) from error
-    if not isinstance(content, dict):
-        raise LeakboardError(f"{path.name} is not a JSON object", where=str(path), expected="a JSON object")
-    return content
-
-
 def _check_components(folder: Path) -> None:
     index = read_json(folder / INDEX)
     found = {
@@ -202,43 +131,6 @@ def _check_components(folder: Path) -> None:
             where=str(folder / INDEX),
             expected=f"unet = UNet2DModel and scheduler = {' or '.join(SCHEDULERS)}, and nothing else",
         )
-
-
-def check_digests(folder: Path, names: Sequence[str]) -> None:
-    """Compare weights with the ``manifest.json`` beside the pipeline, if there is one.
-
-    It says ``{"file": ..., "sha256": ...}`` of the denoiser's weights, and of a pipeline with more networks also
-    ``"parts"``, the digest of each file of weights.
-
-    Args:
-        folder: the pipeline's.
-        names: the weights it must describe, relative to the folder.
-
-    Raises:
-        LeakboardError: it does not describe them, or they are others.
-    """
-    path = folder / "manifest.json"
-    if not path.is_file():
-        return
-    told = read_json(path).get("weights")
-    told = told if isinstance(told, dict) else {}
-    parts = told.get("parts")
-    promised = {told.get("file"): told.get("sha256"), **(parts if isinstance(parts, dict) else {})}
-    for name in names:
-        if name not in promised:
-            raise LeakboardError("the manifest names no weights", where=str(path), expected=f"a digest of {name}")
-        try:
-            with (folder / name).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise LeakboardError(f"the weights cannot be read: {error.strerror}", where=str(folder / name)) from error
-        if found != promised[name]:
-            raise LeakboardError(
-                "the weights are not those that the manifest describes",
-                where=str(folder / name),
-                expected=f"sha256 {promised[name]}, but it is {found}",
-                next="get the whole folder again (embedded victims: install leakboard again)",
-            )
 
 
 def tensor_shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:

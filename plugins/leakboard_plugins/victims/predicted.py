@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 GIVEN = ("pred_original_sample", "denoised")
 
 
+def is_flow(own: Any) -> bool:
+    """Whether a scheduler interpolates straight between image and noise, even if it could do otherwise."""
+    return not hasattr(own, "alphas_cumprod") or bool(own.config.get("use_flow_sigmas"))
+
+
 def predicted_clean(
     sampler: Any, result: Any, output: torch.Tensor, timestep: Any, sample: torch.Tensor
 ) -> torch.Tensor:
@@ -31,7 +36,7 @@ def predicted_clean(
         level = sampler.alphas_cumprod[int(timestep)].to(sample)
         return clean_of(sampler.config.prediction_type, output, sample, level.sqrt(), (1 - level).sqrt())
     sigma: torch.Tensor = sampler.sigmas[sampler.step_index - 1].to(sample)
-    if not hasattr(sampler, "alphas_cumprod"):
+    if is_flow(sampler):
         return sample - sigma * output  # the velocity of a straight flow (Lipman et al. 2210.02747)
     signal = (1 + sigma.square()).rsqrt()
     return clean_of(sampler.config.prediction_type, output, sample, signal, signal * sigma)

@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Literal
 
 from leakboard.api import Step, Unsupported
-from leakboard_plugins.victims.predicted import predicted_clean
+from leakboard_plugins.victims.predicted import is_flow, predicted_clean
 
 if TYPE_CHECKING:
     import torch
@@ -22,11 +22,6 @@ CLASSES = {
 }
 CLIPPING = ("ddim", "ddpm")
 """Samplers that clip to the range of pixels by default, which latents leave."""
-
-
-def is_flow(own: Any) -> bool:
-    """Whether a scheduler interpolates straight between image and noise: it has no betas."""
-    return not hasattr(own, "alphas_cumprod")
 
 
 def sampler_of(choice: str, own: Any) -> Any:
@@ -45,17 +40,22 @@ def sampler_of(choice: str, own: Any) -> Any:
     if is_flow(own) and choice not in ("auto", "own"):
         raise Unsupported(f"the victim matches flows, which {choice} does not follow; scheduler='auto' does")
     if choice == "own" or is_flow(own):
-        sampler = type(own).from_config(own.config)
+        sampler = type(own).from_config(own.config, **_fixed_variance(own))
     else:
         name = "ddim" if choice == "auto" else choice
         clip = {"clip_sample": False} if name in CLIPPING else {}
-        sampler = getattr(diffusers, CLASSES[name]).from_config(own.config, **clip)
+        sampler = getattr(diffusers, CLASSES[name]).from_config(own.config, **clip, **_fixed_variance(own))
     if sampler.order != 1 or type(sampler).__name__ == "PNDMScheduler":
         raise Unsupported(
             f"{type(sampler).__name__} makes other than one denoiser evaluation a step; "
             f"choose scheduler={' or '.join(map(repr, ('auto', *CLASSES)))}"
         )
     return sampler
+
+
+def _fixed_variance(own: Any) -> dict[str, str]:
+    """A variance that was learned comes beside the prediction, which is all that a sampler is given here."""
+    return {"variance_type": "fixed_small"} if str(own.config.get("variance_type")).startswith("learned") else {}
 
 
 class Recorder:

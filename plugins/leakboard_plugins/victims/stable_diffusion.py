@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
 
 from leakboard_plugins.victims.latent_folder import LAYOUT
 from leakboard_plugins.victims.latent_victim import LatentVictim
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
 class StableDiffusion(LatentVictim):
     """A diffusers latent pipeline, told text or classes, from a folder or the local hub cache.
 
-    Stable Diffusion 1, 2, XL and 3 reconstruct through diffusers' own image-to-image pipelines; DiT and PixArt, which
-    have none, through the same steps. Nothing is downloaded, only safetensors are opened, and no safety checker runs.
+    Stable Diffusion 1, 2, XL and 3, Flux, Chroma and Z-Image reconstruct through diffusers' own image-to-image
+    pipelines; AuraFlow, Sana, Lumina 2 and CogView 4, which have none, through the last steps of their text-to-image
+    pipelines; DiT and PixArt step by step. Nothing is downloaded, only safetensors are opened, and no safety checker
+    runs.
     """
 
     name: ClassVar[str] = "stable_diffusion"
@@ -26,6 +30,14 @@ class StableDiffusion(LatentVictim):
     """Path of the pipeline folder, or a hub id that is in the local hub cache."""
     revision: str | None = None
     """Branch, tag or commit of the hub id; None is its main branch."""
+
+    size: Annotated[int, Field(ge=8, le=8192)] | None = None
+    """Height and width of its images in pixels; None is the size that the pipeline makes by itself."""
+
+    @property
+    def side(self) -> int | None:
+        """Height and width of its images in pixels; None is the size that the pipeline makes by itself."""
+        return self.size
 
     @property
     def folder(self) -> Path:

@@ -1,0 +1,86 @@
+"""The pipelines of diffusers that can be victims with an autoencoder, and what each is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FLOW = "FlowMatchEulerDiscreteScheduler"
+SCHEDULERS = frozenset(
+    f"{name}Scheduler"
+    for name in (
+        *("DDIM", "DDPM", "PNDM", "LMSDiscrete", "EulerDiscrete", "EulerAncestralDiscrete", "HeunDiscrete"),
+        *("DPMSolverMultistep", "DPMSolverSinglestep", "DEISMultistep", "UniPCMultistep"),
+        *("KDPM2Discrete", "KDPM2AncestralDiscrete", "FlowMatchEulerDiscrete"),
+    )
+)
+UNUSED = frozenset({"safety_checker", "feature_extractor", "image_encoder"})
+"""Components that never see a latent: they are not loaded."""
+TO_IMAGE = "Img2ImgPipeline"
+"""How diffusers ends the names of pipelines that begin with an image."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a class of pipelines is made of, and how it is asked.
+
+    Attributes:
+        denoiser: name of the component that denoises.
+        texts: numbers of the text models, with as many tokenizers.
+        optional: components that may be left out.
+        embeddings: what its ``encode_prompt`` returns, in order; not needed of a ``flow``.
+        asked: ``embedded`` through diffusers' image-to-image pipeline with texts that were embedded before, ``loop``
+            step by step where diffusers has none, ``flow`` through its pipelines with the texts themselves.
+        image_to_image: whether diffusers has an image-to-image pipeline for it.
+        patch: side of the square of latents that it packs into one, and thereby into more channels.
+        distilled: whether guidance is a number that the denoiser is told, and costs no evaluation.
+        upcasts: whether diffusers runs its autoencoder in float32 where half precision would overflow.
+        arguments: what its pipeline has to be told so that it changes neither text nor size.
+    """
+
+    denoiser: str = "transformer"
+    texts: tuple[str, ...] = ("",)
+    optional: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ("prompt_embeds", "negative_prompt_embeds")
+    asked: Literal["embedded", "loop", "flow"] = "embedded"
+    image_to_image: bool = True
+    patch: int = 1
+    distilled: bool = False
+    upcasts: bool = False
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def components(self) -> set[str]:
+        """Names of the components that it cannot do without."""
+        words = {f"{name}{number}" for number in self.texts for name in ("text_encoder", "tokenizer")}
+        return words | {self.denoiser, "vae", "scheduler"}
+
+
+_POOLED = tuple(f"{sign}{name}" for name in ("prompt_embeds", "pooled_prompt_embeds") for sign in ("", "negative_"))
+_MASKED = tuple(f"{sign}{name}" for sign in ("", "negative_") for name in ("prompt_embeds", "prompt_attention_mask"))
+_PIXART = Kind(embeddings=_MASKED, asked="loop", image_to_image=False)
+_PLAIN_FLOW = Kind(asked="flow", image_to_image=False)
+KINDS: Mapping[str, Kind] = {
+    "StableDiffusionPipeline": Kind("unet"),
+    "StableDiffusionXLPipeline": Kind("unet", ("", "_2"), embeddings=_POOLED, upcasts=True),
+    "StableDiffusion3Pipeline": Kind(texts=("", "_2"), optional=("text_encoder_3", "tokenizer_3"), embeddings=_POOLED),
+    "DiTPipeline": Kind(texts=(), embeddings=(), asked="loop", image_to_image=False),
+    "PixArtAlphaPipeline": _PIXART,
+    "PixArtSigmaPipeline": _PIXART,
+    "FluxPipeline": Kind(texts=("", "_2"), asked="flow", patch=2, distilled=True),
+    "ChromaPipeline": Kind(asked="flow", patch=2),
+    "ZImagePipeline": Kind(asked="flow"),
+    "AuraFlowPipeline": Kind(asked="flow", image_to_image=False, upcasts=True),
+    "SanaPipeline": Kind(asked="flow", image_to_image=False, arguments={"use_resolution_binning": False}),
+    "Lumina2Pipeline": _PLAIN_FLOW,
+    "CogView4Pipeline": _PLAIN_FLOW,
+}
+"""The pipelines that can be opened, by their class in diffusers."""
+
+
+def base_of(pipeline: str) -> str:
+    """The text-to-image pipeline of the same components: folders are saved under either name."""
+    return pipeline.replace(TO_IMAGE, "Pipeline")
