@@ -116,6 +116,9 @@ def _folders(package: str) -> list[Path]:
 def file_digest(path: Path) -> str:
     """sha256 of a file's content; read again only when its size or time of change differ.
 
+    For plugins too, that compare their files with a manifest: what `Component.files` names is read through once for
+    both.
+
     Raises:
         LeakboardError: the file cannot be read.
     """

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from leakboard.api import Kind
     from leakboard.components import Bound
 
+M = TypeVar("M", bound=BaseModel)
 Specs = Annotated[list[str], Field(min_length=1)]
 MOST = 2**31 - 1
 """Samples that anything can be told to take."""
@@ -37,7 +38,8 @@ class RunSettings(BaseModel):
         samples: samples a side (members, and as many non-members); 0 takes all there are.
         seeds: each is a repetition with its own noise and its own calibration half.
         calibration: share of the samples that classifiers and thresholds may see.
-        shard: samples an observation task; smaller shards need less memory and spread over more workers.
+        shard: samples an observation task, whose images lie in memory together; smaller shards need less and spread
+            over more workers. Beside the victim a device holds no more than a batch.
         batch: samples a denoiser call at most.
         timeout: seconds that each component may take: an observer, a distance or a defense on one shard, a classifier
             to be fitted, a victim to be opened; 0 for no limit.
@@ -171,7 +173,7 @@ class Grid:
         cls, content: Mapping[str, Any], text: str, name: str, where: str, plugins: Sequence[Path | str]
     ) -> Self:
         files = tuple(dict.fromkeys(str(path) for path in plugins))
-        file = _validated(content, where)
+        file = _validated(_File, content, where)
         cells = excluded(_expand(file, shared(files), where), file.exclude, where)
         return cls(name, text, file.run, cells, files)
 
@@ -181,8 +183,7 @@ class Grid:
         Raises:
             LeakboardError: that is no name of a device.
         """
-        content = {"run": self.run.model_dump() | {"device": device}, "grid": {"dataset": ["-"], "victim": ["-"]}}
-        return replace(self, run=_validated(content, "--device").run)
+        return replace(self, run=_validated(RunSettings, self.run.model_dump() | {"device": device}, "--device"))
 
     def select(self, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Self:
         """Keep the cells that match ``only`` and no ``skip`` pattern, written ``axis=pattern``.
@@ -203,9 +204,9 @@ def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, Iterable) else value
 
 
-def _validated(content: Mapping[str, Any], where: str) -> _File:
+def _validated(model: type[M], content: Mapping[str, Any], where: str) -> M:
     try:
-        return _File.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         # A misspelt key often makes another one missing: it is what has to be told.
         first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
@@ -213,7 +214,7 @@ def _validated(content: Mapping[str, Any], where: str) -> _File:
         place = f"{where}, {'.'.join([*tables, key])}"
         advice = "leakboard list" if "grid" in tables else ""
         if first["type"] == "extra_forbidden":
-            known = list(TABLES[tables[0]].model_fields if tables else _File.model_fields)
+            known = list(TABLES[tables[0]].model_fields if tables else model.model_fields)
             what, wanted, hint = f"unknown key {key!r}", f"one of {', '.join(known)}", nearest(key, known)
         elif first["type"] == "missing":
             what, wanted, hint = f"{key!r} is missing", f"a value for {key}", ""

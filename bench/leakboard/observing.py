@@ -107,7 +107,7 @@ def _run(observer: Observer, door: Door, defense: Bound, columns: list[Column], 
         for pair in _pairs(observer, door, defense, allowance):
             for column in columns:
                 if column.failure is None:
-                    _measure(column, pair)
+                    _measure(column, pair, door.answers)
             if all(column.failure for column in columns):
                 break
         else:
@@ -156,7 +156,7 @@ def _check(pair: Pair, door: Door) -> None:
             raise ValueError(f"the {name} of pair {pair.label!r} holds values that are not finite")
 
 
-def _measure(column: Column, pair: Pair) -> None:
+def _measure(column: Column, pair: Pair, answers: Answers) -> None:
     import torch
 
     distance = column.distance
@@ -164,18 +164,31 @@ def _measure(column: Column, pair: Pair) -> None:
         if pair.space not in distance.spaces:
             raise Unsupported(f"{distance.name} does not measure pairs of {pair.space}")
         with column.allowance:
-            # A distance that works in place must not spoil what the next one sees.
-            own = Pair(pair.reference.clone(), pair.observation.clone(), pair.label, pair.space)
-            measured = distance.measure(own)
-            if not isinstance(measured, torch.Tensor):
-                raise TypeError(f"{distance.name} returned {measured!r:.80} from measure(), expected a tensor (N,)")
-            values = measured.detach().to("cpu", torch.float64)
+            values = _measured(distance, pair, answers).detach().to("cpu", torch.float64)
         _check_values(values, distance.name, len(pair.reference))
     except FAULTS as error:
         column.failure = Answer(column.wanted.key, *fault(error))
         return
     column.labels.append(pair.label)
     column.values.append(values)
+
+
+def _measured(distance: Distance, pair: Pair, answers: Answers) -> torch.Tensor:
+    """Numbers of a pair. Images, which networks may look at, are measured in batches where the victim computes."""
+    import torch
+
+    def measure(_: int, reference: torch.Tensor, observation: torch.Tensor) -> torch.Tensor:
+        measured = distance.measure(Pair(reference, observation, pair.label, pair.space))
+        if not isinstance(measured, torch.Tensor):
+            raise TypeError(f"{distance.name} returned {measured!r:.80} from measure(), expected a tensor (N,)")
+        return measured
+
+    # A distance that works in place must not spoil what the next one sees.
+    own = pair.reference.clone(), pair.observation.clone()
+    if answers.device is None or pair.space != "image":
+        return measure(0, *own)
+    joined: torch.Tensor = answers.batched(measure, own)
+    return joined
 
 
 def _check_values(values: torch.Tensor, name: str, count: int) -> None:

@@ -57,6 +57,8 @@ class Answers:
     Attributes:
         model: the opened victim, or the counting twin.
         batch_size: samples a denoiser call at most; halved when memory runs out.
+        device: where the victim computes, if that is not where it is asked: each batch is moved there and its answer
+            back, so that of all the samples no more than a batch lies there.
         evaluations_per_step: denoiser evaluations of one sampler step (2 under guidance).
         fitting: how the images of the dataset become those of the victim and back.
         room: bytes of decoded images that may be kept; those beyond are decoded anew when asked for again.
@@ -67,6 +69,7 @@ class Answers:
     batch_size: int
     evaluations_per_step: int = 1
     fitting: Fitting = field(default_factory=Fitting)
+    device: torch.device | None = None
     room: int = DECODED_BYTES
     paid: Cost = field(default_factory=Cost)
     memo: dict[str, tuple[Any, Cost]] = field(default_factory=dict)
@@ -87,7 +90,7 @@ class Answers:
         key = repr((query, arguments, [digest(tensor) for tensor in tensors]))
         if key not in self.memo:
             start = time.perf_counter()
-            answer = self._batched(call, tensors)
+            answer = self.batched(call, tensors)
             full = cost + Cost(seconds=time.perf_counter() - start)
             self.paid += full
             if query == "decode":
@@ -98,19 +101,40 @@ class Answers:
             self.memo[key] = answer, full
         return self.memo[key]
 
-    def _batched(self, call: Callable[..., Any], tensors: Sequence[torch.Tensor]) -> Any:
+    def batched(self, call: Callable[..., Any], tensors: Sequence[torch.Tensor]) -> Any:
+        """What ``call`` gives for the tensors (N, ...), which it gets in batches after the number of their first row.
+
+        The batches are computed on the device; the answer lies where the tensors do.
+        """
         import torch
 
+        home = tensors[0].device
         while True:
+            batches = zip(*(torch.split(tensor, self.batch_size) for tensor in tensors), strict=True)
+            starts = range(0, len(tensors[0]), self.batch_size)
             try:
-                parts = zip(*(torch.split(tensor, self.batch_size) for tensor in tensors), strict=True)
-                starts = range(0, len(tensors[0]), self.batch_size)
-                return _join([call(start, *part) for start, part in zip(starts, parts, strict=True)])
+                parts = [
+                    _moved(call(start, *(part.to(self.device) for part in batch)), home)
+                    for start, batch in zip(starts, batches, strict=True)
+                ]
             except (RuntimeError, MemoryError) as error:
                 tried = min(self.batch_size, len(tensors[0]))
                 if tried == 1 or not _out_of_memory(error):
                     raise
                 self.batch_size = tried // 2
+            else:
+                return _join(parts)
+
+
+def _moved(answer: Any, home: torch.device) -> Any:
+    """The answer to one batch; of a reconstruction each step is moved before the next one is made."""
+    import torch
+
+    if isinstance(answer, Step):
+        return Step(_moved(answer.clean, home), _moved(answer.state, home))
+    if isinstance(answer, torch.Tensor):
+        return answer.detach().to(home)
+    return [_moved(step, home) for step in answer]
 
 
 def _join(parts: list[Any]) -> Any:
@@ -120,7 +144,7 @@ def _join(parts: list[Any]) -> Any:
         return Step(_join([part.clean for part in parts]), _join([part.state for part in parts]))
     if isinstance(parts[0], list):
         return [_join(list(step)) for step in zip(*parts, strict=True)]
-    return torch.cat(parts).detach()
+    return torch.cat(parts)
 
 
 def _out_of_memory(error: BaseException) -> bool:
@@ -180,7 +204,7 @@ class Door:
     @property
     def alphas_cumprod(self) -> torch.Tensor:
         """The victim's noise schedule."""
-        return self.answers.model.alphas_cumprod
+        return self.answers.model.alphas_cumprod.to(self.images.device)
 
     def noise(self, query: str, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
         """Standard normal noise seeded by (seed, query, draw, sample id)."""
@@ -216,11 +240,9 @@ class Door:
         cost = Cost(1, steps * self.answers.evaluations_per_step)
         model, fitting = self.answers.model, self.answers.fitting
 
-        def call(start: int, part: torch.Tensor) -> list[Step]:
+        def call(start: int, part: torch.Tensor) -> Iterator[Step]:
             rows = slice(start, start + len(part))
-            return list(
-                model.reconstruct(fitting.there(part), seeds[rows], strength, steps, rows_of(said, start, part))
-            )
+            return model.reconstruct(fitting.there(part), seeds[rows], strength, steps, rows_of(said, start, part))
 
         walk = self._ask("reconstruct", [self._sent(images)], (strength, steps, seeds, said), cost, call)
         return Trajectory(self, walk, f"reconstruct {strength!r} {steps} {draw} {_word(prompts)}")

@@ -6,7 +6,6 @@ import functools
 import os
 import signal
 import threading
-from dataclasses import replace
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from leakboard.tasks import Task
 
 _opened: dict[tuple[str, str, str], Model] = {}
+_batches: dict[tuple[str, str, str], int] = {}
+"""Samples a call, of victims that ran out of memory with more: the next task need not find out again."""
 
 
 def work(task: Task, threads: int = 0) -> Outcome:
@@ -96,7 +97,10 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> Outcome:
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     victim = registry.one("victim", task.victim).only
-    device = torch.device(task.settings.device)
+    # on the CPU the victim computes where the images lie, and nothing is moved
+    device = None if task.settings.device == "cpu" else torch.device(task.settings.device)
+    place = (task.victim, task.victim_identity, task.settings.device)
+    batch = min(task.settings.batch, _batches.get(place, task.settings.batch))
     try:
         try:
             with Allowance(task.settings.timeout):
@@ -108,26 +112,29 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> Outcome:
                 told = victim.told(shard)
             fitting = Fitting(shard.image_shape, model.image_shape, victim.fit)
             fitting.check()
-            shard = replace(shard, images=shard.images.to(device))
             question = task.victim_identity, task.dataset_identity
             if wanted(victim, model, question):
                 # always the same images, whatever the shard
                 few = samples.take(chosen[:IMAGES])
                 with torch.no_grad(), Allowance(task.settings.timeout):
                     images = fitting.there(few.images.to(device))
-                    admit(question, victim, model, images, victim.told(few), task.settings.batch)
+                    admit(question, victim, model, images, victim.told(few), batch)
         except FAULTS as error:
             return _all_failed(task, error)
-        answers = Answers(model, task.settings.batch, victim.evaluations_per_step, fitting)
+        answers = Answers(model, batch, victim.evaluations_per_step, fitting, device)
         with torch.no_grad():
-            return observe(task, registry, shard, answers, told)
+            outcome = observe(task, registry, shard, answers, told)
+        if answers.batch_size < batch:
+            _batches[place] = answers.batch_size
+        return outcome
     finally:
         torch.set_num_threads(before)
 
 
 def forget() -> None:
-    """Let go of the victim and the samples that are kept from task to task."""
+    """Let go of the victim and the samples that are kept from task to task, and of what is known of its memory."""
     _opened.clear()
+    _batches.clear()
     _samples.cache_clear()
 
 
