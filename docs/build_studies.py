@@ -33,7 +33,12 @@ ATTACKS = {
     "progressive": "progressive + PSNR + LR",
     "complete": "complete + PSNR + LR",
     "complete(reference='autoencoder')": "complete against the autoencoder + PSNR + LR",
+    "one_shot(strength=0.25)": "one-shot at the pixel victim's noise + PSNR + LR",
+    "complete(strength=0.25)": "complete at the pixel victim's noise + PSNR + LR",
     "blind": "blind + PSNR + LR",
+    "blind_pixels": "blind: small pictures",
+    "blind_statistics": "blind: statistics and files",
+    "blind_captions": "blind: captions",
     "loss": "loss",
     "secmi": "SecMI",
     "pia": "PIA",
@@ -224,11 +229,12 @@ def question_2() -> dict[str, str]:
     for kind in ("pixel", "latent"):
         of_kind = By(simple[simple["kind"] == kind], "observer", "distance")
         tables[f"distances_{kind}"] = table("observer", OBSERVERS, sorted(set(simple["distance"])), of_kind.cell)
-    first = first[first["name"].isin([name for name in shown if name != ATTACKS["blind"]])].copy()
+    drawn = [name for name in shown if not name.startswith("blind") and "noise" not in name]
+    first = first[first["name"].isin(drawn)].copy()
     first["epochs"] = first["level"].map(EPOCHS)
     lines = alt.Chart(first).encode(x=alt.X("epochs:Q", title="epochs"), color=alt.Color("kind:N", title="victim"))
     save(
-        with_intervals(lines, 190, 150).facet(facet=alt.Facet("name:N", title=None, sort=shown), columns=3),
+        with_intervals(lines, 190, 150).facet(facet=alt.Facet("name:N", title=None, sort=drawn), columns=3),
         "open_question_2",
     )
     return tables
@@ -286,7 +292,12 @@ def question_3() -> dict[str, str]:
     variant = rows["victim"].str.extract(r"((?:guidance|scheduler|prompts)=[^,)]+)", expand=False)
     rows["variant"] = variant.fillna(PLAIN)
     strengths = sorted(set(rows["strength"]))
-    tables = {"evaluated": evaluated(rows) + ".\n"}
+    tables = {
+        "evaluated": evaluated(rows) + ".\n",
+        "blind": listing(
+            "blind check", rows[rows["name"].str.startswith("blind", na=False) & (rows["kind"] == "pixel")]
+        ),
+    }
     for how in ("one_shot", "complete"):
         mine = rows[rows["how"] == how]
         for kind in ("pixel", "latent"):

@@ -5,7 +5,8 @@
 
 writes ``..._results.parquet`` (one row a measure), ``..._changes.csv`` (AUC of each cell minus its counterpart on the
 same samples, paired DeLong) and ``..._prices.csv`` (what a defense does to the pictures of honest users). The
-counterpart is the same attack without the defense and, for a latent victim, the same attack on its matched pixel one.
+counterpart is the same attack without the defense and, for a latent victim, the same attack on its matched pixel one,
+at the strength that gives both the same noise.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 MEASURES = ("auc", "balanced_accuracy", "tpr_at_1pct_fpr")
 TWINS = {"fashion_sd": "fashion_ddpm"}
+SAME_NOISE = "(strength=0.25)"
+"""The strength at which the latent victim is given as much noise as its twin at the default of 0.2."""
 
 
 def changes(store: Store, results: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -40,7 +43,8 @@ def changes(store: Store, results: pd.DataFrame) -> Iterator[dict[str, Any]]:
         against = [("undefended", replace(cell, defense="none", attacker="adaptive"))] if not cell.undefended else []
         for latent, pixel in TWINS.items():
             if cell.victim.startswith(latent):
-                against.append(("pixel", replace(cell, victim=cell.victim.replace(latent, pixel))))
+                twin = cell.victim.replace(latent, pixel)
+                against.append(("pixel", replace(cell, victim=twin, observer=cell.observer.replace(SAME_NOISE, ""))))
         for kind, wanted in against:
             base = known.get(_axes(wanted))
             if base is not None:

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from leakboard.limits import FAULTS, fault
-from leakboard.scoring import Scored
 from leakboard.store.rows import AXES, AttemptRow, CellRow, ComponentRow, ResultRow, TaskRow
 from leakboard.tasks import ObserveTask, ScoreTask
 
@@ -85,7 +84,7 @@ def attempt_row(cell: str, answer: Answer, outcome: Outcome) -> AttemptRow:
         n_evaluation=answer.n_evaluation,
         scores_key=answer.scores_key,
         batch_size=outcome.batch,
-        fit=answer.fit if isinstance(answer, Scored) else "",
+        fit=answer.fit,
         results=tuple(
             ResultRow(
                 measure=measure.name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,7 +32,7 @@ Mask = npt.NDArray[np.bool_]
 class Table(NamedTuple):
     """Features of all samples, oriented so that larger means closer, and what the answers behind them cost.
 
-    ``queries`` and ``nfe`` are those of one sample, ``seconds`` those of all; ``fit`` is as in `Scored`.
+    ``queries`` and ``nfe`` are those of one sample, ``seconds`` those of all; ``fit`` is as in `Answer`.
     """
 
     values: Array
@@ -65,17 +64,6 @@ class Price(NamedTuple):
     queries: float
     nfe: float
     seconds: float
-
-
-@dataclass(frozen=True)
-class Scored(Answer):
-    """The answer of one cell that is done.
-
-    ``fit`` is how the images were fitted to the victim: ``exact``, the rule in words, or empty where the features do
-    not say.
-    """
-
-    fit: str = ""
 
 
 def scores_key(cell: str) -> str:
@@ -193,11 +181,11 @@ def _load(artifacts: Artifacts, ids: tuple[str, ...], keys: tuple[str, ...]) -> 
     return Table(np.concatenate(parts), columns.pop(), queries, nfe, seconds, fit)
 
 
-def _store(cell: CellWork, artifacts: Artifacts, half: Half, judged: Judged, price: Price, fit: str) -> Scored:
+def _store(cell: CellWork, artifacts: Artifacts, half: Half, judged: Judged, price: Price, fit: str) -> Answer:
     key = scores_key(cell.key)
     tensors: dict[str, npt.NDArray[Any]] = {"score": judged.scores, "member": judged.member.astype(np.uint8)}
     row = artifacts.put(key, tensors, {"ids": json.dumps(half.evaluated)}, "scores", durable=False)
-    return Scored(
+    return Answer(
         cell.key,
         "done",
         seconds=price.seconds,

@@ -97,7 +97,10 @@ Task = ObserveTask | ScoreTask
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of one feature shard or one cell."""
+    """What became of one feature shard or one cell.
+
+    ``fit`` tells how the images were fitted to the victim that a cell rests on; empty where that is not known.
+    """
 
     key: str
     status: Status
@@ -110,6 +113,7 @@ class Answer:
     n_calibration: int = 0
     n_evaluation: int = 0
     scores_key: str | None = None
+    fit: str = ""
     stored: tuple[ArtifactRow, ...] = ()
 
 
