@@ -163,29 +163,6 @@ def _lumina() -> Any:
     )
 
 
-def _cogview() -> Any:
-    from diffusers import CogView4Pipeline, CogView4Transformer2DModel, FlowMatchEulerDiscreteScheduler
-    from transformers import GlmConfig, GlmModel
-
-    transformer = CogView4Transformer2DModel(
-        in_channels=4,
-        out_channels=4,
-        num_layers=1,
-        attention_head_dim=8,
-        num_attention_heads=2,
-        text_embed_dim=16,
-        time_embed_dim=8,
-        condition_dim=4,
-        sample_size=8,
-        pos_embed_max_size=16,
-        rope_axes_dim=(16, 16),
-    )
-    scheduler = FlowMatchEulerDiscreteScheduler(
-        use_dynamic_shifting=True, base_shift=0.25, max_shift=0.75, time_shift_type="linear"
-    )
-    return CogView4Pipeline(tokenizer(), GlmModel(GlmConfig(**DECODER)), vae(), transformer, scheduler)
-
-
 FLOWS: dict[str, Callable[[], Any]] = {
     "flux": _flux,
     "chroma": _chroma,
@@ -193,5 +170,4 @@ FLOWS: dict[str, Callable[[], Any]] = {
     "aura": _aura,
     "sana": _sana,
     "lumina": _lumina,
-    "cogview": _cogview,
 }

@@ -105,7 +105,9 @@ def test_a_repaired_file_is_taken(paths, notes):
     assert isinstance(survey(paths)[2], Surveyed)
 
 
-@pytest.mark.parametrize("damage", ["[", "null", "[1, 2, 3, 4]", "[[]]", '[["a", false, [1, 2]]]', "[null]"])
+@pytest.mark.parametrize(
+    "damage", ["[", "null", "[1, 2, 3, 4]", "[[]]", '[["a", false, [1, 2]]]', "[null]", '[{"a": 1}]']
+)
 def test_a_damaged_note_is_made_anew(paths, notes, damage):
     first = survey(paths)
     (note,) = notes.iterdir()
@@ -113,6 +115,29 @@ def test_a_damaged_note_is_made_anew(paths, notes, damage):
 
     assert survey(paths) == first
     assert json.loads(note.read_text())[0][0] == first[0].digest
+
+
+def test_a_note_of_other_types_is_made_anew(paths, notes):
+    first = survey(paths)
+    (note,) = notes.iterdir()
+    rows = json.loads(note.read_text())
+    rows[0][2][0] = 5
+    rows[0][2] = [5] * len(rows[0][2])
+    note.write_text(json.dumps(rows))
+
+    assert survey(paths) == first
+
+
+def test_only_the_latest_notes_are_kept(paths, notes, monkeypatch):
+    monkeypatch.setattr(surveys, "NOTES", 2)
+    for count in (1, 2, 3, 4):
+        survey(paths[:count])
+    kept = set(notes.iterdir())
+
+    assert len(kept) == 2
+    survey(paths[:4])
+    survey(paths[:3])
+    assert set(notes.iterdir()) == kept
 
 
 def test_nothing_is_kept_of_what_is_seen_quickly(paths, notes, monkeypatch):

@@ -1,7 +1,10 @@
 """Victims that match flows: their numbers against the plain pipelines of diffusers."""
 
+import functools
 import json
+import shutil
 
+import diffusers
 import pytest
 import torch
 
@@ -17,7 +20,7 @@ pytestmark = [
 
 SIDE = 32
 TO_IMAGE = ("flux", "chroma", "z_image")
-TO_TEXT = ("aura", "sana", "lumina", "cogview")
+TO_TEXT = ("aura", "sana", "lumina")
 KINDS = (*TO_IMAGE, *TO_TEXT)
 
 
@@ -38,6 +41,11 @@ def plain_of(folder, ending="Pipeline"):
     return plain(folder, class_of(folder).replace("Pipeline", ending))
 
 
+def scale(kind, guidance):
+    """Guidance as the plain pipeline counts it: Z-Image's none is 0."""
+    return guidance - 1 if kind == "z_image" else guidance
+
+
 def asked(pipeline, **arguments):
     """What the plain pipeline answers, at a size and with texts that it does not change."""
     options = {"use_resolution_binning": False} if "Sana" in type(pipeline).__name__ else {}
@@ -51,7 +59,7 @@ def asked(pipeline, **arguments):
 @pytest.mark.parametrize("kind", TO_IMAGE)
 def test_output_is_that_of_the_plain_image_to_image_pipeline(folders, images, kind, guidance):
     pipeline = plain_of(folders[kind], "Img2ImgPipeline")
-    expected = asked(pipeline, image=images, strength=0.3, num_inference_steps=10, guidance_scale=guidance)
+    expected = asked(pipeline, image=images, strength=0.3, num_inference_steps=10, guidance_scale=scale(kind, guidance))
 
     model = model_of(folders[kind], guidance=guidance)
     steps = list(model.reconstruct(images, SEEDS, 0.3, 3, PROMPTS))
@@ -63,7 +71,7 @@ def test_output_is_that_of_the_plain_image_to_image_pipeline(folders, images, ki
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 @pytest.mark.parametrize("kind", KINDS)
 def test_generation_is_that_of_the_plain_text_to_image_pipeline(folders, kind, guidance):
-    expected = asked(plain_of(folders[kind]), num_inference_steps=4, guidance_scale=guidance)
+    expected = asked(plain_of(folders[kind]), num_inference_steps=4, guidance_scale=scale(kind, guidance))
 
     model = model_of(folders[kind], guidance=guidance)
 
@@ -129,10 +137,40 @@ def test_clean_samples_lie_on_the_straight_line_from_state_to_state(folders, ima
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_do_not_depend_on_the_batch(folders, images, kind):
     model = model_of(folders[kind], guidance=2.0)
-    *_, both = model.reconstruct(images, SEEDS, 0.5, 2, PROMPTS)
-    *_, alone = model.reconstruct(images[1:], SEEDS[1:], 0.5, 2, PROMPTS[1:])
+    told = ("a dog", "two dogs", " ".join(["three cats and a dog in an old garden"] * 3))
+    *_, both = model.reconstruct(images, SEEDS, 0.5, 2, told)
+    *_, alone = model.reconstruct(images[:1], SEEDS[:1], 0.5, 2, told[:1])
 
-    torch.testing.assert_close(alone.clean, both.clean[1:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(alone.clean, both.clean[:1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_costs_what_the_victim_says(folders, images, kind, guidance, monkeypatch):
+    victim = StableDiffusion(model=str(folders[kind]), size=SIDE, guidance=guidance)
+    model = victim.open("cpu")
+    sizes, forward = [], model._denoiser.forward
+
+    def counting(hidden_states, *rest, **named):
+        sizes.append(len(hidden_states))
+        return forward(hidden_states, *rest, **named)
+
+    monkeypatch.setattr(model._denoiser, "forward", functools.wraps(forward)(counting))
+    list(model.reconstruct(images, SEEDS, 0.5, 2, PROMPTS))
+
+    assert sum(sizes) == 2 * len(images) * victim.evaluations_per_step
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_answers_in_single_precision(folders, images, kind):
+    model = model_of(folders[kind], dtype="bfloat16", guidance=2.0)
+
+    *_, last = model.reconstruct(images, SEEDS, 0.5, 2, PROMPTS)
+
+    assert model._denoiser.dtype == torch.bfloat16
+    for answer in (last.clean, last.state, model.generate(SEEDS, 2, PROMPTS), model.encode(images)):
+        assert answer.dtype == torch.float32
+        assert answer.isfinite().all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -160,6 +198,36 @@ def test_flux_pays_one_evaluation_a_step_under_guidance(folders):
 )
 def test_the_size_is_that_of_the_pipeline_unless_told(folders, kind, side):
     assert StableDiffusion(model=str(folders[kind])).open("cpu").image_shape == (3, side, side)
+
+
+def test_guidance_that_a_distilled_denoiser_cannot_be_told_is_refused(folders, tmp_path):
+    """It would be a victim of another name with the same answers."""
+    folder = shutil.copytree(folders["flux"], tmp_path / "schnell")
+    transformer = diffusers.FluxTransformer2DModel.from_pretrained(folder, subfolder="transformer")
+    config = {name: value for name, value in transformer.config.items() if not name.startswith("_")}
+    with torch.random.fork_rng(devices=[]):
+        diffusers.FluxTransformer2DModel(**config | {"guidance_embeds": False}).save_pretrained(folder / "transformer")
+
+    assert model_of(folder).image_shape == (3, SIDE, SIDE)
+    with pytest.raises(LeakboardError, match=r"cannot be told any guidance, but guidance=3.5"):
+        model_of(folder, guidance=3.5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("flux", {"stochastic_sampling": True}),
+        ("sana", {"prediction_type": "epsilon"}),
+        ("sana", {"use_flow_sigmas": False}),
+    ],
+)
+def test_a_scheduler_that_follows_no_flow_without_fresh_noise_is_refused(folders, tmp_path, kind, change):
+    folder = shutil.copytree(folders[kind], tmp_path / kind)
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+
+    with pytest.raises(LeakboardError, match=r"matches flows, which its .* does not follow"):
+        StableDiffusion(model=str(folder)).files()
 
 
 def test_a_size_that_cannot_be_made_is_refused(folders):

@@ -178,7 +178,10 @@ class Door:
         # copies without labels: an observer can neither spoil what others are shown nor see who is a member
         self.images = self.images.clone()
         self.samples = replace(
-            self.samples, images=self.samples.images.clone(), member=np.zeros_like(self.samples.member)
+            self.samples,
+            images=self.samples.images.clone(),
+            member=np.zeros_like(self.samples.member),
+            member_digest=None,
         )
 
     @property

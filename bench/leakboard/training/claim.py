@@ -36,6 +36,12 @@ def held(out: Path) -> Iterator[None]:
             expected="one training at a time",
             next="the same command when that one has ended, or another --out",
         ) from error
+    except NotImplementedError as error:
+        raise LeakboardError(
+            "this file system cannot lock files, so two trainings might write over each other",
+            where=str(out),
+            next="--out on a local disk",
+        ) from error
     with lock:
         yield
 

@@ -195,9 +195,13 @@ def _column(table: Any, name: str) -> list[Any]:
 
 
 def _cells(images: Any, rows: Iterable[int]) -> list[Path | bytes]:
-    """The content of the images at rows, or the files they are in; b"" where there is neither."""
+    """The content of the images at rows, or the files they are in; b"" where there is neither.
+
+    A bare name is not a file of the folder that the program happens to run in.
+    """
     cells = [cell if isinstance(cell, dict) else {"bytes": cell} for cell in images[list(rows)]["image"]]
-    return [cell.get("bytes") or (Path(cell["path"]) if cell.get("path") else b"") for cell in cells]
+    paths = [Path(cell.get("path") or "") for cell in cells]
+    return [cell.get("bytes") or (path if path.is_absolute() else b"") for cell, path in zip(cells, paths, strict=True)]
 
 
 def _located(path: Path, split: str) -> Path | list[Path]:

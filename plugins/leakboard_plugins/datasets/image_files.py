@@ -133,7 +133,7 @@ def decode(source: Path | bytes, name: str = "") -> Image.Image:
             return upright(opened)
     except Exception as error:
         raise LeakboardError(
-            f"an image cannot be decoded: {error or type(error).__name__}",
+            f"an image cannot be decoded: {str(error) or type(error).__name__}",
             where=name or str(source),
             expected="a whole image file",
             next="replace the file, or take it away: a dataset does without",

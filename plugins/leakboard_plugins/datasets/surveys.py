@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FORMAT = "1"
 SLOW = 1.0
 """Seconds of looking from which on what was seen is kept."""
+NOTES = 16
+"""What was seen that long ago that so many later ones were kept is let go of."""
 
 
 class Surveyed(NamedTuple):
@@ -106,9 +108,10 @@ def _kept(note: Path | None, count: int) -> dict[int, Surveyed]:
         seen = {
             row: Surveyed(kept[0], kept[1], FileFacts(*kept[2])) for row, kept in enumerate(rows) if kept is not None
         }
-    except (OSError, ValueError, TypeError, IndexError):
+    except (OSError, ValueError, TypeError, LookupError):
         return {}
-    return seen if len(rows) == count else {}
+    sound = len(rows) == count and all(isinstance(each.facts.mode, str) for each in seen.values())
+    return seen if sound else {}
 
 
 def _keep(note: Path | None, found: Sequence[Surveyed | str]) -> None:
@@ -119,6 +122,9 @@ def _keep(note: Path | None, found: Sequence[Surveyed | str]) -> None:
         note.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(json.dumps([None if isinstance(each, str) else each for each in found]), encoding="ascii")
         part.replace(note)
+        kept = sorted(note.parent.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        for old in kept[:-NOTES]:
+            old.unlink()
 
 
 def whole(

@@ -34,6 +34,8 @@ class FlowModel(LatentModel):
 
     def __init__(self, pipeline: Any, kind: Kind, **settings: Any) -> None:
         super().__init__(pipeline, kind, **settings)
+        if kind.distilled and self._guidance > 1 and not self._denoiser.config.guidance_embeds:
+            raise ValueError(f"its denoiser cannot be told any guidance, but guidance={self._guidance}")
         self._to_image = _to_image(pipeline) if kind.image_to_image else None
         self._sigmas: dict[int, torch.Tensor] = {}
 
@@ -98,7 +100,7 @@ class FlowModel(LatentModel):
                 height=height,
                 width=width,
                 num_inference_steps=total,
-                guidance_scale=self._guidance,
+                guidance_scale=self._guidance - 1 + self._kind.unguided,
                 output_type="latent",
                 **arguments,
                 **self._kind.arguments,
@@ -113,7 +115,7 @@ class FlowModel(LatentModel):
         clean = self.encode(images)
         noise: torch.Tensor = randn_tensor(clean.shape, generators, clean.device, clean.dtype)
         sigma = self._levels(total)[-steps - 1].to(clean)
-        return (1 - sigma) * clean + sigma * noise
+        return ((1 - sigma) * clean + sigma * noise).to(self._denoiser.dtype)
 
     def _levels(self, total: int) -> torch.Tensor:
         """Shares of noise (total + 1,) of a whole schedule, as the pipeline sets it for images of this size."""

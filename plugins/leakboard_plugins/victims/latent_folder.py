@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LAYOUT = f"a folder with {INDEX} and a folder for each component that it names, weights as safetensors"
 LATENT_CHANNELS = 4
 """Images with as many are taken for latents by the pipelines of Stable Diffusion 1 to XL."""
+FLOWS = "flow_prediction"
 PIXEL = ("DDPMPipeline", "DDIMPipeline")
 
 
@@ -254,8 +255,16 @@ def _check_configs(folder: Path, pipeline: str, parts: Mapping[str, tuple[str, s
             nearest=nearest(scheduler, SCHEDULERS),
         )
     schedule = read_json(folder / SCHEDULER_CONFIG)
-    if scheduler != FLOW and not schedule.get("use_flow_sigmas"):
+    flows = scheduler == FLOW or schedule.get("use_flow_sigmas") is True
+    if not flows and KINDS[pipeline].asked != "flow":
         read_scheduler(schedule, folder / SCHEDULER_CONFIG)
+    elif not flows or schedule.get("prediction_type", FLOWS) != FLOWS or schedule.get("stochastic_sampling"):
+        raise LeakboardError(
+            f"the {pipeline} matches flows, which its {scheduler} does not follow step by step without fresh noise",
+            where=str(folder / SCHEDULER_CONFIG),
+            expected=f"{FLOW}, or use_flow_sigmas with prediction_type {FLOWS!r}; no stochastic_sampling",
+            next=SAVE,
+        )
     denoiser, vae = (read_json(folder / part / "config.json") for part in (name, "vae"))
     taken, given = denoiser.get("in_channels", 4), vae.get("latent_channels", 4)
     wanted = given * KINDS[pipeline].patch ** 2

@@ -37,8 +37,9 @@ class Kind:
         image_to_image: whether diffusers has an image-to-image pipeline for it.
         patch: side of the square of latents that it packs into one, and thereby into more channels.
         distilled: whether guidance is a number that the denoiser is told, and costs no evaluation.
+        unguided: what its pipeline is told for no guidance: Z-Image's counts from the conditional prediction.
         upcasts: whether diffusers runs its autoencoder in float32 where half precision would overflow.
-        arguments: what its pipeline has to be told so that it changes neither text nor size.
+        arguments: what its pipeline has to be told so that it keeps the size.
     """
 
     denoiser: str = "transformer"
@@ -49,6 +50,7 @@ class Kind:
     image_to_image: bool = True
     patch: int = 1
     distilled: bool = False
+    unguided: float = 1.0
     upcasts: bool = False
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
@@ -62,7 +64,6 @@ class Kind:
 _POOLED = tuple(f"{sign}{name}" for name in ("prompt_embeds", "pooled_prompt_embeds") for sign in ("", "negative_"))
 _MASKED = tuple(f"{sign}{name}" for sign in ("", "negative_") for name in ("prompt_embeds", "prompt_attention_mask"))
 _PIXART = Kind(embeddings=_MASKED, asked="loop", image_to_image=False)
-_PLAIN_FLOW = Kind(asked="flow", image_to_image=False)
 KINDS: Mapping[str, Kind] = {
     "StableDiffusionPipeline": Kind("unet"),
     "StableDiffusionXLPipeline": Kind("unet", ("", "_2"), embeddings=_POOLED, upcasts=True),
@@ -72,11 +73,10 @@ KINDS: Mapping[str, Kind] = {
     "PixArtSigmaPipeline": _PIXART,
     "FluxPipeline": Kind(texts=("", "_2"), asked="flow", patch=2, distilled=True),
     "ChromaPipeline": Kind(asked="flow", patch=2),
-    "ZImagePipeline": Kind(asked="flow"),
+    "ZImagePipeline": Kind(asked="flow", unguided=0.0),
     "AuraFlowPipeline": Kind(asked="flow", image_to_image=False, upcasts=True),
     "SanaPipeline": Kind(asked="flow", image_to_image=False, arguments={"use_resolution_binning": False}),
-    "Lumina2Pipeline": _PLAIN_FLOW,
-    "CogView4Pipeline": _PLAIN_FLOW,
+    "Lumina2Pipeline": Kind(asked="flow", image_to_image=False),
 }
 """The pipelines that can be opened, by their class in diffusers."""
 

@@ -20,7 +20,7 @@ class StableDiffusion(LatentVictim):
     """A diffusers latent pipeline, told text or classes, from a folder or the local hub cache.
 
     Stable Diffusion 1, 2, XL and 3, Flux, Chroma and Z-Image reconstruct through diffusers' own image-to-image
-    pipelines; AuraFlow, Sana, Lumina 2 and CogView 4, which have none, through the last steps of their text-to-image
+    pipelines; AuraFlow, Sana and Lumina 2, which have none, through the last steps of their text-to-image
     pipelines; DiT and PixArt step by step. Nothing is downloaded, only safetensors are opened, and no safety checker
     runs.
     """
