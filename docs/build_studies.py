@@ -220,8 +220,10 @@ def question_2() -> dict[str, str]:
     changed = changed[changed["seed"] == rows["seed"].min()]
     tables = {"evaluated": evaluated(rows) + f", {rows['seed'].nunique()} seeds.\n"}
     for level in LEVELS:
-        both = Matched(first[first["level"] == level], changed[changed["level"] == level])
-        tables[level] = table("attack", shown, ["pixel", "latent", "latent minus pixel"], both.cell)
+        here = first[first["level"] == level]
+        both = Matched(here, changed[changed["level"] == level])
+        names = [name for name in shown if name in set(here["name"])]
+        tables[level] = table("attack", names, ["pixel", "latent", "latent minus pixel"], both.cell)
     spread = Spread(rows.groupby(["level", "kind", "name"])["value"].agg(["mean", "std"]))
     columns = [f"{level}, {kind}" for level in LEVELS[1:] for kind in ("pixel", "latent")]
     tables["seeds"] = table("attack", shown, columns, spread.cell)
