@@ -5,11 +5,13 @@ import json
 import shutil
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 
 from latents import PROMPTS, SEEDS, generators, plain
-from leakboard.api import LeakboardError, Unsupported
+from leakboard.api import LeakboardError, Samples, Unsupported
+from leakboard.testing import check_component
 from leakboard_plugins.victims.stable_diffusion import StableDiffusion
 
 # what diffusers does in ways that are about to change
@@ -247,3 +249,15 @@ def test_gray_box_questions_about_noise_are_declined_with_the_reason(folders):
 def test_another_sampler_than_its_own_is_declined(folders, images):
     with pytest.raises(Unsupported, match="matches flows, which ddim does not follow"):
         model_of(folders["aura"], scheduler="ddim").reconstruct(images, SEEDS, 0.5, 2, PROMPTS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_keeps_the_contract(folders, kind):
+    images = torch.rand(6, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+    ids = tuple(f"sample {row}" for row in range(6))
+    samples = Samples(ids, images, np.arange(6) % 2 == 0, ("a cat",) * 6)
+
+    rows = check_component(StableDiffusion(model=str(folders[kind]), size=SIDE), samples)
+
+    assert not [row for row in rows if row.outcome == "failed"]
+    assert len(rows) > 5
