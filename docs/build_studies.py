@@ -27,6 +27,7 @@ EPOCHS = {"untrained": 0, "light": 330, "moderate": 550, "heavy": 770}
 PLACES = ("query", "output", "both")
 OBSERVERS = ("one_shot", "progressive", "complete")
 PLAIN = "as it is"
+MINUS = " minus pixel"
 KINDS = {"fashion_ddpm": "pixel", "fashion_sd": "latent"}
 ATTACKS = {
     "one_shot": "one-shot + PSNR + LR",
@@ -213,8 +214,8 @@ def _draw_prices(rows: Frame, prices: Frame) -> None:
 
 def question_2() -> dict[str, str]:
     """Pixel against latent."""
-    rows = results(2)
-    changed = paired(2, "pixel")
+    rows, silent = _by_caption(results(2))
+    changed, silent_changed = _by_caption(paired(2, "pixel"))
     shown = [name for name in ATTACKS.values() if name in set(rows["name"].dropna())]
     first = rows[rows["seed"] == rows["seed"].min()]
     changed = changed[changed["seed"] == rows["seed"].min()]
@@ -224,6 +225,10 @@ def question_2() -> dict[str, str]:
         both = Matched(here, changed[changed["level"] == level])
         names = [name for name in shown if name in set(here["name"])]
         tables[level] = table("attack", names, ["pixel", "latent", "latent minus pixel"], both.cell)
+    names = [name for name in shown if name in set(silent["name"])]
+    first_seed = (frame[frame["seed"] == rows["seed"].min()] for frame in (silent, silent_changed))
+    columns = [f"{level}{what}" for level in LEVELS[1:] for what in ("", MINUS)]
+    tables["silent"] = table("attack", names, columns, Silent(*first_seed).cell)
     spread = Spread(rows.groupby(["level", "kind", "name"])["value"].agg(["mean", "std"]))
     columns = [f"{level}, {kind}" for level in LEVELS[1:] for kind in ("pixel", "latent")]
     tables["seeds"] = table("attack", shown, columns, spread.cell)
@@ -240,6 +245,27 @@ def question_2() -> dict[str, str]:
         "open_question_2",
     )
     return tables
+
+
+def _by_caption(rows: Frame) -> tuple[Frame, Frame]:
+    """Rows of victims that are told all they can be, and of the latent one that is told nothing."""
+    silent = rows["victim"].str.contains("prompts='empty'")
+    return rows[~silent], rows[silent]
+
+
+@dataclass(frozen=True)
+class Silent:
+    """The latent victim without a caption, at every level, and its paired differences from the pixel one."""
+
+    rows: Frame
+    changes: Frame
+
+    def cell(self, name: str, column: str) -> str:
+        """AUC at one level, or the difference."""
+        level = column.removesuffix(MINUS)
+        rows = self.changes if column.endswith(MINUS) else self.rows
+        chosen = rows[(rows["name"] == name) & (rows["level"] == level)]
+        return difference(chosen) if column.endswith(MINUS) else number(chosen)
 
 
 @dataclass(frozen=True)
@@ -317,7 +343,7 @@ def question_3() -> dict[str, str]:
             strengths,
             By(latent, "variant", "strength").cell,
         )
-    plain = rows[rows["variant"] == PLAIN].copy()
+    plain = rows[(rows["variant"] == PLAIN) & rows["how"].isin(["one_shot", "complete"])].copy()
     plain["panel"] = plain["kind"] + ", " + plain["how"].str.replace("_", "-")
     lines = alt.Chart(plain).encode(
         x=alt.X("strength:Q", title="strength"), color=alt.Color("steps:N", title="steps", sort=["5", "10", "20"])

@@ -5,12 +5,13 @@
 
 writes ``..._results.parquet`` (one row a measure), ``..._changes.csv`` (AUC of each cell minus its counterpart on the
 same samples, paired DeLong) and ``..._prices.csv`` (what a defense does to the pictures of honest users). The
-counterpart is the same attack without the defense and, for a latent victim, the same attack on its matched pixel one,
-at the strength that gives both the same noise.
+counterpart is the same attack without the defense and, for a latent victim, the same attack on its matched pixel one
+(whatever the latent one is told), at the strength that gives both the same noise.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from leakboard_reports.payloads import Preview
 
 MEASURES = ("auc", "balanced_accuracy", "tpr_at_1pct_fpr")
-TWINS = {"fashion_sd": "fashion_ddpm"}
+LATENT, PIXEL = "fashion_sd", "fashion_ddpm"
+LEVEL = re.compile(r"level='\w+'")
 SAME_NOISE = "(strength=0.25)"
 """The strength at which the latent victim is given as much noise as its twin at the default of 0.2."""
 
@@ -41,10 +43,10 @@ def changes(store: Store, results: pd.DataFrame) -> Iterator[dict[str, Any]]:
     known = {_axes(cell): cell for cell in cells}
     for cell in cells:
         against = [("undefended", replace(cell, defense="none", attacker="adaptive"))] if not cell.undefended else []
-        for latent, pixel in TWINS.items():
-            if cell.victim.startswith(latent):
-                twin = cell.victim.replace(latent, pixel)
-                against.append(("pixel", replace(cell, victim=twin, observer=cell.observer.replace(SAME_NOISE, ""))))
+        if cell.victim.startswith(LATENT):
+            level = LEVEL.search(cell.victim)
+            twin = f"{PIXEL}({level[0]})" if level else PIXEL
+            against.append(("pixel", replace(cell, victim=twin, observer=cell.observer.replace(SAME_NOISE, ""))))
         for kind, wanted in against:
             base = known.get(_axes(wanted))
             if base is not None:

@@ -13,7 +13,16 @@ from sklearn.metrics import roc_auc_score
 
 from leakboard.errors import LeakboardError
 from leakboard.intervals import Interval, clopper_pearson, exceedance_bounds, sum_interval, wilson
-from leakboard.measures import chance_p_value, choose_threshold, evaluate, paired_auc_difference, roc, seed_spread
+from leakboard.measures import (
+    NullCheck,
+    beyond_chance,
+    chance_p_value,
+    choose_threshold,
+    evaluate,
+    paired_auc_difference,
+    roc,
+    seed_spread,
+)
 
 
 def measured(scores, member, threshold=None, level=0.95):
@@ -310,3 +319,21 @@ def test_a_cell_costs_less_than_a_millisecond():
     for _ in range(100):
         evaluate(scores, member, threshold=0.0)
     assert (time.process_time() - start) / 100 < 0.001
+
+
+def null(p_value, access="none", victim="a", labels="true", what="check"):
+    return NullCheck(labels, access, victim, what, p_value)
+
+
+def test_a_null_check_that_is_repeated_beside_many_victims_counts_once():
+    """A grid of more victims must not hide that the dataset gives its members away."""
+    assert beyond_chance([null(0.001, victim=str(row)) for row in range(50)]) == [True] * 50
+    assert beyond_chance([null(0.001, what=row) for row in range(50)]) == [False] * 50
+
+
+def test_null_checks_are_corrected_among_their_own_kind():
+    others = [null(0.5, access="gray", what=row) for row in range(30)]
+    others += [null(0.5, labels="permuted", what=row) for row in range(30)]
+
+    assert beyond_chance([null(0.001), *others]) == [True, *[False] * 60]
+    assert beyond_chance([null(0.001, access="gray", what="more"), *others])[0] is False

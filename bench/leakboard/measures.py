@@ -7,6 +7,7 @@ half stays below one half.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -26,14 +27,14 @@ from leakboard.intervals import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable, Sequence
 
 Array = npt.NDArray[np.float64]
 Flag = Literal["", "uncalibrated", "hidden"]
 
 LOW_FPR = (("tpr_at_1pct_fpr", 0.01), ("tpr_at_0.1pct_fpr", 0.001))
 FAMILY_ERROR = 0.01
-"""Chance that a sound harness warns at all, over all null checks of a grid together (Bonferroni)."""
+"""Chance that a sound harness warns at all, over all distinct null checks of one kind in a grid (Bonferroni)."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,45 @@ def chance_p_value(auc: float, low: float, high: float, level: float = 0.95) -> 
     centre = logit(auc)
     half = centre - logit(low) if auc > 0.5 else logit(high) - centre
     return float(2 * ndtr(-abs(centre) * normal_quantile(level) / half))
+
+
+class NullCheck(NamedTuple):
+    """One cell in which nothing can be learned.
+
+    Attributes:
+        labels: ``true`` or ``permuted``.
+        access: of its observer; ``none`` asks the victim nothing.
+        victim: beside which it stands.
+        what: all else that tells it from others.
+        p_value: of its AUC being one half.
+    """
+
+    labels: str
+    access: str
+    victim: str
+    what: Hashable
+    p_value: float
+
+    @property
+    def family(self) -> str:
+        """Permuted labels, blind checks and untrained victims: each fails for a reason of its own."""
+        if self.labels == "permuted":
+            return "permuted"
+        return "blind" if self.access == "none" else "untrained"
+
+    @property
+    def identity(self) -> Hashable:
+        """What it checks: whoever asks no victim says the same beside each."""
+        return self.family, self.what, "" if self.access == "none" else self.victim
+
+
+def beyond_chance(checks: Sequence[NullCheck]) -> list[bool]:
+    """Which null checks chance does not explain, at `FAMILY_ERROR` within each family (Bonferroni).
+
+    Equal checks count once: a grid that repeats one, or adds others of another kind, must not hide what it found.
+    """
+    sizes = Counter(check.family for check in {check.identity: check for check in checks}.values())
+    return [check.p_value * sizes[check.family] < FAMILY_ERROR for check in checks]
 
 
 def seed_spread(values: Iterable[float]) -> Spread:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leakboard.measures import FAMILY_ERROR, chance_p_value
+from leakboard.measures import FAMILY_ERROR, NullCheck, beyond_chance, chance_p_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,16 +59,25 @@ def _nulls(results: pd.DataFrame) -> Iterator[str]:
     if results.empty:
         yield "null checks: none in this grid"
         return
-    limit = FAMILY_ERROR / len(results)
-    alarms = [row for row in _rows(results) if chance_p_value(row["value"], row["low"], row["high"]) < limit]
+    rows = _rows(results)
+    checks = [_check(row) for row in rows]
+    judged = zip(checks, rows, beyond_chance(checks), strict=True)
+    alarms = [*{check.identity: row for check, row, beyond in judged if beyond}.values()]
+    count = len({check.identity for check in checks})
     low, high = results["value"].min(), results["value"].max()
     verdict = f"{len(alarms)} NOT AT CHANCE" if alarms else "all at chance"
-    yield f"null checks: {len(results)}, AUC {low:.3f} to {high:.3f}, {verdict} (family-wise {FAMILY_ERROR:.0%})"
+    yield f"null checks: {count}, AUC {low:.3f} to {high:.3f}, {verdict} (family-wise {FAMILY_ERROR:.0%} a kind)"
     for row in alarms[:5]:
         axes = ("victim", "defense", "observer", "distance", "classifier", "labels")
         yield f"  {' | '.join(str(row[axis]) for axis in axes)}: {row['value']:.3f}"
     for dataset in sorted({row["dataset"] for row in alarms if row["access"] == "none" and row["labels"] == "true"}):
         yield f"  members of {dataset} can be told apart without the victim: every attack on it is suspect"
+
+
+def _check(row: dict[str, Any]) -> NullCheck:
+    what = tuple(row[axis] for axis in ("dataset", "defense", "observer", "distance", "classifier", "attacker", "seed"))
+    p_value = chance_p_value(row["value"], row["low"], row["high"])
+    return NullCheck(row["labels"], row["access"], row["victim"], what, p_value)
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

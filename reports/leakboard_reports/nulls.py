@@ -6,10 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from leakboard.measures import FAMILY_ERROR, chance_p_value
+from leakboard.measures import NullCheck, beyond_chance, chance_p_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from leakboard_reports.reading import Cell
 
@@ -29,6 +29,7 @@ class NullRow:
     outside: int
     extreme: Cell
     p_value: float
+    alarm: bool
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,10 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Nulls:
-    """The outcome of every null check; ``alarms`` are those that chance does not explain, the surest first."""
+    """The outcome of every null check; ``alarms`` are those that chance does not explain, the surest first.
+
+    ``count`` and ``outside`` count distinct checks: a blind one says the same beside every victim.
+    """
 
     rows: tuple[NullRow, ...]
     count: int
@@ -87,28 +91,46 @@ def check_of(cell: Cell) -> str:
 
 
 def null_checks(cells: Iterable[Cell]) -> Nulls:
-    """Every null cell's AUC against one half, Bonferroni-corrected over their number at `FAMILY_ERROR`.
+    """Every null cell's AUC against one half, corrected by `beyond_chance` over the distinct ones of its kind.
 
     Some 95 % intervals miss one half by chance: ``outside`` counts them, and a twentieth is expected.
     """
     nulls = [cell for cell in cells if cell.role == "null"]
     p_values = {cell.key: _p_value(cell) for cell in nulls}
+    ordered = sorted(nulls, key=lambda cell: p_values[cell.key])
+    checks = [_check(cell, p_values[cell.key]) for cell in ordered]
+    judged = zip(ordered, checks, beyond_chance(checks), strict=True)
+    beyond = {cell.key: check for cell, check, is_beyond in judged if is_beyond}
     groups: dict[tuple[str, str, str, str], list[Cell]] = defaultdict(list)
     for cell in nulls:
         kind = kind_of(cell)
         groups[(kind, check_of(cell) if kind == BLIND else "", *cell.place)].append(cell)
-    rows = tuple(_row(*key, group, p_values) for key, group in sorted(groups.items()))
-    ordered = sorted(nulls, key=lambda cell: p_values[cell.key])
-    alarms = tuple((cell, p_values[cell.key]) for cell in ordered if p_values[cell.key] * len(nulls) < FAMILY_ERROR)
-    return Nulls(rows, len(nulls), sum(row.outside for row in rows), alarms)
+    rows = tuple(_row(*key, group, p_values, beyond.keys()) for key, group in sorted(groups.items()))
+    # the cells of one check beside several victims are one finding, at the first of them
+    found = {beyond[cell.key].identity: cell for cell in reversed(ordered) if cell.key in beyond}
+    alarms = tuple((cell, p_values[cell.key]) for cell in sorted(found.values(), key=lambda cell: p_values[cell.key]))
+    distinct = {check.identity: check for check in checks}.values()
+    return Nulls(rows, len(distinct), sum(check.p_value < 0.05 for check in distinct), alarms)
+
+
+def _check(cell: Cell, p_value: float) -> NullCheck:
+    what = cell.dataset, cell.defense, cell.observer, cell.distance, cell.classifier, cell.attacker, cell.seed
+    return NullCheck(cell.labels, cell.access, cell.victim, what, p_value)
 
 
 def _row(
-    kind: str, check: str, dataset: str, victim: str, cells: Sequence[Cell], p_values: dict[str, float]
+    kind: str,
+    check: str,
+    dataset: str,
+    victim: str,
+    cells: Sequence[Cell],
+    p_values: Mapping[str, float],
+    beyond: Collection[str],
 ) -> NullRow:
     extreme = min(cells, key=lambda cell: p_values[cell.key])
     outside = sum(p_values[cell.key] < 0.05 for cell in cells)
-    return NullRow(kind, check, dataset, victim, len(cells), outside, extreme, p_values[extreme.key])
+    alarm = any(cell.key in beyond for cell in cells)
+    return NullRow(kind, check, dataset, victim, len(cells), outside, extreme, p_values[extreme.key], alarm)
 
 
 def _p_value(cell: Cell) -> float:
