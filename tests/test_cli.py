@@ -16,6 +16,20 @@ def test_every_command_is_there_and_helps():
     assert call("--version").output.startswith("leakboard, version ")
 
 
+@pytest.mark.parametrize(
+    ("plugin", "words"),
+    [
+        ("stable_diffusion", "What it is told with each sample: 'caption', 'empty'"),  # below the field
+        ("one_shot", "denoiser evaluations of one query; also the number of intermediates."),  # of the base class
+    ],
+)
+def test_parameters_are_explained_as_their_docstrings_do(plugin, words):
+    shown = call("show", plugin).output
+
+    assert words in " ".join(shown.split())
+    assert "Attributes:" not in shown
+
+
 def test_training_names_its_recipes():
     assert "Recipes: emoji_sd, fashion_ddpm, fashion_sd." in call("train", "--help").output
 

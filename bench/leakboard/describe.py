@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import itertools
+import re
+import textwrap
 import types
 import typing
 from typing import TYPE_CHECKING, Any
@@ -105,15 +109,39 @@ def _limits(marks: list[Any]) -> Iterator[str]:
 
 def _class_text(registry: Registry, cls: type[Component]) -> str:
     row = _row(registry, cls)
-    lines = [f"{row['kind']} {row['signature']}", "", inspect.cleandoc(cls.__doc__ or ""), ""]
+    text = inspect.cleandoc(cls.__doc__ or "").partition("\n\nAttributes:")[0]
+    lines, told = [f"{row['kind']} {row['signature']}", "", text, ""], _told(cls)
     for name, info in row["parameters"].items():
         default = f" (default {info['default']!r})" if "default" in info else ""
         lines.append(f"  {name}: {info['type']}{default}")
+        if name in told:
+            lines.append(textwrap.fill(told[name], 110, initial_indent=" " * 6, subsequent_indent=" " * 6))
     for fact in ("access", "space", "spaces", "larger_is_closer"):
         if hasattr(cls, fact) and fact not in row["parameters"]:
             value = getattr(cls, fact)
             lines.append(f"  {fact}: {', '.join(sorted(value)) if isinstance(value, (frozenset, set)) else value}")
     return "\n".join([*lines, f"  from: {row['source']}"])
+
+
+def _told(cls: type[Component]) -> dict[str, str]:
+    """What docstrings say of each parameter: under ``Attributes`` of a class or its bases, or right below the field."""
+    told: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        doc = inspect.cleandoc(base.__dict__.get("__doc__") or "")
+        told |= dict(re.findall(r"^ {4}(\w+): (.+(?:\n {8}.+)*)$", doc, re.MULTILINE))
+        told |= dict(_below_fields(base))
+    return {name: " ".join(text.split()) for name, text in told.items()}
+
+
+def _below_fields(cls: type) -> Iterator[tuple[str, str]]:
+    try:
+        (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    except (OSError, TypeError, SyntaxError):  # made without a source file
+        return
+    for pair in itertools.pairwise(getattr(body, "body", ())):
+        match pair:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, text
 
 
 def _attack_text(attack: Attack) -> str:
