@@ -109,3 +109,35 @@ def opened(folders):
     from leakboard_plugins.victims.stable_diffusion import StableDiffusion
 
     return Lazily(lambda kind: StableDiffusion(model=str(folders[kind])).open("cpu"))
+
+
+@pytest.fixture
+def samples():
+    """Six captioned images, for observers."""
+    from spied import captioned
+
+    return captioned()
+
+
+@pytest.fixture
+def model():
+    """A pixel model that notes what it is asked."""
+    from spied import Spied
+
+    return Spied()
+
+
+@pytest.fixture
+def answers(model):
+    """The answers of that model, whatever the batch."""
+    from leakboard.oracle import Answers
+
+    return Answers(model, batch_size=64)
+
+
+@pytest.fixture
+def enter(answers, samples):
+    """Opens the door that an observer asks through."""
+    from spied import entrance
+
+    return entrance(answers, samples)

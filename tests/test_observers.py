@@ -10,27 +10,7 @@ from leakboard.components import build
 from leakboard.oracle import Answers, Door
 from leakboard.specs import Spec
 from leakboard_plugins.observers import OBSERVERS
-from spied import Spied, captioned, entrance, observer
-
-
-@pytest.fixture
-def samples():
-    return captioned()
-
-
-@pytest.fixture
-def model():
-    return Spied()
-
-
-@pytest.fixture
-def answers(model):
-    return Answers(model, batch_size=64)
-
-
-@pytest.fixture
-def enter(answers, samples):
-    return entrance(answers, samples)
+from spied import observer
 
 
 @pytest.mark.parametrize("cls", [cls for cls in OBSERVERS if not cls.null], ids=lambda cls: cls.name)

@@ -9,29 +9,9 @@ import torch
 from denoisers import tiny_unet
 from leakboard.api import LeakboardError, Unsupported
 from leakboard.oracle import Answers, Door
-from spied import Spied, captioned, entrance, observer
+from spied import Spied, observer
 
 ABAR = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
-
-
-@pytest.fixture
-def samples():
-    return captioned()
-
-
-@pytest.fixture
-def model():
-    return Spied()
-
-
-@pytest.fixture
-def answers(model):
-    return Answers(model, batch_size=64)
-
-
-@pytest.fixture
-def enter(answers, samples):
-    return entrance(answers, samples)
 
 
 @pytest.fixture(scope="module")

@@ -5,28 +5,7 @@ import torch
 
 from leakboard.api import Unsupported
 from leakboard.noise import seeds_of
-from leakboard.oracle import Answers
-from spied import Spied, captioned, entrance, observer
-
-
-@pytest.fixture
-def samples():
-    return captioned()
-
-
-@pytest.fixture
-def model():
-    return Spied()
-
-
-@pytest.fixture
-def answers(model):
-    return Answers(model, batch_size=64)
-
-
-@pytest.fixture
-def enter(answers, samples):
-    return entrance(answers, samples)
+from spied import observer
 
 
 def test_one_shot_compares_the_image_with_the_returned_one(enter, samples, model):

@@ -107,6 +107,15 @@ def test_images_that_would_be_taken_for_latents_are_refused(copy, channels):
     refused(copy, f"images of {channels} channels cannot be told from latents")
 
 
+@pytest.mark.parametrize("channels", [None, "four", [4]])
+@pytest.mark.parametrize(("part", "key"), [("vae", "latent_channels"), ("unet", "in_channels")])
+def test_channels_that_are_no_number_are_refused_with_their_place(copy, part, key, channels):
+    edit(copy / part / "config.json", **{key: channels})
+
+    error = refused(copy, f"{key} is {channels!r}")
+    assert error.where == str(copy / part / "config.json")
+
+
 def test_a_distilled_denoiser_is_refused(copy):
     edit(copy / "unet" / "config.json", time_cond_proj_dim=8)
 

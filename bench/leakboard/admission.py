@@ -43,9 +43,9 @@ def admit(
 ) -> None:
     """Refuse a victim whose denoising loss on a few ``images`` (N, C, H, W), of its own shape, is at chance.
 
-    Members and non-members are asked about alike, ``batch`` images at a time,
-    fewer when memory runs out. Chance is the best multiple of the noisy
-    state itself, in hindsight: what a network that learnt nothing but the noise level would say.
+    Members and non-members are asked about alike, ``batch`` images at a time, fewer when memory runs out. Chance is
+    the best multiple of the noisy state itself, in hindsight: what a network that learnt nothing but the noise level
+    would say.
 
     Raises:
         LeakboardError: its loss is at chance, or so much lower when its predictions are read as another type that the
@@ -63,7 +63,7 @@ def admit(
 
     clean = ask("encode", images, lambda _, part: model.encode(part))
     loss = chance = 0.0
-    misread: defaultdict[str, float] = defaultdict(float)
+    misread: defaultdict[tuple[str, str], float] = defaultdict(float)
     for share in SHARES:
         timestep = round(share * len(model.alphas_cumprod))
         level = model.alphas_cumprod[timestep].to(clean)
@@ -73,11 +73,10 @@ def admit(
         linear = (noise * state).sum() / state.square().sum() * state
         loss += _error(said, noise)
         chance += _error(linear, noise)
-        for name, answer in _other_readings(said, state, level.sqrt(), (1 - level).sqrt()):
-            misread[name] += _error(answer, noise)
-    reading, other = min(misread.items(), key=operator.itemgetter(1))
+        for reading, answer in _other_readings(said, state, level.sqrt(), (1 - level).sqrt()):
+            misread[reading] += _error(answer, noise)
+    (name, _), other = min(misread.items(), key=operator.itemgetter(1))
     if other < CHANCE * min(chance, loss) and other < loss / 2:
-        name = reading.partition(" ")[0]
         raise LeakboardError(
             f"{victim.name} denoises {loss / other:.1f} times better when its predictions are read as {name}",
             where="prediction_type in its scheduler_config.json",
@@ -104,8 +103,8 @@ def _predicts_noise(model: Model) -> bool:
 
 def _other_readings(
     said: torch.Tensor, state: torch.Tensor, signal: torch.Tensor, sigma: torch.Tensor
-) -> Iterator[tuple[str, torch.Tensor]]:
-    """What the noise would be if the network's output were of another type than its configuration says.
+) -> Iterator[tuple[tuple[str, str], torch.Tensor]]:
+    """What the noise would be if the network's output were of another type than its configuration says, by both types.
 
     The configuration is not known here, so for each type the output is what the victim would have made ``said`` of.
     """
@@ -120,7 +119,7 @@ def _other_readings(
             "v_prediction": signal * output + sigma * state,
             "sample": (state - signal * output) / sigma,
         }
-        yield from ((f"{name} for {configured}", noise) for name, noise in readings.items() if name != configured)
+        yield from (((name, configured), noise) for name, noise in readings.items() if name != configured)
 
 
 def _error(said: torch.Tensor, noise: torch.Tensor) -> float:

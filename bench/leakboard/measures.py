@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 Flag = Literal["", "uncalibrated", "hidden"]
+NullKind = Literal["blind check", "untrained victim", "permuted labels"]
+
+CHECKED_AXES = ("dataset", "defense", "observer", "distance", "classifier", "attacker", "seed")
+"""What tells one null check beside a victim from another of its kind."""
 
 LOW_FPR = (("tpr_at_1pct_fpr", 0.01), ("tpr_at_0.1pct_fpr", 0.001))
 FAMILY_ERROR = 0.01
@@ -204,6 +208,13 @@ def chance_p_value(auc: float, low: float, high: float, level: float = 0.95) -> 
     return float(2 * ndtr(-abs(centre) * normal_quantile(level) / half))
 
 
+def null_kind(labels: str, access: str) -> NullKind:
+    """What makes a cell with these labels, whose observer has this access, a null check."""
+    if labels == "permuted":
+        return "permuted labels"
+    return "blind check" if access == "none" else "untrained victim"
+
+
 class NullCheck(NamedTuple):
     """One cell in which nothing can be learned.
 
@@ -222,11 +233,9 @@ class NullCheck(NamedTuple):
     p_value: float
 
     @property
-    def family(self) -> str:
+    def family(self) -> NullKind:
         """Permuted labels, blind checks and untrained victims: each fails for a reason of its own."""
-        if self.labels == "permuted":
-            return "permuted"
-        return "blind" if self.access == "none" else "untrained"
+        return null_kind(self.labels, self.access)
 
     @property
     def identity(self) -> Hashable:

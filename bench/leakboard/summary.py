@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leakboard.measures import FAMILY_ERROR, NullCheck, beyond_chance, chance_p_value
+from leakboard.measures import CHECKED_AXES, FAMILY_ERROR, NullCheck, beyond_chance, chance_p_value, null_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,12 +70,13 @@ def _nulls(results: pd.DataFrame) -> Iterator[str]:
     for row in alarms[:5]:
         axes = ("victim", "defense", "observer", "distance", "classifier", "labels")
         yield f"  {' | '.join(str(row[axis]) for axis in axes)}: {row['value']:.3f}"
-    for dataset in sorted({row["dataset"] for row in alarms if row["access"] == "none" and row["labels"] == "true"}):
+    blind = [row for row in alarms if null_kind(row["labels"], row["access"]) == "blind check"]
+    for dataset in sorted({row["dataset"] for row in blind}):
         yield f"  members of {dataset} can be told apart without the victim: every attack on it is suspect"
 
 
 def _check(row: dict[str, Any]) -> NullCheck:
-    what = tuple(row[axis] for axis in ("dataset", "defense", "observer", "distance", "classifier", "attacker", "seed"))
+    what = tuple(row[axis] for axis in CHECKED_AXES)
     p_value = chance_p_value(row["value"], row["low"], row["high"])
     return NullCheck(row["labels"], row["access"], row["victim"], what, p_value)
 

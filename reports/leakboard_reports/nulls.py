@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from leakboard.measures import NullCheck, beyond_chance, chance_p_value
+from leakboard.measures import CHECKED_AXES, NullCheck, NullKind, beyond_chance, chance_p_value, null_kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from leakboard_reports.reading import Cell
 
 
-BLIND, UNTRAINED, PERMUTED = "blind check", "untrained victim", "permuted labels"
+BLIND, UNTRAINED, PERMUTED = get_args(NullKind)
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,7 @@ class Nulls:
 
 def kind_of(cell: Cell) -> str:
     """What makes this cell a null check."""
-    if cell.labels == "permuted":
-        return PERMUTED
-    return BLIND if cell.access == "none" else UNTRAINED
+    return null_kind(cell.labels, cell.access)
 
 
 def check_of(cell: Cell) -> str:
@@ -114,7 +112,7 @@ def null_checks(cells: Iterable[Cell]) -> Nulls:
 
 
 def _check(cell: Cell, p_value: float) -> NullCheck:
-    what = cell.dataset, cell.defense, cell.observer, cell.distance, cell.classifier, cell.attacker, cell.seed
+    what = tuple(getattr(cell, axis) for axis in CHECKED_AXES)
     return NullCheck(cell.labels, cell.access, cell.victim, what, p_value)
 
 

@@ -95,4 +95,4 @@ class LoopModel(LatentModel):
             state = sampler.step(output, timestep, state, **options).prev_sample
             recorder.keep(None, place, timestep, {"latents": state})
         self._pipeline.maybe_free_model_hooks()
-        return recorder.finished()
+        return recorder.finished(steps)

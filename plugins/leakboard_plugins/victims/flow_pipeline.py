@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
-from leakboard.api import Step, Unsupported
+from leakboard.api import Step
 from leakboard.quiet import quiet
 from leakboard_plugins.victims.image_pipeline import exact_strength
 from leakboard_plugins.victims.latent_kinds import TO_IMAGE
 from leakboard_plugins.victims.latent_model import LatentModel
-from leakboard_plugins.victims.samplers import Recorder
+from leakboard_plugins.victims.samplers import Recorder, after_setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,9 +73,7 @@ class FlowModel(LatentModel):
             callback_on_step_end=recorder.keep,
             **begin,
         )
-        if len(recorder.steps) != steps:
-            raise Unsupported(f"{type(sampler).__name__} made {len(recorder.steps)} steps where {steps} were asked for")
-        return iter([Step(self._unpacked(step.clean), self._unpacked(step.state)) for step in recorder.finished()])
+        return iter([Step(self._unpacked(step.clean), self._unpacked(step.state)) for step in recorder.finished(steps)])
 
     def generate(self, seeds: Sequence[int], steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
         """Scaled latents (N, ...) of new images, one a seed, from the text-to-image pipeline.
@@ -121,14 +118,7 @@ class FlowModel(LatentModel):
         """Shares of noise (total + 1,) of a whole schedule, as the pipeline sets it for images of this size."""
         if total not in self._sigmas:
             sampler, _ = self._schedule(total, 1.0)
-            plain = sampler.set_timesteps
-
-            @functools.wraps(plain)  # pipelines look at the signature
-            def set_timesteps(*args: Any, **options: Any) -> None:
-                plain(*args, **options)
-                raise _ScheduleSetError
-
-            sampler.set_timesteps = set_timesteps
+            after_setting(sampler, _stop)
             try:
                 self._run(self._pipeline, sampler, [""], total)
             except _ScheduleSetError:
@@ -146,6 +136,10 @@ class FlowModel(LatentModel):
         return unpacked
 
 
+def _stop() -> None:
+    raise _ScheduleSetError
+
+
 def _to_image(pipeline: Any) -> Any:
     """The image-to-image pipeline of diffusers that shares the networks of a text-to-image pipeline."""
     import diffusers
@@ -158,11 +152,8 @@ def _to_image(pipeline: Any) -> Any:
 
 def _shorten(sampler: Any, steps: int) -> None:
     """From now on a sampler makes only the last ``steps`` of whatever schedule a pipeline sets."""
-    plain = sampler.set_timesteps
 
-    @functools.wraps(plain)  # pipelines look at the signature
-    def set_timesteps(*args: Any, **options: Any) -> None:
-        plain(*args, **options)
+    def shorten() -> None:
         sampler.timesteps, sampler.sigmas = sampler.timesteps[-steps:], sampler.sigmas[-steps - 1 :]
 
-    sampler.set_timesteps = set_timesteps
+    after_setting(sampler, shorten)

@@ -267,6 +267,11 @@ def _check_configs(folder: Path, pipeline: str, parts: Mapping[str, tuple[str, s
         )
     denoiser, vae = (read_json(folder / part / "config.json") for part in (name, "vae"))
     taken, given = denoiser.get("in_channels", 4), vae.get("latent_channels", 4)
+    for part, key, channels in ((name, "in_channels", taken), ("vae", "latent_channels", given)):
+        if not isinstance(channels, int):
+            raise LeakboardError(
+                f"{key} is {channels!r}", where=str(folder / part / "config.json"), expected="a number of channels"
+            )
     wanted = given * KINDS[pipeline].patch ** 2
     if taken != wanted:
         raise LeakboardError(

@@ -9,6 +9,8 @@ from leakboard.api import Step, Unsupported
 from leakboard_plugins.victims.predicted import is_flow, predicted_clean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
 Choice = Literal["auto", "own", "ddim", "ddpm", "euler", "euler_ancestral", "dpmpp", "unipc"]
@@ -66,7 +68,8 @@ class Recorder:
     """
 
     def __init__(self, sampler: Any) -> None:
-        self.steps: list[Step] = []
+        self._name = type(sampler).__name__
+        self._steps: list[Step] = []
         self._clean: torch.Tensor | None = None
         plain = sampler.step
 
@@ -82,11 +85,29 @@ class Recorder:
     def keep(self, _pipeline: Any, _place: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         """The ``callback_on_step_end`` of a pipeline."""
         assert self._clean is not None
-        self.steps.append(Step(self._clean.float(), tensors["latents"].float()))
+        self._steps.append(Step(self._clean.float(), tensors["latents"].float()))
         return {}
 
-    def finished(self) -> list[Step]:
-        """All steps; the clean sample of the last is what a pipeline returns."""
+    def finished(self, count: int) -> list[Step]:
+        """All ``count`` steps; the clean sample of the last is what a pipeline returns.
+
+        Raises:
+            Unsupported: the sampler made another number of them.
+        """
+        if len(self._steps) != count:
+            raise Unsupported(f"{self._name} made {len(self._steps)} steps where {count} were asked for")
         # the two differ when the schedule ends above zero noise
-        *steps, last = self.steps
+        *steps, last = self._steps
         return [*steps, Step(last.state, last.state)]
+
+
+def after_setting(sampler: Any, then: Callable[[], None]) -> None:
+    """Do something more whenever a pipeline has set the sampler's schedule."""
+    plain = sampler.set_timesteps
+
+    @functools.wraps(plain)  # pipelines look at the signature
+    def set_timesteps(*args: Any, **options: Any) -> None:
+        plain(*args, **options)
+        then()
+
+    sampler.set_timesteps = set_timesteps
