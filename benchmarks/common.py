@@ -12,7 +12,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leakboard.executors import ENVIRONMENT
+from leakboard.runs.executors import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,11 +72,11 @@ def warm_up() -> None:
 
 def calls(*, keep: bool = True) -> Any:
     """The recorded denoiser calls; with ``keep`` false nothing more is recorded."""
-    import leakboard.registry
+    import leakboard.registry.find
 
     module = next(
         plugin
-        for name, plugin in leakboard.registry.shared((str(RECORDING),)).manager.list_name_plugin()
+        for name, plugin in leakboard.registry.find.shared((str(RECORDING),)).manager.list_name_plugin()
         if name == str(RECORDING)
     )
     if not keep:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import common
 import torch
 
-from leakboard.fitting import Fitting
 from leakboard.noise import seeds_of
-from leakboard.oracle import Answers, Door
-from leakboard.registry import shared
+from leakboard.oracle.door import Answers, Door
+from leakboard.oracle.fitting import Fitting
+from leakboard.registry.find import shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable

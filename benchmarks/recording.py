@@ -53,7 +53,7 @@ class Recorded(Victim):
     @property
     def inside(self) -> Victim:
         """The victim that is recorded."""
-        from leakboard.registry import shared
+        from leakboard.registry.find import shared
 
         found: Victim = shared().one("victim", self.spec).only
         return found

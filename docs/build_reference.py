@@ -42,7 +42,7 @@ def commands(main: click.Group, group: click.Group, path: str) -> Iterator[str]:
 
 def tables() -> Iterator[str]:
     """The keys of a grid file, with what their tables' docstrings say of them."""
-    from leakboard.grid import TABLES
+    from leakboard.grid.grid import TABLES
 
     for name, model in TABLES.items():
         yield f"### [{name}]\n"
@@ -57,8 +57,8 @@ def tables() -> Iterator[str]:
 
 def plugins() -> Iterator[str]:
     """Every built-in plugin and attack."""
-    from leakboard.describe import describe_all
-    from leakboard.registry import Registry
+    from leakboard.registry.describe import describe_all
+    from leakboard.registry.find import Registry
 
     heading = ""
     for row in describe_all(Registry.load()):

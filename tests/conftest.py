@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from leakboard.registry import Registry, shared
+from leakboard.registry.find import Registry, shared
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def load(write):
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """Folders of tiny pipelines by prediction type; read only."""
-    from denoisers import PREDICTIONS, save_tiny
+    from helpers.pixel_models import PREDICTIONS, save_tiny
 
     root = tmp_path_factory.mktemp("tiny")
     return {kind: save_tiny(root / kind, kind) for kind in PREDICTIONS}
@@ -54,7 +54,7 @@ def batch():
     """Five images of the tiny pipelines' size, and as much noise."""
     import torch
 
-    from denoisers import SIZE
+    from helpers.pixel_models import SIZE
 
     generator = torch.Generator().manual_seed(3)
     return torch.rand(5, 1, SIZE, SIZE, generator=generator), torch.randn(5, 1, SIZE, SIZE, generator=generator)
@@ -72,7 +72,7 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def grid(write):
     """A grid file of few cells and little work."""
-    from commands import GRID
+    from helpers.command_line import GRID
 
     return str(write("grid.toml", GRID))
 
@@ -80,8 +80,8 @@ def grid(write):
 @pytest.fixture
 def store(tmp_path):
     """A filled store, as its URL."""
+    from helpers.small_stores import fill
     from leakboard.store import Store
-    from storing import fill
 
     path = tmp_path / "filled.db"
     fill(Store(path))
@@ -96,7 +96,7 @@ def clothes():
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory):
     """Folders of tiny latent pipelines by kind; read only."""
-    from latents import Lazily, save_latent
+    from helpers.latent_pipelines import Lazily, save_latent
 
     root = tmp_path_factory.mktemp("latents")
     return Lazily(lambda kind: save_latent(root / kind, kind))
@@ -105,7 +105,7 @@ def folders(tmp_path_factory):
 @pytest.fixture(scope="session")
 def opened(folders):
     """The tiny latent pipelines as victims with all parameters left out."""
-    from latents import Lazily
+    from helpers.latent_pipelines import Lazily
     from leakboard_plugins.victims.stable_diffusion import StableDiffusion
 
     return Lazily(lambda kind: StableDiffusion(model=str(folders[kind])).open("cpu"))
@@ -114,7 +114,7 @@ def opened(folders):
 @pytest.fixture
 def samples():
     """Six captioned images, for observers."""
-    from spied import captioned
+    from helpers.spied_victim import captioned
 
     return captioned()
 
@@ -122,7 +122,7 @@ def samples():
 @pytest.fixture
 def model():
     """A pixel model that notes what it is asked."""
-    from spied import Spied
+    from helpers.spied_victim import Spied
 
     return Spied()
 
@@ -130,7 +130,7 @@ def model():
 @pytest.fixture
 def answers(model):
     """The answers of that model, whatever the batch."""
-    from leakboard.oracle import Answers
+    from leakboard.oracle.door import Answers
 
     return Answers(model, batch_size=64)
 
@@ -138,6 +138,6 @@ def answers(model):
 @pytest.fixture
 def enter(answers, samples):
     """Opens the door that an observer asks through."""
-    from spied import entrance
+    from helpers.spied_victim import entrance
 
     return entrance(answers, samples)

@@ -25,7 +25,13 @@ MAY_IMPORT = {
     "leakboard_plugins": PUBLIC,
     "leakboard_defenses": PUBLIC,
     "leakboard_reports": PUBLIC
-    | {"leakboard.store", "leakboard.store.tables", "leakboard.artifacts", "leakboard.measures", "leakboard.intervals"},
+    | {
+        "leakboard.store",
+        "leakboard.store.tables",
+        "leakboard.store.artifacts",
+        "leakboard.statistics.measures",
+        "leakboard.statistics.intervals",
+    },
 }
 SCRIPTS = {"build_fashion_mnist.py"}
 HEAVY = {
@@ -41,6 +47,25 @@ HEAVY = {
     "lpips",
 }
 LONGEST = 400
+HARNESS = PACKAGES["leakboard"]
+GROUND = "the ground floor"
+FLOORS = (
+    {"cli"},
+    {"runs"},
+    {"testing"},
+    {"tasks"},
+    {"grid", "training"},
+    {"registry"},
+    {"oracle"},
+    {"store", "statistics"},
+    {GROUND},
+)
+"""The rooms of the harness from the roof down: whoever stands higher may import from below, and nobody the other way."""
+DOORSTEPS = {"__init__.py", "__main__.py"}
+"""Files of the ground floor that only open the house: they lead to any room."""
+TYPES_ONLY = {(GROUND, "store"), ("store", GROUND)}
+"""`hookspecs` names the store in a signature, for type checkers alone."""
+ROOM_FILES = sorted(path for path in HARNESS.rglob("*.py") if path.parent != HARNESS or path.name not in DOORSTEPS)
 
 FILES = [(name, path) for name, folder in PACKAGES.items() for path in sorted(folder.rglob("*.py"))]
 SOURCES = [pytest.param(name, path, id=f"{name}/{path.relative_to(PACKAGES[name])}") for name, path in FILES]
@@ -100,14 +125,51 @@ def test_nobody_imports_the_command_line():
     assert {name for name in importers if "/cli/" not in name} == {"bench/leakboard/__main__.py"}
 
 
-@pytest.mark.parametrize(
-    "layer", ["specs", "components", "registry", "grid", "cells", "sampling", "oracle", "measures"]
-)
-def test_the_core_knows_nothing_of_store_runner_and_executors(layer):
-    above = ("store", "runner", "executors", "worker", "ledger", "planning", "summary", "cli")
-    found = set(imports(tree_of(PACKAGES["leakboard"] / f"{layer}.py")))
+@pytest.mark.parametrize("path", ROOM_FILES, ids=lambda path: path.relative_to(HARNESS).as_posix())
+def test_data_flows_one_way_through_the_rooms(path):
+    """A file imports from its own room, from rooms below, and from the ground floor."""
+    room = room_of(path.relative_to(HARNESS).with_suffix("").parts)
+    above = {
+        name
+        for name in imports(without_type_checks(tree_of(path)))
+        if name.startswith("leakboard.") and floor(room_of(tuple(name.split(".")[1:]))) < floor(room)
+    }
 
-    assert not {name for name in found if name.startswith(tuple(f"leakboard.{module}" for module in above))}
+    assert not above
+
+
+def test_no_two_rooms_import_each_other():
+    pairs = {
+        (room_of(path.relative_to(HARNESS).with_suffix("").parts), room_of(tuple(name.split(".")[1:])))
+        for path in ROOM_FILES
+        for name in imports(tree_of(path))
+        if name.startswith("leakboard.")
+    }
+
+    assert not {(one, other) for one, other in pairs if one != other and (other, one) in pairs} - TYPES_ONLY
+
+
+def test_every_room_has_its_floor():
+    rooms = {path.name for path in HARNESS.iterdir() if (path / "__init__.py").is_file()}
+
+    assert rooms == {room for storey in FLOORS for room in storey} - {GROUND}
+
+
+def room_of(parts):
+    """The room a module lies in: its folder, or the ground floor for a file that lies in none."""
+    return parts[0] if parts and (HARNESS / parts[0]).is_dir() else GROUND
+
+
+def floor(room):
+    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def without_type_checks(tree):
+    """The tree without what only a type checker reads."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    return tree
 
 
 @pytest.mark.parametrize(("package", "path"), SOURCES)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from leakboard.registry import Registry
+from leakboard.registry.find import Registry
 from leakboard_plugins.attacks import load_attacks
 
 ATTACKS = {attack.name: attack for attack in load_attacks()}

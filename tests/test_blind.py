@@ -9,11 +9,11 @@ from PIL import Image
 from scipy.fft import dctn
 from scipy.stats import kurtosis, skew
 
-from contracts import failed
+from helpers.contract_checks import failed
 from leakboard.api import Model, Pair, Samples, Unsupported
 from leakboard.errors import LeakboardError
-from leakboard.oracle import Answers, Door
-from leakboard.registry import shared
+from leakboard.oracle.door import Answers, Door
+from leakboard.registry.find import shared
 from leakboard_plugins.classifiers import RandomForest, TfidfLogistic
 from leakboard_plugins.distances import Value
 from leakboard_plugins.observers import BlindCaptions, BlindPixels, BlindStatistics

@@ -3,12 +3,12 @@
 import pytest
 
 import leakboard
-from leakboard.artifacts import Artifacts
-from leakboard.grid import Grid
-from leakboard.measures import FAMILY_ERROR, chance_p_value
+from helpers.tiny_grids import PLUGIN, statuses
+from leakboard.grid.grid import Grid
+from leakboard.statistics.measures import FAMILY_ERROR, chance_p_value
 from leakboard.store import Store
+from leakboard.store.artifacts import Artifacts
 from leakboard_reports.hooks import leakboard_report
-from tinygrid import PLUGIN, statuses
 
 SPLIT = '''
 """A split of one pool of images with black margins, captions and files; the non-members may be altered a little."""

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from leakboard.api import Unsupported
-from leakboard.components import build
 from leakboard.errors import LeakboardError
-from leakboard.specs import Spec
+from leakboard.registry.bind import build
+from leakboard.registry.specs import Spec
 from leakboard_plugins.classifiers import (
     CLASSIFIERS,
     DecisionTree,

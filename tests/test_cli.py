@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from commands import BROKEN, GRID, call, invoked, left_in, loaded, really
+from helpers.command_line import BROKEN, GRID, call, invoked, left_in, loaded, really
 
 
 def test_every_command_is_there_and_helps():

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 import leakboard
-from commands import GRID, call, left_in, really
+from helpers.command_line import GRID, call, left_in, really
+from helpers.small_stores import fill
 from leakboard.cli import main
 from leakboard.store import Store
-from storing import fill
 
 BAD_GRIDS = {
     "not_toml": "[grid",
@@ -192,7 +192,7 @@ def test_a_fault_that_nobody_foresaw_is_one_line_and_a_code_of_its_own(monkeypat
     def fail(*_):
         raise ZeroDivisionError("of our own\nmaking")
 
-    monkeypatch.setattr("leakboard.describe.describe_all", fail)
+    monkeypatch.setattr("leakboard.registry.describe.describe_all", fail)
     stderr = call("list", code=70).stderr
     assert stderr.splitlines()[0] == "internal error: ZeroDivisionError: of our own making"
     assert "LEAKBOARD_TRACEBACK=1" in stderr

@@ -2,7 +2,7 @@
 
 import pytest
 
-from folders import folder, make_sides
+from helpers.image_folders import folder, make_sides
 from leakboard.api import LeakboardError, Samples
 from leakboard_plugins.datasets.folder import Folder
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imageroots import celeba
+from helpers.dataset_roots import celeba
 from leakboard.api import LeakboardError
 from leakboard_plugins.datasets.celeba import CelebA
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from imageroots import LABELS, PIXELS, TEN, cifar10, cifar10_python, cifar100, stl10
+from helpers.dataset_roots import LABELS, PIXELS, TEN, cifar10, cifar10_python, cifar100, stl10
 from leakboard.api import LeakboardError
 from leakboard_plugins.datasets.cifar import Cifar10
 from leakboard_plugins.datasets.stl10 import Stl10

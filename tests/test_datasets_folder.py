@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from folders import folder, make_sides, picture
+from helpers.image_folders import folder, make_sides, picture
 from leakboard.api import LeakboardError, member_digest
-from leakboard.components import build
-from leakboard.specs import parse
+from leakboard.registry.bind import build
+from leakboard.registry.specs import parse
 from leakboard_plugins.datasets.folder import Folder
 
 

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from imageroots import imagenet
+from helpers.dataset_roots import imagenet
 from leakboard.api import LeakboardError
 from leakboard_plugins.datasets.imagenet import ImageNet
 

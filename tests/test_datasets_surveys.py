@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imageroots import photograph
+from helpers.dataset_roots import photograph
 from leakboard_plugins.datasets import surveys
 from leakboard_plugins.datasets.surveys import Surveyed, look, survey, whole
 

@@ -16,9 +16,9 @@ from PIL import Image, ImageFilter
 from scipy.ndimage import gaussian_filter
 
 from leakboard.api import Unsupported
-from leakboard.components import build
 from leakboard.errors import LeakboardError
-from leakboard.specs import Spec
+from leakboard.registry.bind import build
+from leakboard.registry.specs import Spec
 from leakboard_defenses import DEFENSES, BoxBlur, GaussianBlur, GaussianNoise, Jpeg, Nothing
 from leakboard_defenses.hooks import leakboard_defenses
 

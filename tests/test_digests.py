@@ -89,7 +89,7 @@ def test_the_digest_imports_nothing():
     """What a plugin imports when it runs (torch, say) must not be imported to find out its identity."""
     code = """
         import sys
-        from leakboard.registry import shared
+        from leakboard.registry.find import shared
         registry = shared(())
         for kind, spec in (
             ("victim", "ddpm(model='x')"), ("distance", "lp"), ("distance", "dssim"), ("classifier", "svm"),

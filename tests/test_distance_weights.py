@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
+from helpers.image_pairs import expect, ladder, pair
 from leakboard.errors import LeakboardError
 from leakboard_plugins.distances import Features, Lpips
-from pairs import expect, ladder, pair
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])

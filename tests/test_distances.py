@@ -11,10 +11,10 @@ from skimage.feature import hog
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch.nn.functional import interpolate
 
+from helpers.image_pairs import CHEAP, SHAPES, checked, expect, ladder, pair
 from leakboard.api import Pair, Unsupported
 from leakboard.errors import LeakboardError
 from leakboard_plugins.distances import DISTANCES, Dssim, Features, Lp, Lpips, Mse, Psnr, Rmse
-from pairs import CHEAP, SHAPES, checked, expect, ladder, pair
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 import leakboard
-from denoisers import save_tiny
+from helpers.pixel_models import save_tiny
 from leakboard.cli import main
-from leakboard.grid import Grid
+from leakboard.grid.grid import Grid
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(?P<language>\w+)(?: title=(?P<title>\S+))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from leakboard.api import LeakboardError, Model, member_digest
-from leakboard.registry import shared
+from leakboard.registry.find import shared
 from leakboard_plugins.victims.emoji_sd import EmojiSd
 from leakboard_plugins.victims.fashion_sd import FashionSd
 

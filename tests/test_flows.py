@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from latents import PROMPTS, SEEDS, generators, plain
+from helpers.latent_pipelines import PROMPTS, SEEDS, generators, plain
 from leakboard.api import LeakboardError, Samples, Unsupported
 from leakboard.testing import check_component
 from leakboard_plugins.victims.stable_diffusion import StableDiffusion

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from gridding import TEXT, make, refusal
-from leakboard.grid import Grid
+from helpers.grids import TEXT, make, refusal
+from leakboard.grid.grid import Grid
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from leakboard.grid import Grid
+from leakboard.grid.grid import Grid
 
 GRIDS = Path(__file__).parents[1] / "grids"
 

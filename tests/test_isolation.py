@@ -4,9 +4,9 @@ import pytest
 from click.testing import CliRunner
 
 import leakboard
+from helpers.tiny_grids import PLUGIN, numbers, statuses, tiny
 from leakboard.cli import main
 from leakboard.store import Store
-from tinygrid import PLUGIN, numbers, statuses, tiny
 
 FAULTS = ("raise", "nan", "shape", "quit")
 
@@ -113,7 +113,7 @@ def test_victims(tmp_path, when):
     victims = [f"bad_victim(how={how!r}, when={when!r})" for how in hows]
     store = Store(tmp_path / "store.db")
     assert not leakboard.run(tiny(victim=["linear", *victims], run={"timeout": 0.5}), store).ok
-    counts = leakboard.runner.Counter(status for found in statuses(store, "victim").values() for status in found)
+    counts = leakboard.runs.runner.Counter(status for found in statuses(store, "victim").values() for status in found)
     assert counts == {"done": 1, "timeout": 1, "skipped": 1, "failed": len(hows) - 2}
     assert same_numbers(the_rest(store, "victim", "bad"), healthy(tmp_path))
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from latents import CLASSES_TOLD, PROMPTS, SIDE, plain
+from helpers.latent_pipelines import CLASSES_TOLD, PROMPTS, SIDE, plain
 from leakboard.api import Unsupported
 from leakboard_plugins.victims.stable_diffusion import StableDiffusion
 

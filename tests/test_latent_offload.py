@@ -4,7 +4,7 @@ import pytest
 import torch
 from accelerate.hooks import CpuOffload
 
-from latents import CLASSES_TOLD, PROMPTS, SEEDS, tiny_pipeline
+from helpers.latent_pipelines import CLASSES_TOLD, PROMPTS, SEEDS, tiny_pipeline
 from leakboard.api import Unsupported
 from leakboard_plugins.victims.class_pipeline import LoopModel
 from leakboard_plugins.victims.flow_pipeline import FlowModel

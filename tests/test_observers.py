@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
+from helpers.spied_victim import observer
 from leakboard.api import AccessDenied, LeakboardError, Model
-from leakboard.components import build
-from leakboard.oracle import Answers, Door
-from leakboard.specs import Spec
+from leakboard.oracle.door import Answers, Door
+from leakboard.registry.bind import build
+from leakboard.registry.specs import Spec
 from leakboard_plugins.observers import OBSERVERS
-from spied import observer
 
 
 @pytest.mark.parametrize("cls", [cls for cls in OBSERVERS if not cls.null], ids=lambda cls: cls.name)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from denoisers import tiny_unet
+from helpers.pixel_models import tiny_unet
+from helpers.spied_victim import Spied, observer
 from leakboard.api import LeakboardError, Unsupported
-from leakboard.oracle import Answers, Door
-from spied import Spied, observer
+from leakboard.oracle.door import Answers, Door
 
 ABAR = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
 

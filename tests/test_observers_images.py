@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from helpers.spied_victim import observer
 from leakboard.api import Unsupported
 from leakboard.noise import seeds_of
-from spied import observer
 
 
 def test_one_shot_compares_the_image_with_the_returned_one(enter, samples, model):

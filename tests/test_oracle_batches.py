@@ -6,13 +6,13 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from denoisers import tiny_unet
-from doors import make_door, make_samples
-from gpus import GPU, PretendedGpu
-from handmade import Handmade
+from helpers.handmade_victim import Handmade
+from helpers.oracles import make_door, make_samples
+from helpers.pixel_models import tiny_unet
+from helpers.pretended_gpu import GPU, PretendedGpu
 from leakboard.api import Step
-from leakboard.oracle import Answers, Cost
-from leakboard.registry import Registry
+from leakboard.oracle.door import Answers, Cost
+from leakboard.registry.find import Registry
 from leakboard_plugins.victims.pixel_model import PixelModel
 
 

@@ -6,10 +6,10 @@ from typing import ClassVar
 import pytest
 import torch
 
-from doors import make_door, make_samples
-from handmade import Handmade
+from helpers.handmade_victim import Handmade
+from helpers.oracles import make_door, make_samples
 from leakboard.api import Defense
-from leakboard.oracle import Answers, Door, defended
+from leakboard.oracle.door import Answers, Door, defended
 
 
 @dataclass(frozen=True, kw_only=True)

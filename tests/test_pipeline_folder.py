@@ -9,7 +9,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from denoisers import tiny_unet
+from helpers.pixel_models import tiny_unet
 from leakboard.api import LeakboardError, Model
 from leakboard_plugins.victims import VICTIMS
 from leakboard_plugins.victims.ddpm import Ddpm

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from denoisers import PREDICTIONS, SIZE, save_tiny, tiny_unet
+from helpers.pixel_models import PREDICTIONS, SIZE, save_tiny, tiny_unet
 from leakboard.api import LeakboardError, Unsupported
 from leakboard.noise import standard_normal
 from leakboard_plugins.victims.ddpm import Ddpm

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.synthetic_store import made
 from leakboard_reports import charts
 from leakboard_reports.charts import Curve, Plot
-from synthetic_store import made
 
 PLOT = Plot("data", "victim", (Curve(made(0.8, attack="pia"), "gray box", ((0.0, 0.0), (0.1, 0.5), (1.0, 1.0))),))
 

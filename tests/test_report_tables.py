@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import synthetic_store
-from leakboard.artifacts import Artifacts
-from leakboard.measures import evaluate, paired_auc_difference
+from helpers import synthetic_store
+from helpers.synthetic_store import SMALL, made
+from leakboard.statistics.measures import evaluate, paired_auc_difference
 from leakboard.store import Store
+from leakboard.store.artifacts import Artifacts
 from leakboard_reports import charts, datasets, formats, manifests, nulls, pictures, prices, summary, tables
 from leakboard_reports.hooks import leakboard_report
 from leakboard_reports.payloads import ScoreReader, psnr, read_previews
 from leakboard_reports.reading import best, headline, read_cells
-from synthetic_store import SMALL, made
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import re
 
 import pytest
 
-import synthetic_store
+from helpers import synthetic_store
+from helpers.synthetic_store import MANIFEST, PADDED, SMALL, made
 from leakboard.store import Store
 from leakboard_reports import board, manifests, tables
 from leakboard_reports.hooks import leakboard_report
 from leakboard_reports.reading import UNKNOWN, read_cells
-from synthetic_store import MANIFEST, PADDED, SMALL, made
 
 MODERATE = "fashion_ddpm(epochs='moderate')"
 LINE = "PSNR 28.0 dB, own AUC 0.499 [0.474, 0.524], trained on 4,096 auxiliary images"

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import synthetic_store
+from helpers import synthetic_store
+from helpers.synthetic_store import CLASSIFIERS, DEFENSES, DISTANCES, OBSERVERS, SMALL, made
 from leakboard.cli.storing import render
 from leakboard.errors import LeakboardError
 from leakboard.store import Store
@@ -21,7 +22,6 @@ from leakboard_reports import board, pages, tables
 from leakboard_reports.formats import ABSENT
 from leakboard_reports.hooks import leakboard_report
 from leakboard_reports.reading import Estimate, headline, read_cells
-from synthetic_store import CLASSIFIERS, DEFENSES, DISTANCES, OBSERVERS, SMALL, made
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 import leakboard
-from leakboard.grid import Grid
+from helpers.tiny_grids import PLUGIN, numbers, payloads, same
+from leakboard.grid.grid import Grid
 from leakboard.store import Store
-from tinygrid import PLUGIN, numbers, payloads, same
 
 GRID = """
 [run]

@@ -8,8 +8,8 @@ import os
 import pytest
 
 import leakboard
+from helpers.tiny_grids import tiny
 from leakboard.store import Store
-from tinygrid import tiny
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from latents import CLASSES_TOLD, PROMPTS, SEEDS, SIDE, generators, plain, save_latent
+from helpers.latent_pipelines import CLASSES_TOLD, PROMPTS, SEEDS, SIDE, generators, plain, save_latent
 from leakboard.api import LeakboardError, Samples, Unsupported
 from leakboard.testing import check_component
 from leakboard_plugins.victims.image_pipeline import exact_strength

@@ -10,8 +10,8 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from denoisers import save_tiny
-from latents import SIDE, save_latent
+from helpers.latent_pipelines import SIDE, save_latent
+from helpers.pixel_models import save_tiny
 from leakboard.api import LeakboardError, Model, Samples, Unsupported
 from leakboard_plugins.victims.stable_diffusion import StableDiffusion
 

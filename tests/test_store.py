@@ -17,11 +17,23 @@ import pandas as pd
 import pytest
 from sqlalchemy import func, select
 
-from leakboard.artifacts import Artifacts
+from helpers.small_stores import (
+    AXES,
+    COMPONENTS,
+    START,
+    attempt,
+    cell,
+    component,
+    fill,
+    put_features,
+    put_population,
+    sha,
+    task,
+)
 from leakboard.errors import LeakboardError
 from leakboard.store import ResultRow, RunInfo, Store
+from leakboard.store.artifacts import Artifacts
 from leakboard.store.tables import Attempt, Cell, Component, Result, Run
-from storing import AXES, COMPONENTS, START, attempt, cell, component, fill, put_features, put_population, sha, task
 
 TESTS = str(Path(__file__).parent)
 
@@ -303,7 +315,7 @@ def test_run_whose_process_is_gone_becomes_interrupted(store):
 def test_killed_process_leaves_a_consistent_store(tmp_path):
     """SIGKILL in the midst of recording: every task is there whole or not at all, and the store goes on."""
     code = """
-        from storing import *
+        from helpers.small_stores import *
         from leakboard.store import Store
         store = Store(sys.argv[1])
         run = store.begin_run(RunInfo(grid_name="killed"))
@@ -335,7 +347,7 @@ def test_killed_process_leaves_a_consistent_store(tmp_path):
 def test_processes_that_open_and_write_at_once_are_never_locked_out(tmp_path):
     """They also create the store at once, and each opens its own connections again and again."""
     code = """
-        from storing import *
+        from helpers.small_stores import *
         from leakboard.store import Store
         run = Store(sys.argv[1]).begin_run(RunInfo(grid_name=sys.argv[2]))
         for number in range(60):

@@ -5,10 +5,10 @@ import json
 import pandas as pd
 import pytest
 
-from leakboard.artifacts import Artifacts
+from helpers.small_stores import attempt, cell, fill, sha
 from leakboard.errors import LeakboardError
 from leakboard.store import RunInfo, Store, export
-from storing import attempt, cell, fill, sha
+from leakboard.store.artifacts import Artifacts
 
 READERS = {
     "csv": lambda path: pd.read_csv(path, dtype={"labels": str}),

@@ -6,10 +6,10 @@ from contextlib import closing
 import pandas as pd
 import pytest
 
-from leakboard.artifacts import Artifacts
+from helpers.small_stores import COMPONENTS, attempt, cell, component, fill, sha
 from leakboard.errors import LeakboardError
 from leakboard.store import MergeReport, RunInfo, Store, merge
-from storing import COMPONENTS, attempt, cell, component, fill, sha
+from leakboard.store.artifacts import Artifacts
 
 
 @pytest.fixture

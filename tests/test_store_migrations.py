@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
+from helpers.small_stores import fill
 from leakboard.errors import LeakboardError
 from leakboard.store import Store, database
 from leakboard.store.tables import Base
-from storing import fill
 
 OLD_STORES = sorted((Path(__file__).parent / "stores").glob("*.sql"))
 NEXT = """

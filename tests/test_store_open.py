@@ -8,9 +8,9 @@ from contextlib import closing
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from helpers.small_stores import fill
 from leakboard.errors import LeakboardError
 from leakboard.store import RunInfo, Store, engines
-from storing import fill
 
 
 def message(*arguments, **options):

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from sqlalchemy import create_engine, text
 
+from helpers.small_stores import attempt, cell, fill
 from leakboard.errors import LeakboardError
 from leakboard.store import MergeReport, RunInfo, Store, merge
 from leakboard.store.engines import locate
 from leakboard.store.tables import Base
-from storing import attempt, cell, fill
 
 URL = os.environ.get("LEAKBOARD_TEST_POSTGRESQL", "")
 pytestmark = pytest.mark.skipif(not URL, reason="LEAKBOARD_TEST_POSTGRESQL names no database")
@@ -89,7 +89,7 @@ def test_missing_and_foreign_databases_are_told_apart(url):
 def test_processes_that_open_and_write_at_once_all_succeed(url):
     code = f"""if True:
         import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from storing import *
+        from helpers.small_stores import *
         from leakboard.store import Store
         run = Store(sys.argv[1]).begin_run(RunInfo(grid_name=sys.argv[2]))
         for number in range(20):

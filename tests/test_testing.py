@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from contracts import failed, outcome
-from denoisers import SIZE, save_tiny
+from helpers.contract_checks import failed, outcome
+from helpers.pixel_models import SIZE, save_tiny
 from leakboard.api import Classifier, Samples
-from leakboard.registry import shared
+from leakboard.registry.find import shared
 from leakboard.testing import CheckRow, check_component, summarize
 
 SPECS = {"lpips": "lpips(weights='random')", "fashion_ddpm": "fashion_ddpm(level='light')"}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from contracts import HERE, failed, outcome
+from helpers.contract_checks import HERE, failed, outcome
 from leakboard.api import Classifier, Dataset, Defense, Distance, Model, Observer, Pair, Samples, Step, Victim
 from leakboard.testing import check_component
 

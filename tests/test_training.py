@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-import trainings
+from helpers import trainings
+from helpers.trainings import manifest
 from leakboard.api import Dataset, LeakboardError, Samples, member_digest
 from leakboard.training import RECIPES, Recipe, find_recipe
 from leakboard.training.manifest import WEIGHTS, write_manifests
 from leakboard_plugins.victims.ddpm import Ddpm
-from trainings import manifest
 
 RECIPE = Recipe(
     name="tiny",

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-import trainings
+from helpers import trainings
+from helpers.trainings import digests, manifest
 from leakboard.api import Dataset, LeakboardError, Samples, Unsupported, member_digest
 from leakboard.training import latent
 from leakboard.training.manifest import WEIGHTS
 from leakboard.training.portable import make_portable
 from leakboard.training.recipes import AutoencoderRecipe, LatentRecipe, TextRecipe
 from leakboard.training.words import open_tokenizer
-from trainings import digests, manifest
 
 RECIPE = LatentRecipe(
     name="tiny_sd",

@@ -16,24 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leakboard.errors import LeakboardError
-    from leakboard.grid import Grid
+    from leakboard.grid.grid import Grid
     from leakboard.hookspecs import hookimpl
-    from leakboard.registry import Registry
-    from leakboard.runner import Report, plan, run
+    from leakboard.registry.find import Registry
+    from leakboard.runs.runner import Report, plan, run
     from leakboard.store import Store
 
 __all__ = ["Grid", "LeakboardError", "Registry", "Report", "Store", "hookimpl", "plan", "run"]
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Grid": "grid",
+    "Grid": "grid.grid",
     "LeakboardError": "errors",
-    "Registry": "registry",
-    "Report": "runner",
-    "Store": "store",
+    "Registry": "registry.find",
+    "Report": "runs.runner",
+    "Store": "store.store",
     "hookimpl": "hookspecs",
-    "plan": "runner",
-    "run": "runner",
+    "plan": "runs.runner",
+    "run": "runs.runner",
 }
 
 

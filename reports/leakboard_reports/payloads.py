@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from leakboard.artifacts import Artifacts
 from leakboard.errors import LeakboardError
+from leakboard.store.artifacts import Artifacts
 
 if TYPE_CHECKING:
     import pandas as pd

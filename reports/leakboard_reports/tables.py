@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from leakboard.measures import Spread, seed_spread
+from leakboard.statistics.measures import Spread, seed_spread
 from leakboard_reports.reading import ACCESS_ORDER, Cell, attacks_of, best, defense_order, headline, places
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from leakboard.cli.options import plugin_option
 def check(spec: str, dataset: str, plugins: tuple[str, ...]) -> None:
     """Run the contract checks on the plugin of SPEC."""
     from leakboard.errors import LeakboardError
-    from leakboard.limits import blamed
-    from leakboard.population import check_samples
-    from leakboard.registry import shared
-    from leakboard.specs import parse
+    from leakboard.faults import blamed
+    from leakboard.registry.find import shared
+    from leakboard.registry.specs import parse
+    from leakboard.tasks.sample_lists import check_samples
     from leakboard.testing import check_component, summarize
 
     registry = shared(plugins)

@@ -19,9 +19,9 @@ KINDS = ("dataset", "victim", "defense", "observer", "distance", "classifier", "
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_plugins(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
     """List the plugins and the named attacks, or those of one KIND."""
-    from leakboard.describe import describe_all
     from leakboard.errors import LeakboardError, nearest
-    from leakboard.registry import shared
+    from leakboard.registry.describe import describe_all
+    from leakboard.registry.find import shared
 
     wanted = kind.removesuffix("s") if kind else None
     if wanted not in (None, *KINDS):
@@ -52,8 +52,8 @@ def list_plugins(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> N
 @plugin_option
 def show(spec: str, plugins: tuple[str, ...]) -> None:
     """Show one plugin or attack: its parameters, its documentation, where it comes from."""
-    from leakboard.describe import describe_one
-    from leakboard.registry import shared
+    from leakboard.registry.describe import describe_one
+    from leakboard.registry.find import shared
 
     click.echo(describe_one(shared(plugins), spec))
 
@@ -79,7 +79,7 @@ def failures(store: str, with_traceback: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def doctor(plugins: tuple[str, ...], as_json: bool) -> None:
     """Check this installation: packages, plugins, shipped weights, devices, disk."""
-    from leakboard.doctor import examine
+    from leakboard.cli.doctor import examine
 
     findings: list[dict[str, Any]] = examine(plugins)
     if as_json:

@@ -25,7 +25,7 @@ skip_option = click.option(
 
 def tell_broken(plugins: tuple[str, ...]) -> None:
     """Say which plugins could not be loaded, one line each."""
-    from leakboard.registry import shared
+    from leakboard.registry.find import shared
 
     for item in shared(plugins).broken:
         click.echo(f"not loaded: {item.source}: {item.reason}", err=True)

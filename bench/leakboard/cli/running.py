@@ -56,11 +56,11 @@ def run(
     report: str | None,
 ) -> None:
     """Run whatever of GRID has no result yet. The same command again continues."""
-    from leakboard.grid import Grid
-    from leakboard.preflight import check_folder
-    from leakboard.runner import run as run_grid
+    from leakboard.grid.grid import Grid
+    from leakboard.runs.preflight import check_folder
+    from leakboard.runs.runner import run as run_grid
+    from leakboard.runs.summary import summary
     from leakboard.store import Store
-    from leakboard.summary import summary
 
     if report:
         check_folder(Path(report), "--report")
@@ -105,9 +105,9 @@ def plan(
     as_json: bool,
 ) -> None:
     """Tell what GRID still needs and what it will cost, without asking the victim."""
-    from leakboard.grid import Grid
-    from leakboard.runner import existing
-    from leakboard.runner import plan as plan_grid
+    from leakboard.grid.grid import Grid
+    from leakboard.runs.runner import existing
+    from leakboard.runs.runner import plan as plan_grid
 
     selected = Grid.load(grid, plugins).select(only, skip)
     tell_broken(selected.plugins)

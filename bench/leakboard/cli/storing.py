@@ -21,7 +21,7 @@ def render(store: Store, out: Path, plugins: tuple[str, ...]) -> Path:
         LeakboardError: nothing renders reports, or what does so failed; it names the plugin.
     """
     from leakboard.errors import LeakboardError
-    from leakboard.registry import shared
+    from leakboard.registry.find import shared
 
     hook = shared(plugins).manager.hook.leakboard_report
     try:
@@ -92,7 +92,7 @@ def cache() -> None:
 @artifacts_option
 def list_files(store: str, artifacts: str | None) -> None:
     """Count the payload files by kind."""
-    from leakboard.caching import usage
+    from leakboard.store.prune import usage
 
     for kind, files, size in usage(open_store(store), Path(artifacts) if artifacts else None):
         click.echo(f"{kind:>10}  {files:>8} files  {size / 2**20:>10.1f} MiB")
@@ -103,7 +103,7 @@ def list_files(store: str, artifacts: str | None) -> None:
 @artifacts_option
 def prune(store: str, artifacts: str | None) -> None:
     """Remove features, files that no current result needs, and damaged files; scores and pictures stay."""
-    from leakboard.caching import prune as prune_files
+    from leakboard.store.prune import prune as prune_files
 
     gone = prune_files(open_store(store), Path(artifacts) if artifacts else None)
     click.echo(f"{gone.files} files removed, {gone.bytes / 2**20:.1f} MiB free")

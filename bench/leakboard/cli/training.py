@@ -29,7 +29,7 @@ def train(recipe: str, out: str, plugins: tuple[str, ...]) -> None:
     """Train the victim of RECIPE; the same command again continues after an interruption."""
     from tqdm import tqdm
 
-    from leakboard.registry import shared
+    from leakboard.registry.find import shared
     from leakboard.training import find_recipe, train_recipe
 
     found = find_recipe(recipe)

@@ -1,10 +1,16 @@
 """Where results live: a SQLite file by default, PostgreSQL by URL; one writer, any number of readers."""
 
-from leakboard.artifacts import ArtifactRow
-from leakboard.store.exporting import Exported, export
-from leakboard.store.merging import MergeReport, merge
-from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, TaskRow
-from leakboard.store.store import Store
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leakboard.store.artifacts import ArtifactRow
+    from leakboard.store.exporting import Exported, export
+    from leakboard.store.merging import MergeReport, merge
+    from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, TaskRow
+    from leakboard.store.store import Store
 
 __all__ = [
     "ArtifactRow",
@@ -20,3 +26,19 @@ __all__ = [
     "export",
     "merge",
 ]
+
+_HOMES = {
+    "ArtifactRow": "artifacts",
+    "Exported": "exporting",
+    "MergeReport": "merging",
+    "Store": "store",
+    "export": "exporting",
+    "merge": "merging",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name when it is first used: a worker that writes payload files needs no database."""
+    if name not in __all__:
+        raise AttributeError(f"module 'leakboard.store' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"leakboard.store.{_HOMES.get(name, 'rows')}"), name)

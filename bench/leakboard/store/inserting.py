@@ -12,7 +12,7 @@ from leakboard.store.tables import Artifact, Attempt, Cell, Component, Result, R
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from leakboard.artifacts import ArtifactRow
+    from leakboard.store.artifacts import ArtifactRow
     from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, RunInfo, TaskRow
 
 T = TypeVar("T")

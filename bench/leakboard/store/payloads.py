@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import select
 
-from leakboard.artifacts import Artifacts, Damaged, Missing
-from leakboard.population import population_key
-from leakboard.preview import preview_key
+from leakboard.keys import contact_sheet_key, samples_key
 from leakboard.store import frames
+from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.store.rows import AXES
 from leakboard.store.tables import Component
 
@@ -89,7 +88,9 @@ def lost_previews(store: Store) -> pd.DataFrame:
     identities = {(row.kind, row.label): str(row.identity) for row in frames.components(store).itertuples()}
     shown = frames.cells(store)[["dataset", "victim", "defense", "seed"]].drop_duplicates()
     keys = [
-        preview_key(identities["dataset", dataset], identities["victim", victim], identities["defense", defense], seed)
+        contact_sheet_key(
+            identities["dataset", dataset], identities["victim", victim], identities["defense", defense], seed
+        )
         for dataset, victim, defense, seed in shown.itertuples(index=False)
     ]
     return shown[pd.Series(keys, index=shown.index, dtype="str").isin(list(lost))].reset_index(drop=True)
@@ -132,7 +133,7 @@ def _flags_by_dataset(store: Store) -> dict[str, dict[str, bool]]:
     payloads, _ = _read(store, store.artifact_digests("samples"))
     with store.reading() as connection:
         datasets = connection.scalars(select(Component.identity).where(Component.kind == "dataset")).all()
-    lists = {identity: payloads[key] for identity in datasets if (key := population_key(identity)) in payloads}
+    lists = {identity: payloads[key] for identity in datasets if (key := samples_key(identity)) in payloads}
     return {
         identity: dict(zip(json.loads(meta["ids"]), tensors["member"].astype(bool).tolist(), strict=True))
         for identity, (tensors, meta) in lists.items()

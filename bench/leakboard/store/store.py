@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import URL, Connection
 
-    from leakboard.artifacts import ArtifactRow
+    from leakboard.store.artifacts import ArtifactRow
     from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, RunInfo, RunStatus, TaskRow
 
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from leakboard.api import Component, Unsupported
-from leakboard.components import fields_of, is_required
-from leakboard.limits import FAULTS, fault
+from leakboard.faults import FAULTS, fault
+from leakboard.registry.bind import fields_of, is_required
 from leakboard.testing import classifiers, components, datasets, defenses, distances, observers, victims
 from leakboard.testing.checks import Check, Declined, Subject
 

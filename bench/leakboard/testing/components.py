@@ -13,10 +13,10 @@ import textwrap
 from pathlib import Path
 from typing import Any, cast
 
-from leakboard.adopting import check_class
-from leakboard.components import bind, build, fields_of, is_required
 from leakboard.digests import code_digest
-from leakboard.specs import parse
+from leakboard.registry.bind import bind, build, fields_of, is_required
+from leakboard.registry.contract import check_class
+from leakboard.registry.specs import parse
 from leakboard.testing.checks import Check, Declined, Subject
 
 LINE = 120
@@ -49,7 +49,7 @@ def _loaded_by(module: str, path: str) -> str:
         try:
             importlib.import_module({module!r})
         except ModuleNotFoundError:
-            from leakboard.adopting import load_file
+            from leakboard.registry.contract import load_file
             load_file(Path({path!r}))
         print("torch" if "torch" in sys.modules else "")
     """

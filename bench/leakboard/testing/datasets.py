@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leakboard.population import check_samples
+from leakboard.tasks.sample_lists import check_samples
 from leakboard.testing.checks import Check, Subject
 
 

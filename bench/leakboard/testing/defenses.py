@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leakboard.api import Unsupported
-from leakboard.oracle import defended
+from leakboard.oracle.door import defended
 from leakboard.testing.checks import COUNT, Check, Subject, agree, images, samples, unchanged
 
 if TYPE_CHECKING:

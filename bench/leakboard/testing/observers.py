@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from leakboard.oracle import Answers, Door
+from leakboard.oracle.door import Answers, Door
+from leakboard.oracle.twin import CountingTwin
 from leakboard.testing.checks import COUNT, Check, Subject, agree, samples, unchanged
-from leakboard.twin import CountingTwin
 
 if TYPE_CHECKING:
     from leakboard.api import Observer, Oracle, Pair, Samples

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from leakboard.fitting import Fitting
+from leakboard.oracle.fitting import Fitting
 from leakboard.testing.checks import COUNT, Check, Declined, Subject, agree
 
 if TYPE_CHECKING:

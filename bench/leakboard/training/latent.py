@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leakboard.fitting import Fitting
+from leakboard.oracle.fitting import Fitting
 from leakboard.training import loop
 from leakboard.training.opening import opening
 from leakboard.training.portable import make_portable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from leakboard.measures import evaluate
+from leakboard.statistics.measures import evaluate
 from leakboard.training import denoiser, latent, loop
 from leakboard.training.opening import opening
 from leakboard.training.quality import SAMPLING_STEPS, Estimate, denoising_loss, sample_images

@@ -1,0 +1,84 @@
+"""Is this installation able to run a grid, and are the shipped files what they should be?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leakboard.errors import LeakboardError
+from leakboard.faults import FAULTS, fault
+from leakboard.registry.find import Registry, shared
+from leakboard.runs.provenance import PACKAGES, provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def examine(plugins: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Findings as rows: check, ok, detail."""
+    registry = shared(tuple(plugins))
+    checks: list[tuple[str, Callable[[], tuple[bool, str]]]] = [
+        ("packages", _packages),
+        ("plugins", lambda: _plugins(registry)),
+        ("shipped files", lambda: _shipped(registry)),
+        ("devices", _devices),
+        ("threads", _threads),
+        ("disk", _disk),
+    ]
+    findings = []
+    for name, check in checks:
+        try:
+            ok, detail = check()
+        except FAULTS as error:
+            ok, detail = False, fault(error).error
+        findings.append({"check": name, "ok": ok, "detail": detail})
+    return findings
+
+
+def _packages() -> tuple[bool, str]:
+    found = provenance()["packages"]
+    missing = [name for name in PACKAGES if name not in found]
+    versions = ", ".join(f"{name} {found[name]}" for name in found)
+    return not missing, f"missing {', '.join(missing)}; {versions}" if missing else versions
+
+
+def _plugins(registry: Registry) -> tuple[bool, str]:
+    broken = "; ".join(f"{item.source}: {item.reason}" for item in registry.broken)
+    counts = ", ".join(f"{len(classes)} {kind}s" for kind, classes in registry.classes.items())
+    return not broken, f"not loaded: {broken}" if broken else f"{counts}, {len(registry.attacks)} attacks"
+
+
+def _shipped(registry: Registry) -> tuple[bool, str]:
+    """Victims with a ``check_shipped`` say which levels they come with, after comparing them with their manifests."""
+    checked, wrong = [], []
+    for name, cls in sorted(registry.classes["victim"].items()):
+        check = getattr(cls, "check_shipped", None)
+        if check is None:
+            continue
+        try:
+            checked += [f"{name} {level}" for level in check()]
+        except LeakboardError as error:
+            wrong.append(str(error))
+    return not wrong, "; ".join(wrong) or f"match their manifests: {', '.join(checked) or 'no plugin ships any'}"
+
+
+def _devices() -> tuple[bool, str]:
+    import torch
+
+    found = ["cpu"]
+    found += [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    found += ["mps"] if torch.backends.mps.is_available() else []
+    return True, ", ".join(found)
+
+
+def _threads() -> tuple[bool, str]:
+    policy = os.environ.get("OMP_WAIT_POLICY", "")
+    detail = f"{os.cpu_count()} cores, OMP_WAIT_POLICY={policy or 'unset'}"
+    return policy.lower() == "passive", detail
+
+
+def _disk() -> tuple[bool, str]:
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    return free > 1, f"{free:.1f} GiB free in the current folder"

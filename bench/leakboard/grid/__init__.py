@@ -1,0 +1,1 @@
+"""A grid file, its cells, and the patterns that pick among them."""

@@ -1,0 +1,298 @@
+"""A grid file: its axes, what is left out, and the cells it stands for."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tomllib
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from leakboard.errors import LeakboardError, nearest
+from leakboard.grid.cells import Attacker, Cell, Labels
+from leakboard.grid.filters import excluded, selected
+from leakboard.registry.find import Registry, shared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from leakboard.api import Kind
+    from leakboard.registry.bind import Bound
+
+M = TypeVar("M", bound=BaseModel)
+Specs = Annotated[list[str], Field(min_length=1)]
+MOST = 2**31 - 1
+"""Samples that anything can be told to take."""
+STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class RunSettings(BaseModel):
+    """The ``[run]`` table: how the grid is run.
+
+    Attributes:
+        samples: samples a side (members, and as many non-members); 0 takes all there are.
+        seeds: each is a repetition with its own noise and its own calibration half.
+        calibration: share of the samples that classifiers and thresholds may see.
+        shard: samples an observation task, whose images lie in memory together; smaller shards need less and spread
+            over more workers. Beside the victim a device holds no more than a batch.
+        batch: samples a denoiser call at most.
+        timeout: seconds that each component may take: an observer, a distance or a defense on one shard, a classifier
+            to be fitted, a victim to be opened; 0 for no limit.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    """
+
+    model_config = STRICT
+
+    samples: Annotated[int, Field(ge=0, le=MOST)] = 0
+    seeds: Annotated[list[Annotated[int, Field(ge=-(2**63), lt=2**63)]], Field(min_length=1)] = [0]
+    calibration: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    shard: Annotated[int, Field(ge=2, le=MOST)] = 256
+    batch: Annotated[int, Field(ge=1, le=MOST)] = 128
+    timeout: Annotated[float, Field(ge=0, le=1e7)] = 0.0
+    device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = "cpu"
+
+
+class Axes(BaseModel):
+    """The ``[grid]`` table: specs along each axis, and names of published attacks.
+
+    Attributes:
+        dataset: whose images are attacked.
+        victim: which diffusion models.
+        defense: what stands between; ``none``, single defenses, or chains written with ``+``.
+        observer: what is asked; every observer meets every distance and every classifier.
+        distance: what is measured.
+        classifier: what decides.
+        attack: names of published attacks, each one observer, distance and classifier of its own.
+        attacker: ``adaptive`` calibrates under the defense, ``naive`` on the undefended victim.
+    """
+
+    model_config = STRICT
+
+    dataset: Specs
+    victim: Specs
+    defense: Specs = ["none"]
+    observer: Specs = []
+    distance: Specs = []
+    classifier: Specs = []
+    attack: Specs = []
+    attacker: Annotated[list[Attacker], Field(min_length=1)] = ["adaptive"]
+
+
+class Checks(BaseModel):
+    """The ``[checks]`` table: null checks that the harness adds to the grid.
+
+    Attributes:
+        permuted_labels: give every cell of an adaptive attacker a twin whose member flags are shuffled.
+    """
+
+    model_config = STRICT
+
+    permuted_labels: bool = False
+
+
+class _File(BaseModel):
+    model_config = STRICT
+
+    run: RunSettings = RunSettings()
+    grid: Axes
+    checks: Checks = Checks()
+    exclude: list[Annotated[dict[str, Any], Field(min_length=1)]] = []
+
+
+TABLES: dict[str, type[BaseModel]] = {"run": RunSettings, "grid": Axes, "checks": Checks}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A checked grid. Make one with `load`, `parse` or `of`."""
+
+    name: str
+    text: str
+    run: RunSettings
+    cells: tuple[Cell, ...]
+    plugins: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path | str, plugins: Sequence[Path | str] = ()) -> Self:
+        """Read a grid file.
+
+        Raises:
+            LeakboardError: no such file, not TOML, or anything in it that `parse` refuses.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            beside = path.parent.glob("*.toml") if isinstance(error, FileNotFoundError) else ()
+            reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
+            raise LeakboardError(
+                f"cannot read the grid {path}: {error.strerror if isinstance(error, OSError) else reason}",
+                where=str(path),
+                expected="a TOML file in UTF-8",
+                nearest=nearest(str(path), map(str, beside)),
+            ) from None
+        return cls.parse(text, name=path.stem, where=str(path), plugins=plugins)
+
+    @classmethod
+    def of(cls, *, plugins: Sequence[Path | str] = (), name: str = "grid", **tables: Any) -> Self:
+        """Build a grid in a notebook: ``Grid.of(dataset=[...], victim=[...], ..., run={"samples": 64})``.
+
+        Raises:
+            LeakboardError: as `parse`.
+        """
+        content: dict[str, Any] = {table: tables.pop(table, {}) for table in ("run", "checks")}
+        content["exclude"] = _listed(tables.pop("exclude", []))
+        content["grid"] = {axis: _listed(value) for axis, value in tables.items()}
+        return cls._build(content, json.dumps(content, default=str), name, "Grid.of", plugins)
+
+    @classmethod
+    def parse(cls, text: str, name: str = "grid", where: str = "grid", plugins: Sequence[Path | str] = ()) -> Self:
+        """Check the TOML text of a grid.
+
+        Raises:
+            LeakboardError: not TOML, unknown key, empty axis, unknown plugin or parameter, pattern without a match.
+        """
+        try:
+            content = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            reason = "it is nested too deep" if isinstance(error, RecursionError) else error
+            raise LeakboardError(
+                f"{where} is not TOML: {reason}",
+                where=where,
+                expected="a TOML file with the tables [grid], [run], [checks] and [[exclude]]",
+            ) from None
+        return cls._build(content, text, name, where, plugins)
+
+    @classmethod
+    def _build(
+        cls, content: Mapping[str, Any], text: str, name: str, where: str, plugins: Sequence[Path | str]
+    ) -> Self:
+        files = tuple(dict.fromkeys(str(path) for path in plugins))
+        file = _validated(_File, content, where)
+        cells = excluded(_expand(file, shared(files), where), file.exclude, where)
+        return cls(name, text, file.run, cells, files)
+
+    def on(self, device: str) -> Self:
+        """The same grid on another device than its file says; what it has for results does not change.
+
+        Raises:
+            LeakboardError: that is no name of a device.
+        """
+        return replace(self, run=_validated(RunSettings, self.run.model_dump() | {"device": device}, "--device"))
+
+    def select(self, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Self:
+        """Keep the cells that match ``only`` and no ``skip`` pattern, written ``axis=pattern``.
+
+        Patterns are matched as `fnmatch` does, against the canonical and the short spelling. Several ``only`` patterns
+        of one axis are alternatives; those of different axes must all match.
+
+        Raises:
+            LeakboardError: a pattern is not of that form, names no axis or matches no cell, or no cell is left.
+        """
+        return replace(self, cells=selected(self.cells, tuple(only), tuple(skip)))
+
+
+def _listed(value: Any) -> Any:
+    """A list as a notebook gives it: one spec or rule, or any iterable of them."""
+    if isinstance(value, (str, dict)):
+        return [value]
+    return list(value) if isinstance(value, Iterable) else value
+
+
+def _validated(model: type[M], content: Mapping[str, Any], where: str) -> M:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        # A misspelt key often makes another one missing: it is what has to be told.
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+        *tables, key = [str(part) for part in first["loc"]]
+        place = f"{where}, {'.'.join([*tables, key])}"
+        advice = "leakboard list" if "grid" in tables else ""
+        if first["type"] == "extra_forbidden":
+            known = list(TABLES[tables[0]].model_fields if tables else model.model_fields)
+            what, wanted, hint = f"unknown key {key!r}", f"one of {', '.join(known)}", nearest(key, known)
+        elif first["type"] == "missing":
+            what, wanted, hint = f"{key!r} is missing", f"a value for {key}", ""
+        elif first["type"] == "too_short":
+            name = key if isinstance(first["loc"][-1], str) else place.rpartition(" ")[2]
+            what, wanted, hint = f"{name!r} is empty", "at least one value", ""
+        elif first["type"] in ("model_type", "dict_type"):
+            what, wanted, hint = f"bad value {first['input']!r:.80}", f"a table with keys, like [{key}]", ""
+        else:
+            given, wanted = first["input"], first["msg"].replace("Input should be ", "")
+            choices = typing.get_args(Attacker)
+            hint = nearest(given, choices) if first["type"] == "literal_error" and isinstance(given, str) else ""
+            what = f"bad value {given!r:.80}"
+        raise LeakboardError(what, where=place, expected=wanted, nearest=hint, next=advice) from None
+
+
+def _expand(file: _File, registry: Registry, where: str) -> list[Cell]:
+    axes = file.grid
+    targets = itertools.product(
+        _axis(registry, "dataset", axes.dataset, where),
+        _axis(registry, "victim", axes.victim, where),
+        _axis(registry, "defense", axes.defense, where),
+        file.run.seeds,
+    )
+    triples = _triples(axes, registry, where)
+    undefended = registry.one("defense", "none")
+    variants: list[tuple[Attacker, Labels]] = [(attacker, "true") for attacker in axes.attacker]
+    if file.checks.permuted_labels:
+        variants.append(("adaptive", "permuted"))
+    cells: dict[str, Cell] = {}
+    for (dataset, victim, defense, seed), triple, (attacker, labels) in itertools.product(targets, triples, variants):
+        observer, distance, classifier, name = triple
+        cell = Cell(
+            dataset=dataset,
+            victim=victim,
+            defense=defense,
+            observer=observer,
+            distance=distance,
+            classifier=classifier,
+            # Without a defense there is nothing to be naive about: both attackers are one cell.
+            attacker="adaptive" if defense.spec == undefended.spec else attacker,
+            labels=labels,
+            seed=seed,
+            samples=file.run.samples,
+            calibration=file.run.calibration,
+            undefended=undefended,
+            attack=name,
+        )
+        cells.setdefault(cell.key, cell)
+    return list(cells.values())
+
+
+def _axis(registry: Registry, kind: Kind, specs: Sequence[str], where: str) -> list[Bound]:
+    place = f"{where}, grid.{kind}"
+    return [point for text in specs for point in registry.axis(kind, text, place)]
+
+
+def _triples(axes: Axes, registry: Registry, where: str) -> list[tuple[Bound, Bound, Bound, str]]:
+    """Observer x distance x classifier, and the named attacks; a triple that has a name keeps it."""
+    given = {kind: getattr(axes, kind) for kind in ("observer", "distance", "classifier")}
+    absent = [kind for kind, specs in given.items() if not specs]
+    if absent and (len(absent) < len(given) or not axes.attack):
+        raise LeakboardError(
+            f"the grid has no {absent[0]}",
+            where=f"{where}, [grid]",
+            expected="observer, distance and classifier together, or attack = [...]",
+            next="leakboard list attacks",
+        )
+    triples: dict[tuple[str, str, str], tuple[Bound, Bound, Bound, str]] = {}
+    product = itertools.product(
+        *(_axis(registry, kind, given[kind], where) for kind in ("observer", "distance", "classifier"))
+    )
+    for observer, distance, classifier in product:
+        triples[observer.spec, distance.spec, classifier.spec] = (observer, distance, classifier, "")
+    for name in axes.attack:
+        attack = registry.attack(name, f"{where}, grid.attack")
+        observer = registry.one("observer", attack.observer, f"attack {name}")
+        distance = registry.one("distance", attack.distance, f"attack {name}")
+        classifier = registry.one("classifier", attack.classifier, f"attack {name}")
+        triples[observer.spec, distance.spec, classifier.spec] = (observer, distance, classifier, name)
+    return list(triples.values())

@@ -1,0 +1,1 @@
+"""The one door to a victim: what observers may ask, what it costs, and what stands in the way."""

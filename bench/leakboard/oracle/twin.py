@@ -1,0 +1,83 @@
+"""The counting twin: answers placeholders of the right shape, distinct for distinct questions, and costs nothing.
+
+The plan runs the same observers against it that the runner will run against the victim, so the number of denoiser
+evaluations is known beforehand without a line of code from plugin authors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leakboard.api import Model, Samples, Step
+from leakboard.noise import normal, standard_normal
+from leakboard.oracle.door import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import torch
+
+SHAPE = (3, 32, 32)
+
+
+class CountingTwin(Model):
+    """Stands in for any victim; its schedule is the linear one of DDPM."""
+
+    def __init__(self, timesteps: int = 1000) -> None:
+        import torch
+
+        self.alphas_cumprod = torch.cumprod(1 - torch.linspace(1e-4, 0.02, timesteps), 0)
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """A placeholder of the images' shape."""
+        return _placeholder("encode", images)
+
+    def decode(self, inner: torch.Tensor) -> torch.Tensor:
+        """A placeholder in [0, 1]."""
+        return _placeholder("decode", inner).sigmoid()
+
+    def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """A placeholder of the state's shape."""
+        return _placeholder(f"predict_noise {timestep}", state, prompts)
+
+    def reconstruct(
+        self, images: torch.Tensor, seeds: Sequence[int], strength: float, steps: int, prompts: Sequence[str] | None
+    ) -> Iterator[Step]:
+        """As many placeholder steps as were asked for."""
+        start = images + standard_normal(seeds, images)
+        for step in range(steps):
+            question = f"reconstruct {strength} {steps} {step}"
+            yield Step(_placeholder(question, start, prompts), _placeholder(f"{question} state", start, prompts))
+
+    def generate(self, seeds: Sequence[int], steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """Placeholders of an image's shape."""
+        return _placeholder(f"generate {steps}", standard_normal(seeds, _blank(len(seeds))), prompts)
+
+    def gradients(
+        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
+    ) -> torch.Tensor:
+        """Eight placeholder norms a sample."""
+        return _placeholder(f"gradients {timestep}", (inner + noise).flatten(1)[:, :8], prompts).abs()
+
+
+def placeholder_samples() -> Samples:
+    """One random image with a caption, enough to walk through an observer."""
+    import torch
+
+    images = torch.rand((1, *SHAPE), generator=torch.Generator().manual_seed(0))
+    return Samples(("placeholder",), images, np.array([True]), ("placeholder",))
+
+
+def _blank(count: int) -> torch.Tensor:
+    import torch
+
+    return torch.zeros((count, *SHAPE))
+
+
+def _placeholder(question: str, like: torch.Tensor, prompts: Sequence[str] | None = None) -> torch.Tensor:
+    """Normal noise that depends on the question and on each sample's own row and prompt."""
+    told = prompts if prompts is not None else [None] * len(like)
+    asked = [f"{digest(row)} {prompt!r}" for row, prompt in zip(like, told, strict=True)]
+    return normal(0, question, 0, asked, like)

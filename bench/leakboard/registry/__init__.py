@@ -1,0 +1,1 @@
+"""Plugins: found, checked against the contract, and bound to their parameters."""

@@ -1,0 +1,216 @@
+"""From a spec to a checked plugin instance, its canonical spelling and its identity."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import json
+import sys
+import typing
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from leakboard.digests import code_digest, file_digest
+from leakboard.errors import LeakboardError, nearest
+from leakboard.faults import blamed
+from leakboard.registry.specs import Spec, parse, spell
+from leakboard.registry.traits import check_traits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pydantic import TypeAdapter, ValidationError
+
+    from leakboard.api import Component, Defense, Kind
+
+NO_DEFENSE = "none"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One point of an axis: a plugin instance, or a chain of defenses.
+
+    Attributes:
+        spec: canonical spelling, every parameter written out.
+        label: short spelling, defaults left out; what tables show.
+    """
+
+    kind: Kind
+    chain: tuple[Component, ...]
+    spec: str
+    label: str
+
+    @property
+    def only(self) -> Any:
+        """The single plugin of an axis that has no chains."""
+        return self.chain[0]
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """sha256 over kind, canonical spelling, the digest of the plugins' code and of the files they read.
+
+        Raises:
+            LeakboardError: a file is missing, there is no source code to go by, or a plugin fails to name its files.
+        """
+        code = [code_digest(cast("Any", type(link))) for link in self.chain]
+        with blamed(self.label, "files()"):
+            files = [file_digest(path) for link in self.chain for path in link.files()]
+        return hashlib.sha256(json.dumps([self.kind, self.spec, code, files]).encode()).hexdigest()
+
+
+def bind(kind: Kind, chain: Sequence[Component]) -> Bound:
+    """Put instances on an axis. ``none`` disappears from chains of several defenses, and its place says nothing."""
+    links = tuple(link for link in chain if link.name != NO_DEFENSE) or (type(chain[0])(),)
+    return Bound(
+        kind,
+        links,
+        " + ".join(spell(link.name, parameters(link)) for link in links),
+        " + ".join(spell(link.name, _given(link)) for link in links),
+    )
+
+
+def at(chain: Sequence[Component], place: str) -> tuple[Defense, ...]:
+    """The defenses of a chain that stand at one place, in order."""
+    defenses = cast("Sequence[Defense]", chain)
+    return tuple(link for link in defenses if link.at == place and link.name != NO_DEFENSE)
+
+
+def build(cls: type[Component], spec: Spec, where: str = "") -> Component:
+    """Check the parameters of a spec against a plugin's fields and make the instance.
+
+    Raises:
+        LeakboardError: unknown or missing parameter, wrong type, value out of range, or the plugin refuses it.
+    """
+    from pydantic import ValidationError
+
+    place, advice = where or f"spec {str(spec)!r}", f"leakboard show {spec.name}"
+    checks, given = _checks(cast("Any", cls)), dict(spec.parameters)
+    for key in given.keys() - checks.keys():
+        known = f"one of {', '.join(checks)}" if checks else "no parameters"
+        raise LeakboardError(
+            f"{spec.name} has no parameter {key!r}",
+            where=place,
+            expected=known,
+            nearest=nearest(key, checks),
+            next=advice,
+        )
+    for field in fields_of(cls):
+        if is_required(field) and field.name not in given:
+            what = f"{spec.name} needs the parameter {field.name!r}"
+            raise LeakboardError(what, where=place, expected=f"{spec.name}({field.name}=...)", next=advice)
+    checked = {}
+    for key, value in given.items():
+        with blamed(spec.name, f"the check of {key}"):
+            try:
+                checked[key] = checks[key].validate_python(value)
+            except ValidationError as error:
+                choices = [choice for choice in _choices(types_of(cast("Any", cls))[key]) if isinstance(choice, str)]
+                raise LeakboardError(
+                    f"{spec.name} cannot take {key}={value!r}",
+                    where=place,
+                    expected=_wanted(error),
+                    nearest=repr(found) if isinstance(value, str) and (found := nearest(value, choices)) else "",
+                    next=advice,
+                ) from None
+    try:
+        return _made(cls, spec, checked)
+    except LeakboardError as error:
+        told = {"expected": error.expected, "nearest": error.nearest, "next": error.next or advice}
+        raise LeakboardError(error.what, where=error.where or place, **told) from error.__cause__
+
+
+def _made(cls: type[Component], spec: Spec, checked: dict[str, Any]) -> Component:
+    with blamed(str(spec), "__post_init__"):
+        try:
+            made = cls(**checked)
+            check_traits(cls.kind, made)
+            _check_spelling(made)
+        except (TypeError, ValueError) as error:
+            raise LeakboardError(f"{spec} was refused: {error}") from error
+    return made
+
+
+def _check_spelling(made: Component) -> None:
+    """Refuse an instance that a worker could not make again from its canonical spelling."""
+    if len(parse(spell(made.name, parameters(made)))) != 1:
+        raise ValueError("a parameter that is a set reads like a sweep; a tuple would do")
+
+
+def parameters(component: Component) -> dict[str, Any]:
+    """Every parameter of an instance by name, in the order of its fields."""
+    return {field.name: getattr(component, field.name) for field in fields_of(type(component))}
+
+
+def _given(component: Component) -> dict[str, Any]:
+    defaults = {field.name: default_of(field) for field in fields_of(type(component)) if not is_required(field)}
+    return {key: value for key, value in parameters(component).items() if key not in defaults or value != defaults[key]}
+
+
+def fields_of(cls: type) -> list[dataclasses.Field[Any]]:
+    """The fields of a plugin that are parameters."""
+    return [field for field in dataclasses.fields(cls) if field.init]
+
+
+def is_required(field: dataclasses.Field[Any]) -> bool:
+    """Whether a parameter has no default."""
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """The default of a field that has one."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+@functools.cache
+def types_of(cls: type) -> dict[str, Any]:
+    """The type of every parameter. Other annotations of the class are left alone: only a type checker needs them.
+
+    Raises:
+        NameError: a parameter's type is not imported at run time.
+    """
+    found: dict[str, Any] = {}
+    for field in fields_of(cls):
+        owner = next(base for base in cls.__mro__ if field.name in inspect.get_annotations(base))
+        alone = SimpleNamespace(__annotations__={field.name: field.type})
+        found |= typing.get_type_hints(alone, vars(sys.modules[owner.__module__]), include_extras=True)
+    return found
+
+
+@functools.cache
+def _checks(cls: type[Component]) -> dict[str, TypeAdapter[Any]]:
+    """What validates each parameter: strictly, so that no number is read out of a string.
+
+    Raises:
+        LeakboardError: a parameter's type is none that values can be checked against.
+    """
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+
+    config, checks = ConfigDict(strict=True, allow_inf_nan=False), {}
+    for name, hint in types_of(cast("Any", cls)).items():
+        with blamed(cls.name, f"the type of {name}"):
+            try:
+                checks[name] = TypeAdapter(hint, config=config)
+            except PydanticUserError:
+                raise LeakboardError(
+                    f"{cls.name}: values of the parameter {name} cannot be checked: its type is {hint!r}",
+                    where=cls.__qualname__,
+                    expected="numbers, texts, True or False, Literals of these, and tuples of these",
+                ) from None
+    return checks
+
+
+def _wanted(error: ValidationError) -> str:
+    """What would have been right; a value that fits none of several types gets one sentence a type."""
+    return ", or ".join(dict.fromkeys(part["msg"].replace("Input should be ", "") for part in error.errors()))
+
+
+def _choices(hint: Any) -> Iterator[Any]:
+    """The values of all Literals in a type."""
+    if typing.get_origin(hint) is typing.Literal:
+        yield from typing.get_args(hint)
+        return
+    for part in typing.get_args(hint):
+        yield from _choices(part)

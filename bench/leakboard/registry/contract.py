@@ -1,0 +1,127 @@
+"""Reads what one plugin module offers, by its own hooks, and refuses what would fail later."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import keyword
+import sys
+import typing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from leakboard import api, hookspecs
+from leakboard.errors import nearest
+from leakboard.registry.bind import types_of
+from leakboard.registry.traits import check_traits
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+    from pathlib import Path
+    from types import ModuleType
+
+    import pluggy
+
+KINDS: tuple[api.Kind, ...] = typing.get_args(api.Kind)
+HOOKS: dict[str, api.Kind] = {f"leakboard_{kind}s": kind for kind in KINDS}
+BASES: dict[api.Kind, type[api.Component]] = {
+    "dataset": api.Dataset,
+    "victim": api.Victim,
+    "defense": api.Defense,
+    "observer": api.Observer,
+    "distance": api.Distance,
+    "classifier": api.Classifier,
+}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a plugin module offers: classes by kind, and attacks."""
+
+    classes: tuple[tuple[api.Kind, type[api.Component]], ...]
+    attacks: tuple[api.Attack, ...]
+
+
+def read_offer(manager: pluggy.PluginManager, module: ModuleType) -> Offer:
+    """Call each hook of a registered module by itself, so that its faults stay its own.
+
+    Raises:
+        ValueError, TypeError: an unknown hook, no hook at all, or an answer that is not what the hook promises.
+    """
+    known = [name for name in vars(hookspecs) if name.startswith("leakboard_")]
+    callers = manager.get_hookcallers(module) or []
+    if not callers:
+        raise ValueError("it implements no hook: mark functions such as leakboard_distances with @leakboard.hookimpl")
+    answers: dict[str, list[Any]] = {}
+    for caller in callers:
+        if caller.name not in known:
+            hint = nearest(caller.name, known)
+            raise ValueError(f"there is no hook {caller.name}" + (f", did you mean {hint}?" if hint else ""))
+        if caller.name == "leakboard_report":
+            continue
+        implementation = next(each for each in caller.get_hookimpls() if each.plugin is module)
+        answer = implementation.function()
+        if not isinstance(answer, (list, tuple)):
+            raise TypeError(f"{caller.name} returned {answer!r}, expected a list")
+        answers[caller.name] = list(answer)
+    classes = [(HOOKS[hook], cls) for hook, found in answers.items() if hook in HOOKS for cls in found]
+    for kind, cls in classes:
+        check_class(kind, cls)
+    attacks = answers.get("leakboard_attacks", [])
+    for attack in attacks:
+        if not isinstance(attack, api.Attack):
+            raise TypeError(f"leakboard_attacks returned {attack!r}, expected leakboard.api.Attack")
+    return Offer(tuple(classes), tuple(attacks))
+
+
+def check_class(kind: api.Kind, cls: object) -> None:
+    """Refuse a class that does not keep to the contract of its kind.
+
+    Raises:
+        ValueError, TypeError: it is of another kind, has no usable name, is no frozen dataclass, names types that
+            only a type checker sees, or declares what makes no sense.
+    """
+    if not isinstance(cls, type) or not issubclass(cls, BASES[kind]):
+        other = getattr(cls, "kind", None)
+        what = f"is a {other}" if other in KINDS else f"does not derive from leakboard.api.{BASES[kind].__name__}"
+        raise TypeError(f"{getattr(cls, '__name__', repr(cls))} was returned as a {kind} but {what}")
+    name = getattr(cls, "name", None)
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+        raise ValueError(f"{cls.__name__}.name is {name!r}, expected an identifier")
+    parameters = vars(cls).get("__dataclass_params__")
+    if parameters is None or not parameters.frozen:
+        raise ValueError(
+            f"{cls.__name__} is not a frozen dataclass; write @dataclass(frozen=True, kw_only=True) above it"
+        )
+    if inspect.isabstract(cls):
+        raise TypeError(f"{cls.__name__} is abstract")
+    try:
+        types_of(cast("Any", cls))
+    except NameError as error:
+        raise ValueError(
+            f"{cls.__name__} has a field of type {error.name!r}, which is not imported at run time"
+        ) from error
+    check_traits(kind, cls)
+
+
+def origin(entry: EntryPoint) -> str:
+    """The distribution that an entry point belongs to, as people are told."""
+    return f"{entry.dist.name} {entry.dist.version} ({entry.value})" if entry.dist else entry.value
+
+
+def load_file(path: Path) -> ModuleType:
+    """Run a Python file as a module of its own, told apart from others of the same name by its place."""
+    place = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    name = f"leakboard_file_{path.stem}_{place}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

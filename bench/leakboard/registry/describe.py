@@ -1,0 +1,150 @@
+"""Plugins and attacks as text: for ``leakboard list`` and ``leakboard show``."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import re
+import textwrap
+import types
+import typing
+from typing import TYPE_CHECKING, Any
+
+from leakboard.registry.bind import default_of, fields_of, is_required, types_of
+from leakboard.registry.contract import KINDS
+from leakboard.registry.specs import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leakboard.api import Attack, Component
+    from leakboard.registry.find import Registry
+
+LIMITS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "min_length": "length >=", "max_length": "length <="}
+
+
+def describe_all(registry: Registry) -> list[dict[str, Any]]:
+    """One row per plugin and named attack: kind, name, signature, parameters, summary, source."""
+    rows = [_row(registry, cls) for kind in KINDS for _, cls in sorted(registry.classes[kind].items())]
+    for name, attack in sorted(registry.attacks.items()):
+        rows.append(
+            {
+                "kind": "attack",
+                "name": name,
+                "signature": name,
+                "parameters": {},
+                "summary": f"{attack.title}: {attack.observer} + {attack.distance} + {attack.classifier}",
+                "source": registry.sources["attack", name],
+            }
+        )
+    return rows
+
+
+def describe_one(registry: Registry, spec: str) -> str:
+    """Everything about the plugins or attacks that a spec names, and the canonical spellings of what it gives.
+
+    Raises:
+        LeakboardError: nothing has that name, or the spec's parameters do not fit.
+    """
+    chains = parse(spec)
+    given = any(link.parameters for link in chains[0]) or len(chains[0]) > 1
+    texts = []
+    for name in dict.fromkeys(link.name for link in chains[0]):
+        kinds = registry.kinds_of(name, f"spec {spec!r}")
+        if name in registry.attacks:
+            texts.append(_attack_text(registry.attacks[name]))
+        texts += [_class_text(registry, registry.classes[kind][name]) for kind in kinds]
+        if given and kinds and name == chains[0][0].name:
+            points = registry.axis(kinds[0], spec)
+            texts[-1] += "\n\n" + "\n".join(f"canonical spelling: {point.spec}" for point in points)
+    return "\n\n".join(texts)
+
+
+def _row(registry: Registry, cls: type[Component]) -> dict[str, Any]:
+    parameters = _parameters(cls)
+    signature = ", ".join(
+        f"{name}={info['default']!r}" if "default" in info else name for name, info in parameters.items()
+    )
+    return {
+        "kind": cls.kind,
+        "name": cls.name,
+        "signature": f"{cls.name}({signature})" if signature else cls.name,
+        "parameters": parameters,
+        "summary": inspect.cleandoc(cls.__doc__ or "").partition("\n")[0],
+        "source": registry.sources[cls.kind, cls.name],
+    }
+
+
+def _parameters(cls: type[Component]) -> dict[str, dict[str, Any]]:
+    hints = types_of(typing.cast("Any", cls))
+    found: dict[str, dict[str, Any]] = {}
+    for field in fields_of(cls):
+        found[field.name] = {"type": _type_text(hints[field.name])}
+        if not is_required(field):
+            found[field.name]["default"] = default_of(field)
+    return found
+
+
+def _type_text(hint: Any) -> str:
+    """A type as people write it: ``float > 0``, ``'L' | 'RGB'``."""
+    origin = typing.get_origin(hint)
+    if origin is typing.Annotated:
+        base, *marks = typing.get_args(hint)
+        return f"{_type_text(base)} {', '.join(_limits(marks))}".rstrip()
+    if origin is typing.Literal:
+        return " | ".join(repr(value) for value in typing.get_args(hint))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(_type_text(part) for part in typing.get_args(hint))
+    if hint is type(None):
+        return "None"
+    return str(getattr(hint, "__name__", hint)) if origin is None else str(hint)
+
+
+def _limits(marks: list[Any]) -> Iterator[str]:
+    for mark in marks:
+        for limit in getattr(mark, "metadata", [mark]):
+            yield from (f"{sign} {getattr(limit, key)}" for key, sign in LIMITS.items() if hasattr(limit, key))
+
+
+def _class_text(registry: Registry, cls: type[Component]) -> str:
+    row = _row(registry, cls)
+    text = inspect.cleandoc(cls.__doc__ or "").partition("\n\nAttributes:")[0]
+    lines, told = [f"{row['kind']} {row['signature']}", "", text, ""], _told(cls)
+    for name, info in row["parameters"].items():
+        default = f" (default {info['default']!r})" if "default" in info else ""
+        lines.append(f"  {name}: {info['type']}{default}")
+        if name in told:
+            lines.append(textwrap.fill(told[name], 110, initial_indent=" " * 6, subsequent_indent=" " * 6))
+    for fact in ("access", "space", "spaces", "larger_is_closer"):
+        if hasattr(cls, fact) and fact not in row["parameters"]:
+            value = getattr(cls, fact)
+            lines.append(f"  {fact}: {', '.join(sorted(value)) if isinstance(value, (frozenset, set)) else value}")
+    return "\n".join([*lines, f"  from: {row['source']}"])
+
+
+def _told(cls: type[Component]) -> dict[str, str]:
+    """What docstrings say of each parameter: under ``Attributes`` of a class or its bases, or right below the field."""
+    told: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        doc = inspect.cleandoc(base.__dict__.get("__doc__") or "")
+        told |= dict(re.findall(r"^ {4}(\w+): (.+(?:\n {8}.+)*)$", doc, re.MULTILINE))
+        told |= dict(_below_fields(base))
+    return {name: " ".join(text.split()) for name, text in told.items()}
+
+
+def _below_fields(cls: type) -> Iterator[tuple[str, str]]:
+    try:
+        (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    except (OSError, TypeError, SyntaxError):  # made without a source file
+        return
+    for pair in itertools.pairwise(getattr(body, "body", ())):
+        match pair:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, text
+
+
+def _attack_text(attack: Attack) -> str:
+    parts = [(part, getattr(attack, part)) for part in ("observer", "distance", "classifier", "source", "notes")]
+    lines = [f"  {part}: {value}" for part, value in parts if value]
+    return "\n".join([f"attack {attack.name}", "", *([attack.title, ""] if attack.title else []), *lines])

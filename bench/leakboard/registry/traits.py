@@ -1,0 +1,61 @@
+"""What plugins declare about themselves beside their parameters, and what may stand there."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from leakboard import api
+from leakboard.faults import blamed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Trait(NamedTuple):
+    """One declaration: what it may be, in words and as a test."""
+
+    expected: str
+    fits: Callable[[Any], bool]
+
+
+def _one_of(literal: Any) -> Trait:
+    choices = typing.get_args(literal)
+    *most, last = map(repr, choices)
+    return Trait(f"{', '.join(most)} or {last}", lambda value: isinstance(value, str) and value in choices)
+
+
+def _are_spaces(value: Any) -> bool:
+    return isinstance(value, (frozenset, set)) and 0 < len(value) == len(value & {*typing.get_args(api.Space)})
+
+
+_YES_OR_NO = Trait("True or False", lambda value: isinstance(value, bool))
+_COUNT = Trait("a whole number from 1", lambda value: type(value) is int and value >= 1)
+TRAITS: dict[api.Kind, dict[str, Trait]] = {
+    "victim": {"evaluations_per_step": _COUNT, "null": _YES_OR_NO, "gated": _YES_OR_NO, "fit": _one_of(api.Fit)},
+    "defense": {"at": _one_of(api.At)},
+    "observer": {"access": _one_of(api.Access), "space": _one_of(api.Space), "null": _YES_OR_NO},
+    "distance": {
+        "spaces": Trait(f"a frozenset of {_one_of(api.Space).expected}", _are_spaces),
+        "larger_is_closer": _YES_OR_NO,
+    },
+}
+
+
+def check_traits(kind: api.Kind, owner: api.Component | type[api.Component]) -> None:
+    """Refuse a declaration that makes no sense; of a class, those that do not depend on its parameters.
+
+    Raises:
+        ValueError: one is not what it may be.
+        LeakboardError: the property behind one fails.
+    """
+    cls = owner if isinstance(owner, type) else type(owner)
+    fields = {field.name for field in dataclasses.fields(typing.cast("Any", cls))}
+    for name, trait in TRAITS.get(kind, {}).items():
+        with blamed(cls.name, name):
+            value = getattr(owner, name, None)
+        if owner is cls and (name in fields or isinstance(value, property)):
+            continue
+        if not trait.fits(value):
+            raise ValueError(f"{cls.__name__}.{name} is {value!r}, expected {trait.expected}")

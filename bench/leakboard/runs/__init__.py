@@ -1,0 +1,1 @@
+"""One run of a grid: planned, priced, carried out on an executor, and written down."""

@@ -1,0 +1,46 @@
+"""What an observation task will cost, found by walking its observers past the counting twin."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from leakboard.faults import Allowance, forgiven
+from leakboard.oracle.door import Answers, Door
+from leakboard.oracle.twin import CountingTwin, placeholder_samples
+from leakboard.registry.bind import at
+from leakboard.registry.find import shared
+from leakboard.tasks.observe import seen_by_victim
+
+if TYPE_CHECKING:
+    from leakboard.tasks.task import ObserveTask, Wanted
+
+
+def evaluations(task: ObserveTask) -> int:
+    """Denoiser evaluations a sample that the task will pay; the same for every shard that wants the same."""
+    asked = tuple(dict.fromkeys(replace(wanted, key="", distance="") for wanted in task.wanted))
+    return _evaluations(task.victim, asked, task.settings.plugins, task.settings.timeout)
+
+
+@functools.lru_cache(maxsize=256)
+def _evaluations(victim: str, wanted: tuple[Wanted, ...], plugins: tuple[str, ...], timeout: float) -> int:
+    registry = shared(plugins)
+    answers = Answers(CountingTwin(), 1, registry.one("victim", victim).only.evaluations_per_step)
+    samples = placeholder_samples()
+    for (seed, spec), group in itertools.groupby(wanted, lambda want: (want.seed, want.defense)):
+        defense = registry.one("defense", spec)
+        # What raises here will raise again in the run; what it asked before is what it will cost.
+        with forgiven():
+            with Allowance(timeout):
+                images = seen_by_victim(samples, defense, seed)
+            for want in group:
+                observer = registry.one("observer", want.observer).only
+                door = Door(
+                    answers, samples, images, observer.access, seed, at(defense.chain, "output"), samples.prompts
+                )
+                with forgiven(), Allowance(timeout):
+                    deque(observer.observe(door), maxlen=0)
+    return answers.paid.evaluations

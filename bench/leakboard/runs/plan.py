@@ -1,0 +1,212 @@
+"""From cells to the tasks that are still to be run, and what they will cost."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from leakboard.grid.cells import features_key
+from leakboard.registry.bind import at, bind
+from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from leakboard.grid.cells import Cell
+    from leakboard.grid.grid import Grid
+    from leakboard.registry.bind import Bound
+    from leakboard.store.artifacts import Artifacts
+    from leakboard.tasks.sample_lists import Population
+
+CELLS_PER_TASK = 40
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a grid still needs.
+
+    Attributes:
+        cells: all cells of the grid.
+        done: keys that have a result, or a recorded skip, already.
+        skipped: keys of cells whose components do not fit, and why.
+        lost: keys of cells that had a result, but whose scores are missing or damaged on disk.
+        observe: expensive tasks.
+        score: cheap tasks; each waits for its features.
+    """
+
+    cells: tuple[Cell, ...]
+    done: frozenset[str]
+    skipped: Mapping[str, str]
+    lost: frozenset[str]
+    observe: tuple[ObserveTask, ...]
+    score: tuple[ScoreTask, ...]
+
+    @functools.cached_property
+    def todo(self) -> tuple[Cell, ...]:
+        """The cells that will be computed."""
+        return tuple(cell for cell in self.cells if cell.key not in self.done and cell.key not in self.skipped)
+
+    @functools.cached_property
+    def nfe(self) -> tuple[int, ...]:
+        """Denoiser evaluations that each observation task will pay, in the order of ``observe``."""
+        from leakboard.runs.cost import evaluations
+
+        return tuple(evaluations(task) * (task.stop - task.start) for task in self.observe)
+
+    def seconds(self, per_nfe: Mapping[str, float], per_cell: float | None) -> float | None:
+        """Estimate from history: seconds a denoiser evaluation of each victim, seconds a cell; None without history."""
+        if not per_nfe and self.observe:
+            return None
+        typical = sorted(per_nfe.values())[len(per_nfe) // 2] if per_nfe else 0.0
+        asking = sum(
+            nfe * per_nfe.get(task.victim_identity, typical) for task, nfe in zip(self.observe, self.nfe, strict=True)
+        )
+        return asking + len(self.todo) * (per_cell or 0.0)
+
+    def summary(self, per_nfe: Mapping[str, float], per_cell: float | None) -> dict[str, Any]:
+        """The plan in numbers, for people and for ``plan --json``."""
+        return {
+            "cells": len(self.cells),
+            "done": len(self.done),
+            "skipped": len(self.skipped),
+            "todo": len(self.todo),
+            "observation_tasks": len(self.observe),
+            "scoring_tasks": len(self.score),
+            "denoiser_evaluations": sum(self.nfe),
+            "seconds": self.seconds(per_nfe, per_cell),
+        }
+
+
+def make_plan(
+    grid: Grid,
+    statuses: Mapping[str, str],
+    artifacts: Artifacts,
+    population: Callable[[Bound], Population],
+    sound: Callable[[str], bool] = lambda _: True,
+) -> Plan:
+    """Work out what is missing.
+
+    Args:
+        grid: the grid.
+        statuses: last recorded status of each cell key; ``done`` and ``skipped`` cells are left alone.
+        artifacts: where shards of features lie.
+        population: the samples in use of a dataset; asked only when something is missing.
+        sound: whether the scores of a cell that is done, given by its key, are whole on disk.
+    """
+    done = {cell.key for cell in grid.cells if statuses.get(cell.key) == "done"}
+    lost = frozenset(key for key in done if not sound(key))
+    settled = (done - lost) | {cell.key for cell in grid.cells if statuses.get(cell.key) == "skipped"}
+    reasons = {cell.key: cell.skip_reason() for cell in grid.cells if cell.key not in settled}
+    skipped = {key: reason for key, reason in reasons.items() if reason}
+    todo = [cell for cell in grid.cells if cell.key in reasons and cell.key not in skipped]
+    shards = _Shards(grid.run.shard, population)
+    settings = Settings(str(artifacts.root), grid.plugins, grid.run.device, grid.run.batch, grid.run.timeout)
+    return Plan(
+        grid.cells,
+        frozenset(settled),
+        skipped,
+        lost,
+        _observation_tasks(todo, shards, artifacts, settings),
+        _scoring_tasks(todo, shards, settings),
+    )
+
+
+class _Shards:
+    """The pieces of each dataset and the keys of their features: many cells share them."""
+
+    def __init__(self, size: int, population: Callable[[Bound], Population]) -> None:
+        self.size, self.population = size, population
+        self._ranges: dict[str, list[range]] = {}
+        self._keys: dict[tuple[object, ...], tuple[str, ...]] = {}
+
+    def ranges(self, cell: Cell) -> list[range]:
+        """Rows of the samples in use, piece by piece."""
+        dataset = cell.dataset.identity
+        if dataset not in self._ranges:
+            rows = range(len(self.population(cell.dataset).ids))
+            self._ranges[dataset] = [rows[start : start + self.size] for start in rows[:: self.size]]
+        return self._ranges[dataset]
+
+    def keys(self, cell: Cell, defense: Bound) -> tuple[str, ...]:
+        """Keys of the features of a cell under a defense, one a piece."""
+        parts = (cell.dataset, cell.victim, defense, cell.observer, cell.distance)
+        combination = (*(part.identity for part in parts), cell.seed)
+        if combination not in self._keys:
+            self._keys[combination] = tuple(
+                features_key(cell, defense, rows.start, rows.stop) for rows in self.ranges(cell)
+            )
+        return self._keys[combination]
+
+
+def _observation_tasks(
+    todo: Sequence[Cell], shards: _Shards, artifacts: Artifacts, settings: Settings
+) -> tuple[ObserveTask, ...]:
+    wanted: dict[tuple[str, str, str, int], list[Wanted]] = defaultdict(list)
+    tasks: dict[tuple[str, str, str, int], ObserveTask] = {}
+    seen: set[tuple[str, ...]] = set()
+    for cell in todo:
+        for defense in (cell.defense, cell.calibration_defense):
+            keys = shards.keys(cell, defense)
+            if keys in seen:
+                continue
+            seen.add(keys)
+            query = query_label(defense)
+            for rows, key in zip(shards.ranges(cell), keys, strict=True):
+                if artifacts.has(key):
+                    continue
+                group = (cell.dataset.identity, cell.victim.identity, query, rows.start)
+                wanted[group].append(Wanted(key, cell.seed, defense.spec, cell.observer.spec, cell.distance.spec))
+                if group not in tasks:
+                    tasks[group] = ObserveTask(
+                        dataset=cell.dataset.spec,
+                        dataset_identity=cell.dataset.identity,
+                        victim=cell.victim.spec,
+                        victim_identity=cell.victim.identity,
+                        query=query,
+                        per_side=cell.samples,
+                        start=rows.start,
+                        stop=rows.stop,
+                        wanted=(),
+                        settings=settings,
+                    )
+    return tuple(replace(task, wanted=tuple(sorted(wanted[group], key=_place))) for group, task in tasks.items())
+
+
+def query_label(defense: Bound) -> str:
+    """What stands at the query: defenses that share it share the victim's answers."""
+    links = at(defense.chain, "query")
+    return bind("defense", links).label if links else "none"
+
+
+def _place(wanted: Wanted) -> tuple[int, str, str, str]:
+    return wanted.seed, wanted.defense, wanted.observer, wanted.distance
+
+
+def _scoring_tasks(todo: Sequence[Cell], shards: _Shards, settings: Settings) -> tuple[ScoreTask, ...]:
+    groups: dict[tuple[object, ...], list[Cell]] = defaultdict(list)
+    for cell in todo:
+        parts = (cell.dataset, cell.victim, cell.observer, cell.distance)
+        groups[(*(part.identity for part in parts), cell.seed)].append(cell)
+    tasks = []
+    for cells in groups.values():
+        first = cells[0]
+        label = f"{first.victim.label} | {first.observer.label} | {first.distance.label}"
+        for start in range(0, len(cells), CELLS_PER_TASK):
+            work = tuple(_work(cell, shards) for cell in cells[start : start + CELLS_PER_TASK])
+            tasks.append(ScoreTask(label, first.dataset.identity, first.victim.identity, first.samples, work, settings))
+    return tuple(tasks)
+
+
+def _work(cell: Cell, shards: _Shards) -> CellWork:
+    return CellWork(
+        key=cell.key,
+        classifier=cell.classifier.spec,
+        attacker=cell.attacker,
+        labels=cell.labels,
+        seed=cell.seed,
+        calibration=cell.calibration,
+        calibrate_on=shards.keys(cell, cell.calibration_defense),
+        evaluate_on=shards.keys(cell, cell.defense),
+    )

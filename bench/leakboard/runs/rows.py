@@ -1,0 +1,128 @@
+"""Cells, components and answers as rows of the store."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from leakboard.faults import FAULTS, fault
+from leakboard.store.rows import AXES, AttemptRow, CellRow, ComponentRow, ResultRow, TaskRow
+from leakboard.tasks.task import ObserveTask, ScoreTask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from leakboard.api import Component
+    from leakboard.grid.cells import Cell
+    from leakboard.registry.bind import Bound
+    from leakboard.tasks.sample_lists import Population
+    from leakboard.tasks.task import Answer, Outcome, Task
+
+
+def cell_row(cell: Cell) -> CellRow:
+    """One point of the grid."""
+    return CellRow(
+        key=cell.key,
+        **{axis: getattr(cell, axis).identity for axis in AXES},
+        attacker=cell.attacker,
+        labels=cell.labels,
+        seed=cell.seed,
+        samples=cell.samples,
+        attack=cell.attack,
+        role="null" if cell.is_null else "attack",
+        access=_access(cell.observer),
+    )
+
+
+def component_rows(cells: Iterable[Cell], populations: dict[str, Population]) -> list[ComponentRow]:
+    """The components of some cells; what is known of a dataset's samples stands with it."""
+    points: dict[str, Bound] = {}
+    for cell in cells:
+        points |= {point.identity: point for point in (getattr(cell, axis) for axis in AXES)}
+    return [
+        ComponentRow(
+            kind=point.kind,
+            spec=point.spec,
+            label=point.label,
+            identity=identity,
+            info=_facts(point, populations),
+        )
+        for identity, point in points.items()
+    ]
+
+
+def task_row(task: Task, outcome: Outcome) -> TaskRow:
+    """One finished task; its status is that of the first answer that failed."""
+    failed = [answer for answer in outcome.answers if answer.status not in ("done", "skipped")]
+    return TaskRow(
+        kind="observe" if isinstance(task, ObserveTask) else "score",
+        label=task.label,
+        victim=task.victim_identity,
+        dataset=task.dataset_identity,
+        status=failed[0].status if failed else "done",
+        seconds=outcome.seconds,
+        nfe=outcome.nfe,
+        samples=task.stop - task.start if isinstance(task, ObserveTask) else 0,
+        cells=len(task.cells) if isinstance(task, ScoreTask) else 0,
+        error=failed[0].error if failed else "",
+    )
+
+
+def attempt_row(cell: str, answer: Answer, outcome: Outcome) -> AttemptRow:
+    """What became of a cell."""
+    done = answer.status == "done"
+    return AttemptRow(
+        cell_key=cell,
+        status=answer.status,
+        seconds=answer.seconds,
+        queries=answer.queries if done else None,
+        nfe=answer.nfe if done else None,
+        peak_mb=outcome.peak_mb or None,
+        error=answer.error,
+        traceback=answer.traceback,
+        n_calibration=answer.n_calibration,
+        n_evaluation=answer.n_evaluation,
+        scores_key=answer.scores_key,
+        batch_size=outcome.batch,
+        fit=answer.fit,
+        results=tuple(
+            ResultRow(
+                measure=measure.name,
+                value=measure.value,
+                low=measure.low,
+                high=measure.high,
+                n_member=measure.n_member,
+                n_nonmember=measure.n_nonmember,
+                method=measure.method,
+                flag=measure.flag,
+            )
+            for measure in answer.measures
+        ),
+    )
+
+
+def _access(observer: Bound) -> str:
+    return "none" if observer.only.null else observer.only.access
+
+
+def _facts(point: Bound, populations: dict[str, Population]) -> dict[str, Any]:
+    facts: dict[str, Any] = {"doc": (type(point.chain[0]).__doc__ or "").partition("\n")[0]}
+    for link in point.chain:
+        facts |= _told(link)
+    if point.kind == "observer":
+        facts |= {"access": _access(point), "space": point.only.space}
+    if point.kind == "dataset" and point.identity in populations:
+        known = populations[point.identity]
+        sides = {"members": int(known.member.sum()), "nonmembers": int((~known.member).sum())}
+        facts |= sides | {"notes": list(known.notes)}
+    if point.kind == "victim":
+        facts |= {"null": point.only.null}
+    return facts
+
+
+def _told(link: Component) -> dict[str, Any]:
+    """What a component tells of itself; where it fails to, that is the fact."""
+    try:
+        return dict(json.loads(json.dumps(link.facts(), allow_nan=False)))
+    except FAULTS as error:
+        return {"fault": f"{link.name}: facts() failed: {fault(error).error}"}

@@ -1,0 +1,115 @@
+"""In which order tasks run, and which are no longer worth running."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from leakboard.tasks.task import ObserveTask, ScoreTask, split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
+
+    from leakboard.tasks.task import CellWork, Task, Wanted
+
+
+def points(task: ObserveTask) -> frozenset[tuple[str, str]]:
+    """What a task is about, axis by axis: its dataset, its victim, and the defense at the query."""
+    return frozenset({("dataset", task.dataset_identity), ("victim", task.victim_identity), ("query", task.query)})
+
+
+class Schedule:
+    """The tasks of a plan. A scoring task comes up as soon as the features that its cells need are there.
+
+    Features whose cells are all lost to another failure are not asked for any more.
+
+    Attributes:
+        open: tasks that are not finished, those that are running included.
+    """
+
+    def __init__(self, observe: Iterable[ObserveTask], score: Iterable[ScoreTask]) -> None:
+        self._queue: deque[Task] = deque(observe)
+        self._waiting: dict[int, ScoreTask] = dict(enumerate(score))
+        self._missing: dict[int, set[str]] = {}
+        self._waiters: dict[str, set[int]] = defaultdict(set)
+        self._users: Counter[str] = Counter()
+        self.open = len(self._queue) + len(self._waiting)
+        coming = {wanted.key for task in self._queue if isinstance(task, ObserveTask) for wanted in task.wanted}
+        for number, task in list(self._waiting.items()):
+            for cell in task.cells:
+                self._users.update(cell.needs)
+            self._missing[number] = set(task.needs & coming)
+            for key in self._missing[number]:
+                self._waiters[key].add(number)
+            self._release(number)
+
+    def take(self) -> Task | None:
+        """The next task, or None when there is none that can run now."""
+        while self._queue:
+            task = self._queue.popleft()
+            if isinstance(task, ScoreTask):
+                return task
+            if wanted := self._needed(task):
+                return replace(task, wanted=wanted)
+            self.open -= 1
+        return None
+
+    def vary(self, tried: AbstractSet[tuple[str, str]]) -> bool:
+        """Let the observation task come next that is about the most that has not been tried. Tells if there is any."""
+        tasks = [task for task in self._queue if isinstance(task, ObserveTask) and self._needed(task)]
+        if tasks:
+            other = max(tasks, key=lambda task: len(points(task) - tried))
+            self._queue.remove(other)
+            self._queue.appendleft(other)
+        return bool(tasks)
+
+    def finish(self) -> None:
+        """A task that was taken is done with."""
+        self.open -= 1
+
+    def retry(self, task: Task) -> int:
+        """Put back a task that was taken, in the smallest parts; they come next. Gives their number."""
+        parts = split(task)
+        self._queue.extendleft(reversed(parts))
+        self.open += len(parts) - 1
+        return len(parts)
+
+    def arrived(self, key: str) -> None:
+        """Features have been made."""
+        for number in self._waiters.pop(key, ()):
+            if number in self._waiting:
+                self._missing[number].discard(key)
+                self._release(number)
+
+    def failed(self, key: str) -> list[CellWork]:
+        """Features cannot be made. Gives the cells that are lost with them."""
+        lost: list[CellWork] = []
+        for number in self._waiters.pop(key, ()):
+            if number not in self._waiting:
+                continue
+            task = self._waiting[number]
+            gone = [cell for cell in task.cells if key in cell.needs]
+            for cell in gone:
+                self._users.subtract(cell.needs)
+            kept = replace(task, cells=tuple(cell for cell in task.cells if key not in cell.needs))
+            self._waiting[number] = kept
+            self._missing[number] &= kept.needs
+            self._release(number)
+            lost += gone
+        return lost
+
+    def _needed(self, task: ObserveTask) -> tuple[Wanted, ...]:
+        """The features of a task that some cell still waits for."""
+        return tuple(want for want in task.wanted if self._users[want.key])
+
+    def _release(self, number: int) -> None:
+        """Let a scoring task run next if it waits for nothing any more."""
+        if self._missing[number]:
+            return
+        task = self._waiting.pop(number)
+        if task.cells:
+            self._queue.appendleft(task)
+        else:
+            self.open -= 1

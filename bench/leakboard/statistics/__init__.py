@@ -1,0 +1,1 @@
+"""Measures, intervals and null checks: plain numbers, no victim and no store."""

@@ -1,0 +1,154 @@
+"""The two kinds of task and what comes back from them: plain values made of specs, fit to travel to another process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from leakboard.faults import Status
+    from leakboard.statistics.measures import Measure
+    from leakboard.store.artifacts import ArtifactRow
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker must know besides the specs."""
+
+    artifacts: str
+    plugins: tuple[str, ...]
+    device: str
+    batch: int
+    timeout: float
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One shard of features to be made."""
+
+    key: str
+    seed: int
+    defense: str
+    observer: str
+    distance: str
+
+
+@dataclass(frozen=True)
+class ObserveTask:
+    """Ask one victim, behind one query defense, about samples ``start`` to ``stop``, for everything that is wanted."""
+
+    dataset: str
+    dataset_identity: str
+    victim: str
+    victim_identity: str
+    query: str
+    per_side: int
+    start: int
+    stop: int
+    wanted: tuple[Wanted, ...]
+    settings: Settings
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        return f"{self.victim} | {self.query} | samples {self.start}-{self.stop}"
+
+
+@dataclass(frozen=True)
+class CellWork:
+    """One classifier to be fitted and measured."""
+
+    key: str
+    classifier: str
+    attacker: str
+    labels: str
+    seed: int
+    calibration: float
+    calibrate_on: tuple[str, ...]
+    evaluate_on: tuple[str, ...]
+    """Keys of the feature shards, in order."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The feature shards that must exist first."""
+        return frozenset((*self.calibrate_on, *self.evaluate_on))
+
+
+@dataclass(frozen=True)
+class ScoreTask:
+    """Fit and measure cells that share an observer and a distance."""
+
+    label: str
+    dataset_identity: str
+    victim_identity: str
+    per_side: int
+    cells: tuple[CellWork, ...]
+    settings: Settings
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The feature shards that must exist first."""
+        return frozenset().union(*(cell.needs for cell in self.cells))
+
+
+Task = ObserveTask | ScoreTask
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one feature shard or one cell.
+
+    ``fit`` tells how the images were fitted to the victim that a cell rests on; empty where that is not known.
+    """
+
+    key: str
+    status: Status
+    error: str = ""
+    traceback: str = ""
+    seconds: float = 0.0
+    queries: float = 0.0
+    nfe: float = 0.0
+    measures: tuple[Measure, ...] = ()
+    n_calibration: int = 0
+    n_evaluation: int = 0
+    scores_key: str | None = None
+    fit: str = ""
+    stored: tuple[ArtifactRow, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All answers of one task, and what the whole task cost; or why there are none.
+
+    Attributes:
+        nfe: denoiser evaluations paid, over all samples.
+        peak_mb: the largest memory of the process so far.
+        batch: samples a denoiser call, after any halving for want of memory.
+        damaged: artifacts that must be made again before the task can run.
+        fatal: a fault of the machine, not of a component (disk full): the run stops.
+        died: how the worker died; the task is split to find the component to blame.
+        trace: where the worker hung, outside the reach of signals, when that is why it died.
+    """
+
+    answers: tuple[Answer, ...] = ()
+    seconds: float = 0.0
+    nfe: int = 0
+    peak_mb: float = 0.0
+    batch: int | None = None
+    stored: tuple[ArtifactRow, ...] = ()
+    damaged: tuple[str, ...] = ()
+    fatal: str = ""
+    died: str = ""
+    trace: str = ""
+
+
+def split(task: Task) -> list[Task]:
+    """The same work in smaller tasks: one observer each, or one cell each; a single one when it cannot be split."""
+    if isinstance(task, ScoreTask):
+        return [replace(task, cells=(cell,)) for cell in task.cells]
+    groups: dict[tuple[int, str, str], list[Wanted]] = {}
+    for wanted in task.wanted:
+        groups.setdefault((wanted.seed, wanted.defense, wanted.observer), []).append(wanted)
+    if len(groups) == 1:
+        return [replace(task, wanted=(wanted,)) for wanted in task.wanted]
+    return [replace(task, wanted=tuple(group)) for group in groups.values()]

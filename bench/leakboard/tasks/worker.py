@@ -1,0 +1,156 @@
+"""What runs a task, in this process or another: it never raises, and keeps one victim open between tasks."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import threading
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leakboard.api import Model, Samples
+from leakboard.errors import LeakboardError
+from leakboard.faults import FAULTS, Allowance, fault, stop_watching, watch
+from leakboard.keys import samples_key
+from leakboard.registry.find import shared
+from leakboard.store.artifacts import Artifacts, Damaged, Missing
+from leakboard.tasks.splits import choose
+from leakboard.tasks.task import Answer, ObserveTask, Outcome, Settings
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from leakboard.registry.find import Registry
+    from leakboard.tasks.task import Task
+
+_opened: dict[tuple[str, str, str], Model] = {}
+_batches: dict[tuple[str, str, str], int] = {}
+"""Samples a call, of victims that ran out of memory with more: the next task need not find out again."""
+
+
+def work(task: Task, threads: int = 0) -> Outcome:
+    """Run one task; with ``threads`` torch threads, or as many as torch likes."""
+    try:
+        registry = shared(task.settings.plugins)
+        if isinstance(task, ObserveTask):
+            return _observe(task, registry, threads)
+        from leakboard.tasks.score import score
+
+        return score(task, registry)
+    except (Missing, Damaged):
+        return Outcome(damaged=_unsound(task))
+    except LeakboardError as error:
+        return Outcome(fatal=str(error))
+    except FAULTS as error:
+        return _all_failed(task, error)
+
+
+def serve(connection: Connection, threads: int, note: Path) -> None:
+    """The life of a worker process: run what comes through the connection until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    watch(note)
+    while True:
+        try:
+            task = connection.recv()
+        except (EOFError, OSError):
+            return
+        outcome = work(task, threads)
+        stop_watching()
+        connection.send(outcome)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed must not go on, perhaps for ever."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _all_failed(task: Task, error: BaseException) -> Outcome:
+    found = fault(error)
+    keys = [want.key for want in task.wanted] if isinstance(task, ObserveTask) else [cell.key for cell in task.cells]
+    return Outcome(tuple(Answer(key, *found) for key in keys))
+
+
+def _unsound(task: Task) -> tuple[str, ...]:
+    """All artifacts of a scoring task that have to be made again, not just the first that it met."""
+    if isinstance(task, ObserveTask):
+        return ()
+    artifacts = Artifacts(Path(task.settings.artifacts))
+    needed = (samples_key(task.dataset_identity), *sorted(task.needs))
+    return tuple(key for key in needed if not artifacts.whole(key))
+
+
+def _observe(task: ObserveTask, registry: Registry, threads: int) -> Outcome:
+    import torch
+
+    from leakboard.oracle.door import Answers
+    from leakboard.oracle.fitting import Fitting
+    from leakboard.oracle.quality_gate import IMAGES, admit, wanted
+    from leakboard.tasks.observe import observe
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    victim = registry.one("victim", task.victim).only
+    # on the CPU the victim computes where the images lie, and nothing is moved
+    device = None if task.settings.device == "cpu" else torch.device(task.settings.device)
+    place = (task.victim, task.victim_identity, task.settings.device)
+    batch = min(task.settings.batch, _batches.get(place, task.settings.batch))
+    try:
+        try:
+            with Allowance(task.settings.timeout):
+                model = _model(task.victim, task.victim_identity, task.settings)
+            with Allowance(task.settings.timeout):
+                samples = _samples(task.dataset, task.dataset_identity, task.settings.plugins)
+                chosen = choose(samples.ids, samples.member, task.per_side)
+                shard = samples.take(chosen[task.start : task.stop])
+                told = victim.told(shard)
+            fitting = Fitting(shard.image_shape, model.image_shape, victim.fit)
+            fitting.check()
+            question = task.victim_identity, task.dataset_identity
+            if wanted(victim, model, question):
+                # always the same images, whatever the shard
+                few = samples.take(chosen[:IMAGES])
+                with torch.no_grad(), Allowance(task.settings.timeout):
+                    images = fitting.there(few.images.to(device))
+                    admit(question, victim, model, images, victim.told(few), batch)
+        except FAULTS as error:
+            return _all_failed(task, error)
+        answers = Answers(model, batch, victim.evaluations_per_step, fitting, device)
+        with torch.no_grad():
+            outcome = observe(task, registry, shard, answers, told)
+        if answers.batch_size < batch:
+            _batches[place] = answers.batch_size
+        return outcome
+    finally:
+        torch.set_num_threads(before)
+
+
+def forget() -> None:
+    """Let go of the victim and the samples that are kept from task to task, and of what is known of its memory."""
+    _opened.clear()
+    _batches.clear()
+    _samples.cache_clear()
+
+
+def _model(victim: str, identity: str, settings: Settings) -> Model:
+    """The opened victim; its identity is part of the question, so a changed folder is opened anew."""
+    key = (victim, identity, settings.device)
+    if key not in _opened:
+        _opened.clear()  # first, for two victims at once may not fit
+        model = shared(settings.plugins).one("victim", victim).only.open(settings.device)
+        if not isinstance(model, Model):
+            raise TypeError(f"{victim} returned {model!r:.80} from open(), expected a leakboard.api.Model")
+        _opened[key] = model
+    return _opened[key]
+
+
+@functools.lru_cache(maxsize=1)
+def _samples(dataset: str, identity: str, plugins: tuple[str, ...]) -> Samples:  # noqa: ARG001 - as above
+    samples: Samples = shared(plugins).one("dataset", dataset).only.load()
+    return samples

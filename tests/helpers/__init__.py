@@ -1,0 +1,1 @@
+"""What several test files share: small victims, stores, grids and folders, made where they are needed."""

@@ -1,0 +1,51 @@
+"""A victim that notes what observers ask of it, and the doors that lead to it."""
+
+import numpy as np
+import torch
+from diffusers import DDPMScheduler
+
+from helpers.pixel_models import SIZE, tiny_unet
+from leakboard.api import Model, Samples
+from leakboard.oracle.door import Door
+from leakboard.registry.find import shared
+from leakboard_plugins.victims.pixel_model import PixelModel
+
+COUNT = 6
+
+
+class Spied(Model):
+    """Notes what is asked of a pixel model."""
+
+    def __init__(self, **scheduler):
+        self.inside = PixelModel(tiny_unet().eval(), dict(DDPMScheduler(**scheduler).config))
+        self.alphas_cumprod = self.inside.alphas_cumprod
+        self.encode, self.decode = self.inside.encode, self.inside.decode
+        self.timesteps, self.reconstructions = [], []
+
+    def predict_noise(self, state, timestep, prompts):
+        self.timesteps.append(timestep)
+        return self.inside.predict_noise(state, timestep, prompts)
+
+    def reconstruct(self, images, seeds, strength, steps, prompts):
+        self.reconstructions.append((strength, steps))
+        return self.inside.reconstruct(images, seeds, strength, steps, prompts)
+
+
+def observer(spec):
+    return shared(()).one("observer", spec).only
+
+
+def captioned():
+    images = torch.rand((COUNT, 1, SIZE, SIZE), generator=torch.Generator().manual_seed(1))
+    ids = tuple(f"image {row}" for row in range(COUNT))
+    return Samples(ids, images, np.arange(COUNT) < COUNT // 2, tuple(f"a photo of {name}" for name in ids))
+
+
+def entrance(answers, samples):
+    """Opens a door; the victim sees the images at half brightness when ``defended``."""
+
+    def enter(access="gray", *, defended=False, seed=0):
+        images = samples.images / 2 if defended else samples.images
+        return Door(answers, samples, images, access, seed)
+
+    return enter

@@ -1,0 +1,224 @@
+"""A grid: its axes, its cells, and what is left out."""
+
+import json
+
+import pytest
+
+from helpers.grids import AXES, TEXT, labels, make
+from leakboard.errors import LeakboardError
+from leakboard.grid.grid import Grid
+
+
+def test_one_point_an_axis_is_one_cell():
+    (cell,) = make().cells
+
+    assert cell.dataset.spec == "fashion_mnist"
+    assert cell.observer.label == "complete(steps=2)"
+    assert (cell.defense.label, cell.attacker, cell.labels, cell.seed, cell.attack) == (
+        "none",
+        "adaptive",
+        "true",
+        0,
+        "",
+    )
+
+
+def test_axes_multiply_and_sets_sweep():
+    grid = make(defense=["none", "jpeg(quality={50, 75})"], distance="lp(p={1, 2, 4})", run={"seeds": [3, 4]})
+
+    assert len(grid.cells) == 3 * 3 * 2
+    assert labels(grid, "defense") == ["none", "jpeg(quality=50)", "jpeg"]
+    assert labels(grid, "seed") == ["3", "4"]
+
+
+def test_a_point_that_is_given_twice_counts_once():
+    grid = make(distance=["psnr", "psnr(cap=120)", "psnr(cap={120.0, 60})"], defense=["none", "none + none"])
+
+    assert len(grid.cells) == 2
+    assert len({cell.key for cell in grid.cells}) == 2
+
+
+def test_chains_are_points_of_the_defense_axis():
+    grid = make(defense="gaussian_noise(sigma={0.1, 0.2}) + jpeg(at='output')")
+
+    assert labels(grid, "defense") == [
+        "gaussian_noise + jpeg(at='output')",
+        "gaussian_noise(sigma=0.2) + jpeg(at='output')",
+    ]
+
+
+def test_named_attacks_join_the_product_and_keep_their_name():
+    grid = make(attack=["pia", "secmi"])
+
+    assert [cell.attack for cell in grid.cells] == ["", "pia", "secmi"]
+    assert grid.cells[1].observer.label == "pia"
+
+
+def test_named_attacks_alone_are_a_grid():
+    grid = Grid.of(dataset="fashion_mnist", victim=AXES["victim"], attack="pia")
+
+    assert [cell.attack for cell in grid.cells] == ["pia"]
+
+
+def test_a_triple_that_has_a_name_is_one_cell_with_that_name():
+    grid = make(observer="pia", distance="lp(p=4)", attack="pia")
+
+    assert [cell.attack for cell in grid.cells] == ["pia"]
+
+
+def test_without_a_defense_both_attackers_are_one_cell():
+    grid = make(defense=["none", "none(at='output')", "jpeg"], attacker=["adaptive", "naive"])
+
+    found = [(cell.defense.label, cell.attacker, cell.calibration_defense.label) for cell in grid.cells]
+    assert found == [("none", "adaptive", "none"), ("jpeg", "adaptive", "jpeg"), ("jpeg", "naive", "none")]
+
+
+def test_a_naive_attacker_alone_is_still_a_grid():
+    assert [cell.attacker for cell in make(defense=["none", "jpeg"], attacker="naive").cells] == ["adaptive", "naive"]
+
+
+def test_permuted_labels_add_a_null_check_to_every_adaptive_cell():
+    grid = make(defense=["none", "jpeg"], attacker=["adaptive", "naive"], checks={"permuted_labels": True})
+
+    permuted = [cell for cell in grid.cells if cell.labels == "permuted"]
+    assert [(cell.defense.label, cell.attacker) for cell in permuted] == [("none", "adaptive"), ("jpeg", "adaptive")]
+    assert all(cell.is_null for cell in permuted)
+    assert len(grid.cells) == 5
+
+
+def test_null_observers_and_untrained_victims_are_null_checks():
+    grid = make(victim="fashion_ddpm(level={'light', 'untrained'})", observer=["complete(steps=2)", "blind"])
+
+    nulls = {(cell.victim.label, cell.observer.label): cell.is_null for cell in grid.cells}
+    assert list(nulls.values()) == [False, True, True, True]
+
+
+def test_components_that_do_not_fit_stay_in_the_grid_with_a_reason():
+    """Nothing is dropped silently."""
+    grid = make(observer=["complete(steps=2)", "pia"], distance=["psnr", "lp"], defense=["none", "jpeg(at='both')"])
+
+    reasons = {(c.observer.label, c.distance.label, c.defense.label): c.skip_reason() for c in grid.cells}
+    assert len(grid.cells) == 8
+    assert reasons["pia", "psnr", "none"] == "psnr measures image, pia yields noise"
+    assert reasons["pia", "lp", "jpeg(at='both')"] == "jpeg(at='both') acts on images, pia yields noise"
+    assert sum(map(bool, reasons.values())) == 3
+
+
+def test_a_key_depends_on_what_the_result_depends_on_and_nothing_else():
+    (cell,) = make().cells
+    (same,) = make(run={"batch": 7, "shard": 11, "timeout": 5.0}, name="other").cells
+    others = [make(run={"samples": 64}), make(run={"seeds": [1]}), make(run={"calibration": 0.4}), make(defense="jpeg")]
+
+    assert same.key == cell.key
+    assert len({cell.key, *(other.cells[0].key for other in others)}) == 5
+
+
+def test_a_file_is_read_with_its_name(write):
+    grid = Grid.load(write("mine.toml", TEXT))
+
+    assert (grid.name, grid.text) == ("mine", TEXT)
+    assert len(grid.cells) == 5 * 5
+
+
+def test_a_byte_order_mark_does_no_harm(write):
+    assert Grid.load(write("mine.toml", "\ufeff" + TEXT)).cells
+
+
+def test_a_grid_of_a_notebook_remembers_what_it_was_made_of():
+    grid = make(run={"samples": 64}, name="mine")
+
+    assert json.loads(grid.text)["grid"]["distance"] == ["psnr"]
+    assert (grid.name, grid.run.samples) == ("mine", 64)
+
+
+def test_plugin_files_bring_their_plugins(write):
+    plugin = write(
+        "extra.py",
+        """
+        from dataclasses import dataclass
+        from typing import ClassVar
+        from leakboard import hookimpl
+        from leakboard.api import Distance
+
+        @dataclass(frozen=True, kw_only=True)
+        class Mine(Distance):
+            "Mine."
+            name: ClassVar[str] = "mine"
+
+        @hookimpl
+        def leakboard_distances():
+            return [Mine]
+        """,
+    )
+    grid = make(distance="mine", plugins=[plugin, plugin])
+
+    assert grid.plugins == (str(plugin),)
+    assert labels(grid, "distance") == ["mine"]
+
+
+def test_an_exclude_rule_removes_what_all_its_patterns_match():
+    grid = make(
+        observer=["complete(steps=2)", "blind"],
+        defense=["none", "jpeg"],
+        run={"seeds": [0, 1]},
+        exclude=[{"observer": "blind", "defense": "[!n]*"}, {"observer": "blind", "seed": 1}],
+    )
+
+    found = [(cell.observer.label, cell.defense.label, cell.seed) for cell in grid.cells]
+    assert ("blind", "none", 0) in found
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "count"),
+    [
+        ("defense=box_blur", 10),
+        ("defense=box_blur*", 20),
+        ("defense=box_blur(at='query', radius=1.0)", 10),
+        ("defense=*radius=2.0*", 10),
+        (" defense = none ", 5),
+        ("attack=pia", 5),
+        ("observer=blind", 10),
+        ("attacker=naive", 10),
+        ("seed=0", 25),
+    ],
+)
+def test_patterns_match_the_canonical_and_the_short_spelling(pattern, count):
+    grid = Grid.parse(TEXT)
+
+    assert len(grid.select(only=[pattern]).cells) == count
+    if count < 25:
+        assert len(grid.select(skip=[pattern]).cells) == 25 - count
+
+
+def test_a_spelling_with_brackets_matches_itself(write):
+    """Brackets are classes to fnmatch, but a user pastes what a table shows."""
+    folders = [str(write(f"{name}[1]/image.png", name).parent) for name in ("members", "others")]
+    grid = make(dataset=f"folder(members={folders[0]!r}, nonmembers={folders[1]!r})")
+    (dataset,) = labels(grid, "dataset")
+
+    assert "[1]" in dataset
+    assert len(grid.select(only=[f"dataset={dataset}"]).cells) == 1
+
+
+def test_only_patterns_of_one_axis_are_alternatives_and_axes_combine():
+    grid = Grid.parse(TEXT).select(only=["defense=none", "defense=box_blur", "distance=psnr"])
+
+    assert labels(grid, "defense") == ["none", "box_blur"]
+    assert labels(grid, "distance") == ["psnr"]
+
+
+def test_selection_leaves_the_keys_alone():
+    grid = Grid.parse(TEXT)
+    keys = {cell.key for cell in grid.cells}
+
+    assert {cell.key for cell in grid.select(skip=["defense=none"]).cells} < keys
+
+
+def test_another_device_changes_where_a_grid_runs_and_nothing_else():
+    grid = Grid.of(dataset="fashion_mnist", victim="fashion_ddpm", attack="pia", run={"samples": 16})
+    moved = grid.on("cuda:1")
+    assert (moved.run.device, moved.run.samples, moved.cells) == ("cuda:1", 16, grid.cells)
+    with pytest.raises(LeakboardError, match="bad value 'gpu'") as error:
+        grid.on("gpu")
+    assert "--device" in str(error.value)

@@ -1,0 +1,144 @@
+"""From cells to tasks, and what they will cost."""
+
+import pytest
+
+import leakboard
+from helpers.tiny_grids import statuses, tiny
+from leakboard.store import Store
+
+
+def shape(plan):
+    """What every observation task asks, without keys."""
+    return [(task.query, task.start, task.stop, len(task.wanted)) for task in plan.observe]
+
+
+def test_an_empty_store_needs_everything(tmp_path):
+    plan = leakboard.plan(tiny(observer=["glance", "peek"], classifier=["mean", "centred"]), artifacts=tmp_path)
+    assert len(plan.todo) == 4
+    assert shape(plan) == [("none", start, start + 16, 2) for start in (0, 16, 32)]
+    assert plan.nfe == (3 * 16,) * 3
+    assert len(plan.score) == 2
+
+
+def test_shards_are_cut_by_sample_and_the_last_is_shorter(tmp_path):
+    plan = leakboard.plan(tiny(run={"shard": 20}), artifacts=tmp_path)
+    assert [(task.start, task.stop) for task in plan.observe] == [(0, 20), (20, 40), (40, 48)]
+    fewer = leakboard.plan(tiny(run={"shard": 20, "samples": 10}), artifacts=tmp_path)
+    assert fewer.observe[0].wanted == plan.observe[0].wanted
+
+
+def test_defenses_with_the_same_query_side_are_one_task(tmp_path):
+    defenses = ["none", "fog(at='output')", "fog(at='both')", "fog", "fog + fog(at='output')"]
+    plan = leakboard.plan(tiny(defense=defenses, run={"shard": 48}), artifacts=tmp_path)
+    assert shape(plan) == [("none", 0, 48, 3), ("fog", 0, 48, 2)]
+    assert plan.nfe == (2 * 48, 2 * 48)
+
+
+def test_a_naive_attacker_needs_the_undefended_features_too(tmp_path):
+    grid = tiny(defense=["fog"], attacker=["naive"], run={"shard": 48})
+    assert shape(leakboard.plan(grid, artifacts=tmp_path)) == [("fog", 0, 48, 1), ("none", 0, 48, 1)]
+
+
+def test_cells_that_do_not_fit_are_left_out_with_the_reason(tmp_path):
+    plan = leakboard.plan(tiny(observer=["loss", "glance"]), artifacts=tmp_path)
+    assert len(plan.todo) == 1
+    assert list(plan.skipped.values()) == ["gap measures image, loss yields noise"]
+
+
+def test_the_plan_asks_no_victim(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINY_OPENED", str(tmp_path / "opened"))
+    assert leakboard.plan(tiny(), artifacts=tmp_path).nfe == (32,) * 3
+    assert not (tmp_path / "opened").exists()
+
+
+def test_a_broken_or_hanging_observer_does_not_stop_the_plan(tmp_path):
+    hows = [f"bad_observer(how={how!r})" for how in ("raise", "quit", "hang")]
+    plan = leakboard.plan(tiny(observer=[*hows, "glance"], run={"timeout": 0.3, "shard": 48}), artifacts=tmp_path)
+    assert plan.nfe == (2 * 48,)
+
+
+def test_a_plan_takes_the_place_of_a_store_like_a_run_and_makes_nothing(tmp_path):
+    place = tmp_path / "store.db"
+    assert len(leakboard.plan(tiny(), place).todo) == 1
+    assert list(tmp_path.iterdir()) == []
+    leakboard.run(tiny(), place)
+    before = place.read_bytes()
+    assert leakboard.plan(tiny(), str(place)).todo == ()
+    assert leakboard.plan(tiny(classifier="centred"), f"sqlite:///{place}").nfe == ()
+    place.unlink()
+    assert len(leakboard.plan(tiny(), place).todo) == 1
+    assert leakboard.plan(tiny(), place).nfe == ()
+    assert before
+    assert not place.exists()
+
+
+def test_the_estimate_needs_history(tmp_path):
+    grid = tiny()
+    plan = leakboard.plan(grid, artifacts=tmp_path)
+    assert plan.summary({}, None)["seconds"] is None
+    assert plan.summary({"another victim": 0.5}, 2.0)["seconds"] == pytest.approx(96 * 0.5 + 2)
+    assert plan.summary({}, None)["denoiser_evaluations"] == 96
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A finished grid with two observers and a defense at the output, and its store."""
+    grid = tiny(defense=["none", "fog(at='output')"], observer=["glance", "peek"])
+    store = Store(tmp_path / "store.db")
+    assert leakboard.run(grid, store).ok
+    return store
+
+
+AXES = {"defense": ["none", "fog(at='output')"], "observer": ["glance", "peek"]}
+
+
+def test_a_finished_grid_needs_nothing(finished):
+    plan = leakboard.plan(tiny(**AXES), finished)
+    assert (plan.todo, plan.observe, plan.score, plan.nfe) == ((), (), (), ())
+    assert plan.summary({}, None)["done"] == 4
+
+
+def test_another_classifier_asks_nothing(finished):
+    plan = leakboard.plan(tiny(**AXES, classifier=["mean", "centred"]), finished)
+    assert (len(plan.todo), plan.nfe) == (4, ())
+
+
+def test_another_distance_asks_again_and_the_plan_says_how_much(finished):
+    grid = tiny(**AXES, distance=["gap", "gap(power=2.0)"])
+    plan = leakboard.plan(grid, finished)
+    assert plan.nfe == (3 * 16,) * 3
+    report = leakboard.run(grid, finished)
+    assert report.nfe == sum(plan.nfe)
+
+
+def test_another_observer_pays_only_for_itself(finished):
+    grid = tiny(**AXES | {"observer": ["glance", "peek", "glance(steps=3)"]})
+    plan = leakboard.plan(grid, finished)
+    assert plan.nfe == (3 * 16,) * 3
+    assert leakboard.run(grid, finished).nfe == sum(plan.nfe)
+
+
+def test_scores_that_are_gone_or_damaged_are_to_do_again(finished):
+    cells = finished.cells()
+    folder = finished.artifacts
+    first, second = (next(folder.glob(f"*/{key}.*")) for key in cells["scores_key"][:2])
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:-4] + b"\0\1\2\3")
+    plan = leakboard.plan(tiny(**AXES), finished)
+    assert plan.lost == frozenset(cells["cell"][:2])
+    assert (len(plan.todo), plan.nfe) == (2, ())
+
+
+def test_a_recorded_skip_is_not_tried_again_but_a_failure_is(tmp_path):
+    grid = tiny(observer=["loss", "bad_observer(how='unsupported')", "bad_observer", "glance"])
+    store = Store(tmp_path / "store.db")
+    leakboard.run(grid, store)
+    assert statuses(store, "observer") == {
+        "loss": {"skipped"},
+        "bad_observer(how='unsupported')": {"skipped"},
+        "bad_observer": {"failed"},
+        "glance": {"done"},
+    }
+    plan = leakboard.plan(grid, store)
+    assert [cell.observer.label for cell in plan.todo] == ["bad_observer"]
+    assert plan.skipped == {}

@@ -1,0 +1,116 @@
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from helpers.small_stores import COMPONENTS, attempt, cell, component
+from leakboard.runs.summary import summary
+from leakboard.store import ResultRow, RunInfo, Store
+
+
+@pytest.fixture
+def report_of(tmp_path):
+    """The summary of a run whose cells have these AUCs, each (value, half width, role)."""
+
+    def make(*given, stopped="", unknown=0, access="gray", fit=""):
+        store = Store(tmp_path / "r.db")
+        run = store.begin_run(RunInfo(grid_name="demo", grid_text="", provenance={}))
+        rows, attempts = [], []
+        for number, (value, half, role) in enumerate(given):
+            row = cell(number, role=role, access=access, attack=f"attack {number}" if number % 2 else "")
+            auc = ResultRow(
+                measure="auc",
+                value=value,
+                low=value - half,
+                high=value + half,
+                n_member=40,
+                n_nonmember=41,
+                method="delong",
+            )
+            rows.append(row)
+            attempts.append(attempt(row, results=(auc,), fit=fit))
+        store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
+        counts = Counter({"done": len(rows)}) + Counter({"failed": unknown})
+        plan = SimpleNamespace(cells=rows)
+        done = SimpleNamespace(plan=plan, counts=counts, nfe=12345, stopped=stopped, ok=not (stopped or unknown))
+        return summary(done, store, None)
+
+    return make
+
+
+def test_the_best_attack_of_a_defense_stands_with_its_interval_and_n(report_of):
+    text = report_of((0.7, 0.05, "attack"), (0.8, 0.05, "attack"), (0.6, 0.05, "attack"))
+
+    assert "victim_a on dataset_a: best attack" in text
+    assert "AUC 0.800 [0.750, 0.850]  n=40+41  attack 1" in text
+    assert "0.700" not in text
+    assert "null checks: none in this grid" in text
+    assert "cells: 3 done; 12,345 denoiser evaluations paid in this run" in text
+    assert "--out report" in text
+
+
+def test_an_attack_without_a_name_is_told_by_its_parts(report_of):
+    assert "observer_a + distance_a + classifier_a" in report_of((0.7, 0.05, "attack"))
+
+
+def test_images_that_were_fitted_to_the_victim_are_told(report_of):
+    assert "  fitted: 8x8 padded to 16x16\n" in report_of((0.7, 0.05, "attack"), fit="8x8 padded to 16x16")
+
+
+@pytest.mark.parametrize("fit", ["exact", ""])
+def test_where_no_image_was_fitted_nothing_is_told(report_of, fit):
+    assert "  fitted:" not in report_of((0.7, 0.05, "attack"), fit=fit)
+
+
+def test_null_checks_at_chance_are_said_to_be(report_of):
+    text = report_of((0.52, 0.1, "null"), (0.45, 0.1, "null"))
+
+    assert "null checks: 2, AUC 0.450 to 0.520, all at chance (family-wise 1% a kind)" in text
+    assert "best attack" not in text
+
+
+def test_a_null_check_that_finds_a_leak_is_an_alarm(report_of):
+    text = report_of((0.51, 0.1, "null"), (0.9, 0.05, "null"))
+
+    assert "1 NOT AT CHANCE" in text
+    assert "victim_a | defense_a | observer_a | distance_a | classifier_a | true: 0.900" in text
+    assert "suspect" not in text
+
+
+def test_a_blind_check_that_finds_something_makes_the_dataset_suspect(report_of):
+    text = report_of((0.51, 0.1, "null"), (0.9, 0.05, "null"), access="none")
+
+    assert "members of dataset_a can be told apart without the victim: every attack on it is suspect" in text
+
+
+def test_a_run_that_failed_or_stopped_says_what_to_do(report_of):
+    text = report_of((0.7, 0.05, "attack"), stopped="the first tasks all failed alike", unknown=2)
+
+    assert "1 done, 2 failed" in text
+    assert "stopped early: the first tasks all failed alike" in text
+    assert "leakboard failures " in text
+
+
+def test_cells_of_other_grids_in_the_same_store_are_left_out(tmp_path):
+    store = Store(tmp_path / "r.db")
+    run = store.begin_run(RunInfo(grid_name="demo", grid_text="", provenance={}))
+    rows = [cell(0), cell(1)]
+    attempts = [attempt(rows[0], auc=0.6), attempt(rows[1], auc=0.9)]
+    store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
+    done = SimpleNamespace(plan=SimpleNamespace(cells=rows[:1]), counts=Counter(done=1), nfe=0, stopped="", ok=True)
+
+    assert "0.900" not in summary(done, store)
+
+
+def test_what_a_dataset_says_of_itself_is_told(tmp_path):
+    store = Store(tmp_path / "r.db")
+    run = store.begin_run(RunInfo(grid_name="demo", grid_text="", provenance={}))
+    parts = [component("dataset", "dataset_a", notes=["3 files were skipped"]), *COMPONENTS[1:]]
+    other = component("dataset", "dataset_b", notes=["of another grid"])
+    rows = [cell(0), cell(1, dataset=other.identity)]
+    store.record(run, components=[*parts, other], cells=rows, attempts=[attempt(row, "failed") for row in rows])
+    done = SimpleNamespace(plan=SimpleNamespace(cells=rows[:1]), counts=Counter(failed=1), nfe=0, stopped="", ok=False)
+
+    text = summary(done, store)
+    assert "note on dataset_a: 3 files were skipped" in text
+    assert "of another grid" not in text

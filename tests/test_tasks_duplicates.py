@@ -1,0 +1,139 @@
+"""Images that are member and non-member at once: found when they are, not found when they are not."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+from leakboard.samples import LazySamples, Samples
+from leakboard.tasks import duplicates
+from leakboard.tasks.duplicates import describe, find_duplicates
+from leakboard_plugins.datasets.emoji import Emoji
+from leakboard_plugins.datasets.fashion_mnist import FashionMnist
+
+
+def samples(images, members):
+    """The first ``members`` images are members; ids m0, m1 and n0, n1."""
+    ids = tuple(f"m{row}" if row < members else f"n{row - members}" for row in range(len(images)))
+    return Samples(ids, images, np.arange(len(images)) < members)
+
+
+@pytest.fixture
+def noise():
+    return torch.rand(40, 3, 32, 32, generator=torch.Generator().manual_seed(0)).mul(255).round().div(255)
+
+
+def photographs():
+    """Four different photographs, 48x48."""
+    return [
+        Image.fromarray(image).resize((48, 48), Image.Resampling.BICUBIC)
+        for image in (data.astronaut(), data.coffee(), data.chelsea(), data.rocket())
+    ]
+
+
+def stack(images):
+    return torch.stack([torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in images]).float().div(255)
+
+
+def saved(image, quality=50):
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return Image.open(file)
+
+
+def smaller(image):
+    return image.resize((36, 36), Image.Resampling.BICUBIC).resize((48, 48), Image.Resampling.BICUBIC)
+
+
+def darker(image):
+    return image.point(lambda value: 0.97 * value)
+
+
+def test_size_counts_and_a_clean_split_are_told(noise):
+    size, verdict = describe(samples(noise, 25))
+
+    assert size == "40 images, 32x32 colour: 25 members, 15 non-members"
+    assert verdict.startswith("no member is a non-member too")
+
+
+def test_exact_duplicates_across_the_split_are_warned_of_with_their_ids(noise):
+    noise[31], noise[25] = noise[3], noise[7] + 0.001
+    noise[8] = noise[9]
+
+    (warning,) = find_duplicates(samples(noise, 20))
+
+    assert warning.startswith("warning: 2 pairs of a member and a non-member are the same image: ")
+    assert warning.endswith("m3 = n11, m7 = n5"), "members alike among themselves are no leak"
+
+
+@pytest.mark.parametrize("alter", [saved, smaller, darker])
+def test_altered_copies_across_the_split_are_warned_of(alter):
+    originals = photographs()
+
+    (warning,) = find_duplicates(samples(stack([*originals, *map(alter, originals)]), 4))
+
+    assert warning.startswith("warning: 4 pairs of a member and a non-member are nearly the same image")
+    assert all(f"m{number} ~ n{number} (0.0" in warning for number in range(4))
+
+
+def test_faint_different_drawings_are_not_taken_for_one():
+    """Two sketches on white paper differ by little all over, but by as much as they show."""
+    drawings = torch.ones(2, 1, 32, 32)
+    drawings[0, :, 4:6], drawings[1, :, :, 20:22] = 0.95, 0.95
+
+    assert (drawings[0] - drawings[1]).square().mean().sqrt() < duplicates.LIKENESS
+    assert find_duplicates(samples(drawings, 1))[0].startswith("no member")
+
+
+def test_many_pairs_are_counted_and_ten_shown(noise):
+    (warning,) = find_duplicates(samples(noise[:1].repeat(12, 1, 1, 1), 6))
+    (near,) = find_duplicates(samples(noise[:1] * torch.linspace(0.95, 1, 12)[:, None, None, None], 6))
+
+    assert "36 pairs" in warning
+    assert "36 pairs" in near
+    assert near.count(" ~ ") == 10
+    assert near.endswith("and 26 more")
+    assert "m5 ~ n0" in near.partition(": ")[2].partition(",")[0], "the closest first"
+
+
+def test_a_lazily_read_dataset_is_never_in_memory_whole(noise):
+    asked = []
+
+    def read(rows):
+        asked.append(len(rows))
+        return noise[[row % 40 for row in rows]] * (1 - torch.tensor(rows)[:, None, None, None] / 4000)
+
+    lazy = LazySamples(tuple(map(str, range(2000))), read, (3, 32, 32), np.arange(2000) % 2 == 0)
+    find_duplicates(lazy)
+
+    assert sum(asked) == 2000
+    assert max(asked) <= duplicates.CHUNK
+
+
+def test_of_a_huge_dataset_a_part_is_compared_and_that_is_told(noise, monkeypatch):
+    monkeypatch.setattr(duplicates, "MOST", 10)
+
+    *_, note = find_duplicates(samples(noise, 32))
+
+    assert note == "duplicates were looked for among 10 of 32 members and 8 of 8 non-members"
+
+
+def test_blocks_make_no_difference(noise, monkeypatch):
+    noise[30] = noise[19] * 0.99
+    whole = find_duplicates(samples(noise, 20))
+    monkeypatch.setattr(duplicates, "CHUNK", 7)
+
+    assert find_duplicates(samples(noise, 20)) == whole
+    assert "m19 ~ n10" in whole[0]
+
+
+def test_the_shipped_datasets_are_as_clean_as_they_say():
+    fashion, emoji = find_duplicates(FashionMnist().load()), find_duplicates(Emoji().load())
+
+    assert len(fashion) == len(emoji) == 1
+    assert "1 pair of a member and a non-member is nearly the same image" in fashion[0]
+    assert "fashion-train-31553 ~ fashion-train-12590" in fashion[0]
+    assert emoji[0].startswith("no member is a non-member too")

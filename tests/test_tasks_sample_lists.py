@@ -1,0 +1,241 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from leakboard.api import Dataset, Model, Samples, Victim, member_digest
+from leakboard.errors import LeakboardError
+from leakboard.grid.grid import Grid
+from leakboard.registry.bind import Bound, bind
+from leakboard.store.artifacts import Artifacts
+from leakboard.tasks import sample_lists as population
+from leakboard.tasks.sample_lists import Population, Populations
+
+
+def samples(count=20, **changes):
+    values = {
+        "ids": tuple(f"image {row}" for row in range(count)),
+        "images": torch.zeros(count, 1, 4, 4),
+        "member": np.arange(count) % 2 == 0,
+        "notes": ("drawn by hand",),
+    }
+    return Samples(**{**values, **changes})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toy(Dataset):
+    """Some images; ``what`` tells tests apart."""
+
+    name: ClassVar[str] = "toy"
+    loads: ClassVar[list[str]] = []
+    answers: ClassVar[dict[str, object]] = {"": samples()}
+    what: str = ""
+
+    def load(self):
+        self.loads.append(self.what)
+        answer = self.answers[self.what]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained(Victim):
+    """A victim that says what it was trained on."""
+
+    name: ClassVar[str] = "trained"
+    digest: str = ""
+
+    def open(self, device):
+        return Model()
+
+    def trained_on(self):
+        if self.digest == "lost":
+            raise SystemExit(0)
+        return self.digest or None
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """The identity of a toy dataset, and what it loads."""
+
+    def make(answer=None, what="special"):
+        monkeypatch.setitem(Toy.answers, what, samples() if answer is None else answer)
+        return bind("dataset", [Toy(what=what)])
+
+    monkeypatch.setattr(Toy, "loads", [])
+    return make
+
+
+def cell(dataset: Bound, digest="", count=0):
+    """A cell of any grid, about other images and another victim."""
+    from dataclasses import replace
+
+    (found,) = Grid.of(
+        dataset="fashion_mnist", victim="fashion_ddpm(level='light')", attack="pia", run={"samples": count}
+    ).cells
+    return replace(found, dataset=dataset, victim=bind("victim", [Trained(digest=digest)]))
+
+
+def test_a_victim_of_other_members_is_refused(toy):
+    digest = member_digest(["image 0", "image 1"])
+
+    with pytest.raises(LeakboardError, match="was not trained on the members of toy") as refused:
+        Populations().check([cell(toy(), digest)])
+    assert digest[:16] in refused.value.expected
+    assert "manifest" in refused.value.where
+    assert refused.value.next
+
+
+def all_of(*rows):
+    """What a victim says that was trained on the images at rows."""
+    return member_digest([f"image {row}" for row in rows])
+
+
+FEWER = samples(member_digest=all_of(*range(0, 24, 2)))
+"""Of twelve members that the dataset declares ten are in use."""
+
+
+@pytest.mark.parametrize("trained_on", [range(0, 24, 2), range(0, 20, 2)])
+def test_a_victim_of_all_declared_members_or_of_those_in_use_is_accepted(toy, trained_on):
+    """Either way each member in use was trained on, and no non-member in use was."""
+    Populations().check([cell(toy(FEWER), all_of(*trained_on))])
+
+
+@pytest.mark.parametrize("trained_on", [range(0, 22, 2), range(2, 24, 2), range(1, 20, 2)])
+def test_a_victim_of_other_members_is_refused_whatever_was_skipped(toy, trained_on):
+    with pytest.raises(LeakboardError, match="was not trained on the members of toy") as refused:
+        Populations().check([cell(toy(FEWER), all_of(*trained_on))])
+    assert FEWER.member_digest[:16] in refused.value.expected
+
+
+def test_the_digest_of_declared_members_is_kept_with_the_list(toy, tmp_path):
+    artifacts, dataset = Artifacts(tmp_path), toy(FEWER)
+    first = Populations(artifacts)
+    first.all(dataset)
+    first.save(artifacts)
+
+    kept = Populations(artifacts)
+    kept.check([cell(dataset, FEWER.member_digest)])
+
+    assert Toy.loads == ["special"], "read from the list"
+    assert kept.all(dataset).chosen(8).member_digest == FEWER.member_digest
+
+
+def test_a_list_kept_without_a_digest_goes_by_the_members_it_names(toy, tmp_path):
+    artifacts, dataset = Artifacts(tmp_path), toy()
+    row = population.put(artifacts, dataset.identity, Population(samples().ids, samples().member))
+
+    assert "member_digest" not in artifacts.get(row.key)[1]
+    Populations(artifacts).check([cell(dataset, all_of(*range(0, 20, 2)))])
+    with pytest.raises(LeakboardError, match="was not trained on the members"):
+        Populations(artifacts).check([cell(dataset, all_of(*range(0, 24, 2)))])
+
+
+def test_too_few_samples_are_refused_with_what_was_skipped(toy):
+    few = samples(14, notes=("6 of 20 images skipped, they cannot be read: image 14 (it is no image)",))
+
+    with pytest.raises(LeakboardError, match=r"7 members and 7 non-members \(6 of 20 images skipped"):
+        Populations().all(toy(few))
+
+
+def test_a_victim_that_cannot_tell_what_it_was_trained_on_is_named(toy):
+    with pytest.raises(LeakboardError, match=r"trained\(digest='lost'\): trained_on\(\) failed: SystemExit: 0"):
+        Populations().check([cell(toy(), "lost")])
+
+
+def test_a_victim_of_these_members_or_without_a_manifest_is_accepted(toy):
+    members = [f"image {row}" for row in range(18, -1, -2)]
+
+    Populations().check([cell(toy(), member_digest(members)), cell(toy())])
+
+
+def test_the_shipped_victims_were_trained_on_the_shipped_members():
+    (shipped,) = Grid.of(dataset="fashion_mnist", victim="fashion_ddpm(level='light')", attack="pia").cells
+
+    Populations().check([shipped])
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (samples(ids=("twice", "twice", "twice", *(f"image {row}" for row in range(17)))), "'twice' to 3 samples"),
+        (samples(14), "has 7 members and 7 non-members"),
+        (samples(member=np.ones(20, bool)), "has 20 members and 0 non-members"),
+        (samples(0), "has 0 members and 0 non-members"),
+        (samples(ids=tuple(range(20))), "has the id 0"),
+        (samples(ids=tuple(f"\udcff{row}" for row in range(20))), r"has the id '\udcff0'"),
+        (samples(member=[True, False] * 10), "member flags in a list"),
+        (samples(notes="drawn by hand"), "has the notes 'drawn by hand'"),
+        (samples(member=np.zeros(19, bool)), "has 20 ids"),
+        (samples(member=np.zeros(20)), "has 20 ids"),
+        (samples(images=torch.zeros(19, 1, 4, 4)), "has 20 ids"),
+        (samples(images=torch.zeros(20, 4, 4)), "images (20, 4, 4)"),
+        (samples(images=torch.zeros(20, 1, 4, 4).double()), "torch.float64"),
+        (samples(images=torch.full((20, 1, 4, 4), 255.0)), "images from 255 to 255"),
+        (samples(images=torch.full((20, 1, 4, 4), float("nan"))), "images from nan"),
+        (samples(prompts=("one",)), "1 prompts"),
+        (samples(member_digest=b"ab"), "has the member digest b'ab'"),
+        (KeyError("column"), "toy(what='special'): load() failed: KeyError: 'column'"),
+        (SystemExit(0), "toy(what='special'): load() failed: SystemExit: 0"),
+        (LeakboardError("there is no folder 'x'"), "there is no folder 'x'"),
+        ("no samples at all", "toy(what='special') returned 'no samples at all' from load()"),
+    ],
+)
+def test_a_dataset_that_is_unfit_is_refused(toy, answer, part):
+    populations = Populations()
+
+    with pytest.raises(LeakboardError) as refused:
+        populations.all(toy(answer))
+    assert part in str(refused.value)
+    assert not populations.unsaved
+
+
+@pytest.mark.parametrize(("count", "nearest"), [(11, "10"), (1, "8"), (5000, "10")])
+def test_more_samples_than_there_are_or_too_few_are_refused(toy, count, nearest):
+    with pytest.raises(LeakboardError, match=f"{count} samples a side cannot be taken from toy") as refused:
+        Populations().check([cell(toy(), count=count)])
+    assert refused.value.nearest == nearest
+    assert "samples" in refused.value.where
+
+
+def test_samples_are_chosen_in_pairs_with_their_flags():
+    ids = tuple(f"image {row}" for row in range(20))
+    whole = Population(ids, np.arange(20) < 12, ("a note",))
+    chosen = whole.chosen(5)
+
+    assert whole.per_side == 8
+    assert chosen.member.tolist() == [True, False] * 5
+    assert all((ids.index(sample) < 12) == flag for sample, flag in zip(chosen.ids, chosen.member, strict=True))
+    assert chosen.notes == ("a note",)
+
+
+def test_a_list_that_was_kept_is_read_without_loading_an_image(toy, tmp_path):
+    artifacts, dataset = Artifacts(tmp_path), toy()
+    first = Populations(artifacts)
+    before = first.all(dataset)
+    (row,) = first.save(artifacts)
+    assert first.save(artifacts) == []
+
+    after = Populations(artifacts).all(dataset)
+    assert Toy.loads == ["special"]
+    assert (after.ids, after.notes) == (before.ids, before.notes)
+    assert (after.member == before.member).all()
+    assert row.kind == "samples"
+
+
+def test_a_list_damaged_on_disk_is_made_again(toy, tmp_path):
+    artifacts, dataset = Artifacts(tmp_path), toy()
+    first = Populations(artifacts)
+    first.all(dataset)
+    first.save(artifacts)
+    path = artifacts.path(population.samples_key(dataset.identity))
+    path.write_bytes(path.read_bytes()[:-3])
+
+    second = Populations(artifacts)
+    assert len(second.all(dataset).ids) == 20
+    assert Toy.loads == ["special", "special"]
+    assert second.save(artifacts)
+    assert population.get(artifacts, dataset.identity).per_side == 10

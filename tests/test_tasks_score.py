@@ -1,0 +1,174 @@
+"""From features to scores and measures."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from helpers.tiny_grids import PLUGIN
+from leakboard.registry.find import shared
+from leakboard.runs.rows import attempt_row
+from leakboard.store.artifacts import Artifacts, Damaged
+from leakboard.tasks.sample_lists import Population, put
+from leakboard.tasks.score import judge, score
+from leakboard.tasks.splits import calibration
+from leakboard.tasks.task import CellWork, ScoreTask, Settings
+
+POPULATION = Population(tuple(f"s{number}" for number in range(40)), np.arange(40) % 2 == 0)
+CHOSEN = POPULATION.chosen(20)
+IDS, MEMBER = CHOSEN.ids, CHOSEN.member
+
+
+class Spy:
+    name = "spy"
+
+    def fit(self, features, member):
+        self.features, self.member = features.copy(), member.copy()
+        return lambda unseen: unseen.mean(axis=1)
+
+
+@pytest.fixture
+def task(tmp_path):
+    """A scoring task of one cell on features that two shards of made-up numbers hold."""
+    artifacts = Artifacts(tmp_path)
+    put(artifacts, "data", POPULATION)
+    cell = CellWork("cell", "mean()", "adaptive", "true", 0, 0.5, ("one", "two"), ("one", "two"))
+    settings = Settings(str(tmp_path), (str(PLUGIN),), "cpu", 8, 0.0)
+    keep(artifacts, "one", features()[:16])
+    keep(artifacts, "two", features()[16:])
+    return ScoreTask("label", "data", "victim", 20, (cell,), settings)
+
+
+def features(seed=0):
+    return np.random.default_rng(seed).random((40, 3)) - 0.4 * MEMBER[:, None]
+
+
+def keep(artifacts, key, values, columns=("a", "b", "c"), closer=False, seconds=2.0, ids=None, **more):
+    meta = {
+        "ids": json.dumps(ids or {"one": IDS[:16], "two": IDS[16:]}.get(key, IDS)),
+        "columns": json.dumps(columns),
+        "larger_is_closer": json.dumps(closer),
+        "queries": "1",
+        "nfe": "4",
+        "seconds": repr(seconds),
+    }
+    artifacts.put(key, {"values": values}, meta | more, "features")
+
+
+def answer(task, **changes):
+    cell = replace(task.cells[0], **changes)
+    return score(replace(task, cells=(cell,)), shared(task.settings.plugins)).answers[0]
+
+
+def auc(found):
+    return found.measures[0].value
+
+
+def test_a_smaller_distance_speaks_for_a_member_and_a_smaller_similarity_against(task, tmp_path):
+    near = answer(task)
+    assert auc(near) > 0.7
+    keep(Artifacts(tmp_path), "one", features()[:16], closer=True)
+    keep(Artifacts(tmp_path), "two", features()[16:], closer=True)
+    assert auc(answer(task)) == pytest.approx(1 - auc(near))
+
+
+def test_a_score_is_never_turned_round_by_labels(task):
+    """A classifier that ranks the wrong way keeps its AUC below one half."""
+    assert auc(answer(task, classifier="mean(factor=-1.0)")) == pytest.approx(1 - auc(answer(task)))
+
+
+def test_the_classifier_sees_calibration_samples_only():
+    known = calibration(IDS, MEMBER, 0, 0.5)
+    spy = Spy()
+    judge(spy, (features(), features(1)), MEMBER, known)
+    assert np.array_equal(spy.features, features()[known])
+    assert np.array_equal(spy.member, MEMBER[known])
+
+
+def test_evaluation_labels_move_neither_scores_nor_the_threshold():
+    """With the evaluation labels turned round, scores stay; balanced accuracy, at the same threshold, mirrors."""
+    known = calibration(IDS, MEMBER, 0, 0.5)
+    other = np.where(known, MEMBER, ~MEMBER)
+    one = judge(Spy(), (features(), features()), MEMBER, known)
+    two = judge(Spy(), (features(), features()), other, known)
+    assert np.array_equal(one.scores, two.scores)
+    value = {
+        name: [m.value for r in (one, two) for m in r.measures if m.name == name]
+        for name in ("balanced_accuracy", "auc")
+    }
+    assert sum(value["balanced_accuracy"]) == pytest.approx(1)
+    assert sum(value["auc"]) == pytest.approx(1)
+
+
+def test_a_naive_attacker_calibrates_on_the_undefended_features(task, tmp_path):
+    defended = features(7)
+    keep(Artifacts(tmp_path), "defended", defended)
+    found = answer(task, classifier="centred()", evaluate_on=("defended",), attacker="naive")
+    known = calibration(IDS, MEMBER, 0, 0.5)
+    before, after = -features(), -defended
+    inside, outside = before[known & MEMBER].mean(axis=0), before[known & ~MEMBER].mean(axis=0)
+    expected = (after[~known] - (inside + outside) / 2) @ (inside - outside)
+    scores, _ = Artifacts(tmp_path).get(found.scores_key)
+    assert np.allclose(scores["score"], expected)
+
+
+def test_the_price_of_a_naive_attacker_is_half_of_each_side(task, tmp_path):
+    keep(Artifacts(tmp_path), "defended", features(7), seconds=100.0)
+    found = answer(task, evaluate_on=("defended",), attacker="naive")
+    assert found.seconds == pytest.approx(0.5 * 4 + 0.5 * 100, abs=1)
+    assert (found.queries, found.nfe) == (1, 4)
+
+
+def test_permuted_labels_break_the_tie_between_features_and_membership(task):
+    spread = [auc(answer(task, key=f"cell {number}", labels="permuted")) for number in range(30)]
+    assert abs(np.mean(spread) - 0.5) < 0.08
+    assert len(set(spread)) > 10
+
+
+def test_shards_with_other_pairs_are_refused(task, tmp_path):
+    keep(Artifacts(tmp_path), "two", features()[16:], columns=("a", "b", "x"))
+    found = answer(task)
+    assert found.status == "failed"
+    assert "the observer yielded other pairs for other samples" in found.error
+
+
+def test_features_of_other_samples_than_those_listed_are_refused(task, tmp_path):
+    """A dataset that loads in another order must not lend one sample's features the label of another."""
+    keep(Artifacts(tmp_path), "two", features()[16:], ids=IDS[16:][::-1])
+    found = answer(task)
+    assert found.status == "failed"
+    assert "the features are of other samples than those listed" in found.error
+
+
+def test_damaged_features_are_reported_and_not_taken_for_a_fault_of_the_cell(task, tmp_path):
+    path = Artifacts(tmp_path).path("one")
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(Damaged):
+        answer(task)
+
+
+@pytest.mark.parametrize(
+    ("noted", "told"), [({"fit": "padded to 8x8"}, "padded to 8x8"), ({"fit": ""}, "exact"), ({}, "")]
+)
+def test_how_images_were_fitted_comes_with_the_result(task, tmp_path, noted, told):
+    """Features that were made before it was noted stay without it."""
+    keep(Artifacts(tmp_path), "one", features()[:16], **noted)
+    keep(Artifacts(tmp_path), "two", features()[16:], **noted)
+    outcome = score(task, shared(task.settings.plugins))
+    assert outcome.answers[0].status == "done"
+    assert attempt_row("cell", outcome.answers[0], outcome).fit == told
+
+
+def test_a_cell_that_failed_tells_no_fit(task):
+    cells = (replace(task.cells[0], classifier="a_bad_classifier(how='raise')"),)
+    outcome = score(replace(task, cells=cells), shared(task.settings.plugins))
+    assert attempt_row("cell", outcome.answers[0], outcome).fit == ""
+
+
+@pytest.mark.parametrize("how", ["raise", "nan", "shape", "quit"])
+def test_a_bad_classifier_fails_alone(task, how):
+    cells = (replace(task.cells[0], key="bad", classifier=f"a_bad_classifier(how={how!r})"), task.cells[0])
+    outcome = score(replace(task, cells=cells), shared(task.settings.plugins))
+    assert [found.status for found in outcome.answers] == ["failed", "done"]
+    assert auc(outcome.answers[1]) == auc(answer(task))

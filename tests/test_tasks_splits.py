@@ -1,0 +1,117 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leakboard.tasks.splits import calibration, choose, permuted
+
+POPULATIONS = st.lists(st.booleans(), min_size=4, max_size=60).filter(lambda flags: 2 <= sum(flags) <= len(flags) - 2)
+
+
+def population(flags):
+    return [f"image {number}" for number in range(len(flags))], np.array(flags)
+
+
+def shuffled(ids, member, order):
+    return [ids[row] for row in order], member[order]
+
+
+def names(ids, mask):
+    return {sample for sample, flag in zip(ids, mask, strict=True) if flag}
+
+
+@given(POPULATIONS, st.integers(0, 40))
+def test_chosen_samples_alternate_and_are_as_many_of_each(flags, per_side):
+    ids, member = population(flags)
+    rows = choose(ids, member, per_side)
+
+    sides = min(sum(flags), len(flags) - sum(flags))
+    assert len(rows) == len(set(rows)) == 2 * min(sides, per_side or sides)
+    assert member[rows].tolist() == [True, False] * (len(rows) // 2)
+
+
+@given(POPULATIONS)
+def test_more_samples_only_append(flags):
+    """So that what was measured on fewer samples is not measured again."""
+    ids, member = population(flags)
+    everything = choose(ids, member, 0)
+
+    for per_side in range(1, len(everything) // 2 + 1):
+        assert choose(ids, member, per_side) == everything[: 2 * per_side]
+
+
+@given(POPULATIONS, st.randoms(), st.integers(0, 3), st.floats(0.05, 0.95))
+def test_everything_follows_the_ids_not_the_positions(flags, random, seed, share):
+    ids, member = population(flags)
+    order = list(range(len(ids)))
+    random.shuffle(order)
+    other_ids, other_member = shuffled(ids, member, order)
+
+    assert [ids[row] for row in choose(ids, member, 2)] == [
+        other_ids[row] for row in choose(other_ids, other_member, 2)
+    ]
+    first, second = calibration(ids, member, seed, share), calibration(other_ids, other_member, seed, share)
+    assert names(ids, first) == names(other_ids, second)
+    assert names(ids, permuted(ids, member, "x")) == names(other_ids, permuted(other_ids, other_member, "x"))
+
+
+@given(POPULATIONS, st.integers(0, 9), st.floats(0.001, 0.999))
+def test_both_halves_hold_both_sides(flags, seed, share):
+    ids, member = population(flags)
+    mask = calibration(ids, member, seed, share)
+
+    for half in (mask, ~mask):
+        assert member[half].any()
+        assert not member[half].all()
+
+
+def test_calibration_takes_its_share_of_each_side():
+    ids, member = population([True] * 100 + [False] * 50)
+    mask = calibration(ids, member, 0, 0.3)
+
+    assert (mask[:100].sum(), mask[100:].sum()) == (30, 15)
+
+
+def test_seeds_split_differently_and_repeat_exactly():
+    ids, member = population([True, False] * 100)
+    splits = [calibration(ids, member, seed, 0.5) for seed in (0, 1, 0)]
+
+    assert (splits[0] == splits[2]).all()
+    assert 50 < (splits[0] != splits[1]).sum() < 150
+
+
+def test_the_split_says_nothing_about_the_choice_of_samples():
+    """Independent draws: otherwise the first samples chosen would all calibrate."""
+    ids, member = population([True, False] * 200)
+    rows = choose(ids, member, 50)
+
+    assert 30 < calibration(ids, member, 0, 0.5)[rows].sum() < 70
+
+
+@given(POPULATIONS)
+def test_permuted_labels_keep_their_number(flags):
+    ids, member = population(flags)
+
+    assert permuted(ids, member, "any").sum() == member.sum()
+
+
+def test_permuted_labels_are_unrelated_to_the_true_ones():
+    ids, member = population([True, False] * 500)
+    agreement = [(permuted(ids, member, f"cell {number}") == member).mean() for number in range(20)]
+
+    assert abs(np.mean(agreement) - 0.5) < 0.03
+    assert len(set(agreement)) > 5
+    assert (permuted(ids, member, "a") == permuted(ids, member, "a")).all()
+
+
+def test_the_choice_is_the_same_on_every_machine_and_in_every_version():
+    """Published results name their samples by this rule: changing it makes them incomparable."""
+    ids, member = population([True, False] * 8)
+
+    assert choose(ids, member, 3) == GOLDEN_CHOICE
+    assert np.flatnonzero(calibration(ids, member, 0, 0.5)).tolist() == GOLDEN_CALIBRATION
+    assert np.flatnonzero(permuted(ids, member, "cell")).tolist() == GOLDEN_PERMUTED
+
+
+GOLDEN_CHOICE = [14, 15, 10, 9, 8, 7]
+GOLDEN_CALIBRATION = [1, 3, 6, 7, 8, 12, 13, 14]
+GOLDEN_PERMUTED = [0, 1, 3, 6, 7, 8, 9, 13]
