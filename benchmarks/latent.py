@@ -14,8 +14,9 @@ import common
 import torch
 
 from leakboard.noise import seeds_of
-from leakboard.oracle.door import Answers, Door
+from leakboard.oracle.door import Door
 from leakboard.oracle.fitting import Fitting
+from leakboard.oracle.memo import Memo
 from leakboard.registry.find import shared
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def door(samples: Samples, batch: int) -> Door:
     victim = shared().one("victim", "fashion_sd").only
     model = MODELS.setdefault("fashion_sd", victim.open("cpu"))
     fitting = Fitting(samples.image_shape, model.image_shape, victim.fit)
-    answers = Answers(model, batch, victim.evaluations_per_step, fitting)
-    return Door(answers, samples, samples.images, "gray", 0, told=victim.told(samples))
+    answers = Memo(model, batch, victim.evaluations_per_step, fitting)
+    return Door(answers, samples, samples.images, "gray", 0, told=victim.prompts_for(samples))
 
 
 MODELS: dict[str, object] = {}
@@ -73,7 +74,7 @@ def main() -> None:
     victim = registry.one("victim", "fashion_sd").only
     samples = registry.one("dataset", "fashion_mnist").only.load().take(range(IMAGES))
     fitting = Fitting(samples.image_shape, victim.open("cpu").image_shape, victim.fit)
-    bare = plain(samples, fitting.there(samples.images), str(victim.folder))
+    bare = plain(samples, fitting.to_victim(samples.images), str(victim.folder))
 
     def output(batch: int = BATCH) -> torch.Tensor:
         oracle: Oracle = door(samples, batch)  # type: ignore[assignment]
@@ -86,7 +87,7 @@ def main() -> None:
     def undecoded() -> None:
         door(samples, BATCH).reconstruct(samples.images, STRENGTH, STEPS)
 
-    apart = float((fitting.back(bare()) - output()).abs().max())
+    apart = float((fitting.from_victim(bare()) - output()).abs().max())
     runs: dict[str, Callable[[], object]] = {
         "bare": bare,
         "output": output,

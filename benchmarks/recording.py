@@ -67,7 +67,7 @@ class Recorded(Victim):
         """Open the embedded victim behind a recorder."""
         return Recorder(self.inside.open(device))
 
-    def told(self, samples: Samples) -> tuple[str, ...] | None:
+    def prompts_for(self, samples: Samples) -> tuple[str, ...] | None:
         """What the victim inside is told."""
         return self.inside.told(samples)
 

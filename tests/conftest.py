@@ -130,9 +130,9 @@ def model():
 @pytest.fixture
 def answers(model):
     """The answers of that model, whatever the batch."""
-    from leakboard.oracle.door import Answers
+    from leakboard.oracle.memo import Memo
 
-    return Answers(model, batch_size=64)
+    return Memo(model, batch_size=64)
 
 
 @pytest.fixture

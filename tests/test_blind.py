@@ -12,7 +12,8 @@ from scipy.stats import kurtosis, skew
 from helpers.contract_checks import failed
 from leakboard.api import Model, Pair, Samples, Unsupported
 from leakboard.errors import LeakboardError
-from leakboard.oracle.door import Answers, Door
+from leakboard.oracle.door import Door
+from leakboard.oracle.memo import Memo
 from leakboard.registry.find import shared
 from leakboard_plugins.classifiers import RandomForest, TfidfLogistic
 from leakboard_plugins.distances import Value
@@ -35,7 +36,7 @@ def sampled(pictures, captions=CAPTIONS, **metadata):
 
 def asked(observer, samples):
     """Its numbers by name; the door leads to a victim that answers nothing."""
-    door = Door(Answers(Model(), 64), samples, samples.images / 2, observer.access, seed=0)
+    door = Door(Memo(Model(), 64), samples, samples.images / 2, observer.access, seed=0)
     pairs = list(observer.observe(door))
     assert door.asked.queries == 0
     for pair in pairs:

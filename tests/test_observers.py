@@ -7,7 +7,8 @@ import torch
 
 from helpers.spied_victim import observer
 from leakboard.api import AccessDenied, LeakboardError, Model
-from leakboard.oracle.door import Answers, Door
+from leakboard.oracle.door import Door
+from leakboard.oracle.memo import Memo
 from leakboard.registry.bind import build
 from leakboard.registry.specs import Spec
 from leakboard_plugins.observers import OBSERVERS
@@ -22,7 +23,7 @@ def test_the_victim_sees_the_defended_image(cls, enter, answers):
 
 
 def test_blind_asks_nothing(samples):
-    answers = Answers(Model(), 64)
+    answers = Memo(Model(), 64)
     door = Door(answers, samples, samples.images / 2, "black", 0)
     pairs = list(observer("blind").observe(door))
     assert [pair.label for pair in pairs] == ["mirrored", "upside down", "smoothed", "shifted", "flat"]

@@ -9,7 +9,8 @@ import torch
 from helpers.pixel_models import tiny_unet
 from helpers.spied_victim import Spied, observer
 from leakboard.api import LeakboardError, Unsupported
-from leakboard.oracle.door import Answers, Door
+from leakboard.oracle.door import Door
+from leakboard.oracle.memo import Memo
 
 ABAR = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
 
@@ -150,7 +151,7 @@ def test_attacks_share_the_first_prediction(backwards, enter, answers, model):
 
 @pytest.mark.parametrize("spec", ["loss(t=60)", "secmi(t=50)", "pia(t=60)", "sima(t=60)"])
 def test_a_timestep_beyond_the_schedule_does_not_fit_and_costs_nothing(spec, samples):
-    answers = Answers(Spied(num_train_timesteps=60), 64)
+    answers = Memo(Spied(num_train_timesteps=60), 64)
     with pytest.raises(Unsupported, match="60 timesteps, timestep 60"):
         list(observer(spec).observe(Door(answers, samples, samples.images, "gray", 0)))
     assert answers.paid.evaluations == 0

@@ -11,7 +11,8 @@ from helpers.oracles import make_door, make_samples
 from helpers.pixel_models import tiny_unet
 from helpers.pretended_gpu import GPU, PretendedGpu
 from leakboard.api import Step
-from leakboard.oracle.door import Answers, Cost
+from leakboard.asking import Cost
+from leakboard.oracle.memo import Memo
 from leakboard.registry.find import Registry
 from leakboard_plugins.victims.pixel_model import PixelModel
 
@@ -37,7 +38,7 @@ def test_batches_join_to_the_same_answer(batch_size, model):
     assert [rows for _, rows in model.calls] == [min(batch_size, 5 - start) for start in range(0, 5, batch_size)]
     walk = list(door.reconstruct(door.images, 0.5, 3).intermediates())
     assert torch.equal(walk[1], door.decode(state / 3))
-    assert door.answers.paid.evaluations == 1 + 3
+    assert door.memo.paid.evaluations == 1 + 3
 
 
 def test_batch_is_halved_when_memory_runs_out_and_stays_so():
@@ -46,17 +47,17 @@ def test_batch_is_halved_when_memory_runs_out_and_stays_so():
     state = door.encode(door.images)
     assert torch.equal(door.predict_noise(state, 3), state + 3)
     assert [rows for _, rows in model.calls] == [10, 5, 2, 2, 2, 2, 2]
-    assert door.answers.batch_size == 2
+    assert door.memo.batch_size == 2
     door.reconstruct(door.images, 0.5, 3)
     assert [rows for _, rows in model.calls[7:]] == [2] * 5
-    assert door.answers.paid.evaluations == 1 + 3
+    assert door.memo.paid.evaluations == 1 + 3
 
 
 def test_memory_that_is_too_small_for_one_sample_is_an_error():
     door = make_door(Handmade(room=0))
     with pytest.raises(RuntimeError, match="out of memory"):
         door.predict_noise(door.encode(door.images), 3)
-    assert door.answers.paid == Cost(seconds=door.answers.paid.seconds)
+    assert door.memo.paid == Cost(seconds=door.memo.paid.seconds)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_victim_elsewhere_gets_batches_and_its_answers_come_back(question, mod
     with PretendedGpu() as gpu:
         model.alphas_cumprod = model.alphas_cumprod.to(GPU)
         schedule, gpu.rows = gpu.rows, 0
-        found = QUESTIONS[question](make_door(model, "white", samples, answers=Answers(model, 3, device=GPU)))
+        found = QUESTIONS[question](make_door(model, "white", samples, answers=Memo(model, 3, device=GPU)))
         assert {part.device.type for part in found} == {"cpu"}
     assert gpu.rows == (0 if question == "schedule" else 3)
     assert schedule == 10
@@ -120,7 +121,7 @@ def test_a_victim_elsewhere_keeps_one_step_of_a_reconstruction_there(model, monk
 
     monkeypatch.setattr(model, "reconstruct", counted)
     with PretendedGpu():
-        door = make_door(model, samples=make_samples(7), answers=Answers(model, 3, device=GPU))
+        door = make_door(model, samples=make_samples(7), answers=Memo(model, 3, device=GPU))
         assert len([*door.reconstruct(door.images, 0.5, 4).intermediates()]) == 4
     assert len(most) == 3 * 4
     assert max(most) <= 2

@@ -9,7 +9,8 @@ import torch
 from helpers.handmade_victim import Handmade
 from helpers.oracles import make_door, make_samples
 from leakboard.api import Defense
-from leakboard.oracle.door import Answers, Door, defended
+from leakboard.oracle.door import Door
+from leakboard.oracle.memo import Memo, defended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +103,10 @@ def test_output_noise_is_new_for_every_question_and_step_but_not_for_the_same(mo
 def test_the_attackers_own_image_always_passes_the_query_defense(model):
     """An observer that sends the originals gets the answer for what the provider makes of them."""
     samples = make_samples()
-    door = Door(Answers(model, 64), samples, samples.images / 2, "gray", 0)
+    door = Door(Memo(model, 64), samples, samples.images / 2, "gray", 0)
 
     sent = door.reconstruct(door.originals, 0.5, 2).output()
 
     assert torch.equal(sent, door.reconstruct(door.images, 0.5, 2).output())
     assert torch.equal(door.encode(door.originals), door.encode(door.images))
-    assert door.answers.paid.queries == 1
+    assert door.memo.paid.queries == 1

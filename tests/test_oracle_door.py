@@ -7,8 +7,9 @@ from helpers.handmade_victim import Handmade
 from helpers.oracles import make_door, make_samples
 from helpers.pixel_models import SIZE
 from leakboard.api import AccessDenied
-from leakboard.oracle.door import Answers, Cost, digest
+from leakboard.asking import Cost
 from leakboard.oracle.fitting import Fitting
+from leakboard.oracle.memo import Memo, digest
 
 
 @pytest.fixture
@@ -22,12 +23,12 @@ def model():
 def test_the_same_question_is_asked_once_by_content(model):
     """Another tensor object with the same numbers is the same question, from another door too."""
     door = make_door(model)
-    other = make_door(model, answers=door.answers, seed=7)
+    other = make_door(model, answers=door.memo, seed=7)
     first = door.predict_noise(door.encode(door.images), 3)
     again = other.predict_noise(other.encode(other.images.clone()), 3)
     assert model.calls == [("predict_noise", 5)]
     assert torch.equal(first, again)
-    assert door.answers.paid.evaluations == 1
+    assert door.memo.paid.evaluations == 1
 
 
 def test_questions_that_differ_are_all_asked(model):
@@ -41,7 +42,7 @@ def test_questions_that_differ_are_all_asked(model):
         assert len(model.calls) == before + 1
     door.predict_noise(state, 3, prompts=("",) * 5)
     door.predict_noise(state, 3, prompts=samples.prompts)
-    assert door.answers.paid.evaluations == len(model.calls) == 4
+    assert door.memo.paid.evaluations == len(model.calls) == 4
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_cost_does_not_depend_on_who_asked_first(model):
 
 
 def test_guidance_doubles_what_a_sampler_step_costs_and_nothing_else(model):
-    door = make_door(model, "white", answers=Answers(model, 64, evaluations_per_step=2))
+    door = make_door(model, "white", answers=Memo(model, 64, evaluations_per_step=2))
     inner = door.encode(door.images)
     door.predict_noise(inner, 3)
     door.reconstruct(door.images, 0.5, 4)
@@ -90,7 +91,7 @@ def test_guidance_doubles_what_a_sampler_step_costs_and_nothing_else(model):
 
 def test_an_observer_that_writes_into_answers_harms_no_other(model):
     door = make_door(model)
-    other = make_door(model, answers=door.answers)
+    other = make_door(model, answers=door.memo)
     clean = other.encode(other.images)
     expected = (clean + 3, clean.clone(), other.decode(clean))
     door.predict_noise(clean, 3).zero_()
@@ -154,7 +155,7 @@ def test_decoded_images_are_kept_within_their_room_and_decoded_anew_beyond(model
     decode = model.decode
     model.decode = lambda inner: (decoded.append(len(inner)), decode(inner))[1]
     one_image = make_samples().images.nbytes
-    door = make_door(model, answers=Answers(model, 64, room=one_image))
+    door = make_door(model, answers=Memo(model, 64, room=one_image))
     walk = door.reconstruct(door.images, 0.5, 3)
     first = [image.clone() for image in walk.intermediates()]
     assert len(decoded) == 3
@@ -198,7 +199,7 @@ def test_images_are_fitted_to_the_victim_and_its_answers_back(model):
     seen = []
     encode = model.encode
     model.encode = lambda images: (seen.append(images.shape[1:]), encode(images))[1]
-    door = make_door(model, answers=Answers(model, 64, fitting=fitting))
+    door = make_door(model, answers=Memo(model, 64, fitting=fitting))
     inner = door.encode(door.images)
     output = door.reconstruct(door.images, 0.5, 1).output()
     assert inner.shape[1:] == (1, SIZE + 4, SIZE + 4)

@@ -6,7 +6,7 @@ from diffusers import DDPMScheduler
 
 from helpers.oracles import make_door, make_samples
 from helpers.pixel_models import tiny_unet
-from leakboard.oracle.door import Answers, digest
+from leakboard.oracle.memo import Memo, digest
 from leakboard.oracle.twin import CountingTwin, placeholder_samples
 from leakboard.registry.find import Registry
 from leakboard_plugins.observers import OBSERVERS
@@ -45,15 +45,15 @@ def paid(answers, samples, specs):
 
 @pytest.mark.parametrize("evaluations_per_step", [1, 2])
 def test_the_twin_predicts_exactly_what_all_observers_pay(evaluations_per_step, pixel_model):
-    counted = paid(Answers(CountingTwin(), 1, evaluations_per_step), placeholder_samples(), SPECS)
-    assert paid(Answers(pixel_model, 64, evaluations_per_step), make_samples(2, ("a", "b")), SPECS) == counted
+    counted = paid(Memo(CountingTwin(), 1, evaluations_per_step), placeholder_samples(), SPECS)
+    assert paid(Memo(pixel_model, 64, evaluations_per_step), make_samples(2, ("a", "b")), SPECS) == counted
     assert counted[1] > 0
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_the_twin_predicts_exactly_what_one_observer_pays(spec, pixel_model):
-    counted = paid(Answers(CountingTwin(), 1), placeholder_samples(), [spec])
-    assert paid(Answers(pixel_model, 64), make_samples(2, ("a", "b")), [spec]) == counted
+    counted = paid(Memo(CountingTwin(), 1), placeholder_samples(), [spec])
+    assert paid(Memo(pixel_model, 64), make_samples(2, ("a", "b")), [spec]) == counted
     assert (counted[1] == 0) == spec.startswith("blind")
 
 

@@ -300,11 +300,11 @@ def test_the_answers_of_a_task_are_gone_when_it_is_finished(store):
     """Memory must not grow with the number of shards."""
     import gc
 
-    from leakboard.oracle.door import Answers
+    from leakboard.oracle.memo import Memo
 
     def alive():
         gc.collect()
-        return [found for found in gc.get_objects() if type(found) is Answers]
+        return [found for found in gc.get_objects() if type(found) is Memo]
 
     before = alive()
     leakboard.run(tiny(**AXES, run={"shard": 4}), store)

@@ -15,7 +15,7 @@ from helpers.tiny_grids import PLUGIN, numbers, payloads, same, tiny
 from leakboard.api import Model, Pair
 from leakboard.faults import Allowance
 from leakboard.grid.grid import Grid
-from leakboard.oracle.door import Answers
+from leakboard.oracle.memo import Memo
 from leakboard.registry.find import shared
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
@@ -118,7 +118,7 @@ def test_a_distance_cannot_spoil_the_pair_for_the_next():
         Column(wanted, registry.one("distance", spec).only, Allowance(0))
         for spec in ("a_bad_distance(how='in place')", "gap")
     )
-    answers = Answers(Model(), 4)
+    answers = Memo(Model(), 4)
     _measure(bad, pair, answers)
     _measure(good, pair, answers)
     assert good.values[0].tolist() == [1, 1, 1, 1]
@@ -131,7 +131,7 @@ def observed(tmp_path):
     def observed(grid, name="artifacts"):
         plan = leakboard.plan(grid, artifacts=tmp_path / name)
         outcomes = [worker.work(task) for task in plan.observe]
-        assert {answer.error for outcome in outcomes for answer in outcome.answers} == {""}
+        assert {answer.error for outcome in outcomes for answer in outcome.parts} == {""}
         artifacts = Artifacts(tmp_path / name)
         return outcomes, {key: artifacts.get(key)[0]["values"] for task in plan.observe for key in keys(task)}
 

@@ -156,19 +156,19 @@ def test_how_images_were_fitted_comes_with_the_result(task, tmp_path, noted, tol
     keep(Artifacts(tmp_path), "one", features()[:16], **noted)
     keep(Artifacts(tmp_path), "two", features()[16:], **noted)
     outcome = score(task, shared(task.settings.plugins))
-    assert outcome.answers[0].status == "done"
-    assert attempt_row("cell", outcome.answers[0], outcome).fit == told
+    assert outcome.parts[0].status == "done"
+    assert attempt_row("cell", outcome.parts[0], outcome).fit == told
 
 
 def test_a_cell_that_failed_tells_no_fit(task):
     cells = (replace(task.cells[0], classifier="a_bad_classifier(how='raise')"),)
     outcome = score(replace(task, cells=cells), shared(task.settings.plugins))
-    assert attempt_row("cell", outcome.answers[0], outcome).fit == ""
+    assert attempt_row("cell", outcome.parts[0], outcome).fit == ""
 
 
 @pytest.mark.parametrize("how", ["raise", "nan", "shape", "quit"])
 def test_a_bad_classifier_fails_alone(task, how):
     cells = (replace(task.cells[0], key="bad", classifier=f"a_bad_classifier(how={how!r})"), task.cells[0])
     outcome = score(replace(task, cells=cells), shared(task.settings.plugins))
-    assert [found.status for found in outcome.answers] == ["failed", "done"]
-    assert auc(outcome.answers[1]) == auc(answer(task))
+    assert [found.status for found in outcome.parts] == ["failed", "done"]
+    assert auc(outcome.parts[1]) == auc(answer(task))

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from leakboard.grid.grid import Grid
     from leakboard.hookspecs import hookimpl
     from leakboard.registry.find import Registry
-    from leakboard.runs.runner import Report, plan, run
+    from leakboard.runs.runner import RunReport, plan, run
     from leakboard.store import Store
 
-__all__ = ["Grid", "LeakboardError", "Registry", "Report", "Store", "hookimpl", "plan", "run"]
+__all__ = ["Grid", "LeakboardError", "Registry", "RunReport", "Store", "hookimpl", "plan", "run"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "Grid": "grid.grid",
     "LeakboardError": "errors",
     "Registry": "registry.find",
-    "Report": "runs.runner",
+    "RunReport": "runs.runner",
     "Store": "store.store",
     "hookimpl": "hookspecs",
     "plan": "runs.runner",

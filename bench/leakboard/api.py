@@ -1,20 +1,34 @@
 """The contract between the harness and its plugins.
 
-A plugin is a frozen, keyword-only dataclass whose fields are its parameters, derived from one of the six base classes
-below. Fields may carry pydantic constraints (``Annotated[float, Field(gt=0)]``): the harness checks every value
-before anything runs. Importing a plugin must not import torch; import it inside the method that needs it.
+A plugin of one of the six axes is a frozen, keyword-only dataclass whose fields are its parameters, derived from one of
+the six base classes below. Fields may carry pydantic constraints (``Annotated[float, Field(gt=0)]``): the harness
+checks every value before anything runs. What a class declares beside its parameters stands as a property here; a class
+attribute, a field or a property of the same name overrides it. Beside the axes stand extensions that no grid varies:
+attacks, measures, executors, recipes and pages, plain values with a name. Importing a plugin must not import torch;
+import it inside the method that needs it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from leakboard.errors import AccessDenied, LeakboardError, Unsupported
+from leakboard.asking import (
+    Access,
+    Array,
+    Model,
+    Noise,
+    Oracle,
+    Pair,
+    Reconstruction,
+    Space,
+    Step,
+)
+from leakboard.errors import AccessDenied, LeakboardError, Refused, Unsupported
 from leakboard.samples import LazySamples, Samples, member_digest
 
 if TYPE_CHECKING:
@@ -22,28 +36,41 @@ if TYPE_CHECKING:
 
     import torch
 
+    from leakboard.asking import Cost
+
 __all__ = [
+    "AXES",
     "Access",
     "AccessDenied",
+    "Array",
     "At",
     "Attack",
+    "Axis",
     "Classifier",
     "Component",
     "Dataset",
     "Defense",
     "Distance",
+    "Estimate",
+    "Executor",
+    "Extension",
     "Fit",
     "Kind",
     "LazySamples",
     "LeakboardError",
+    "Mask",
+    "Measure",
     "Model",
     "Noise",
     "Observer",
     "Oracle",
+    "Page",
     "Pair",
     "Reconstruction",
+    "Refused",
     "Samples",
     "Scorer",
+    "Source",
     "Space",
     "Step",
     "Unsupported",
@@ -51,181 +78,24 @@ __all__ = [
     "member_digest",
 ]
 
-Kind = Literal["dataset", "victim", "defense", "observer", "distance", "classifier"]
-Access = Literal["black", "gray", "white"]
-Space = Literal["image", "latent", "state", "noise", "gradient", "statistic"]
+Axis = Literal["dataset", "victim", "defense", "observer", "distance", "classifier"]
+"""What a grid varies."""
+Extension = Literal["attack", "measure", "executor", "recipe", "page"]
+"""What plugins bring beside the axes."""
+Kind = Axis | Extension
+AXES: tuple[Axis, ...] = get_args(Axis)
 At = Literal["query", "output", "both"]
 Fit = Literal["exact", "pad", "resize"]
-Array = npt.NDArray[np.float64]
+Flag = Literal["", "uncalibrated", "hidden"]
+StoredAs = Literal["float64", "float32", "float16"]
+Mask = npt.NDArray[np.bool_]
 Scorer = Callable[[Array], Array]
 
 
-class Noise(Protocol):
-    """Standard normal noise that depends on (seed, query, draw, sample id) only, never on the batch."""
-
-    def __call__(self, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
-        """Noise of the shape, device and dtype of ``like`` (N, ...), one independent row a sample."""
-        ...
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What an observer yields for all samples at once: (N, ...) references and observations in one space.
-
-    ``label`` names the column of features that a distance makes of the pair (``step 3``, ``t=100``).
-    """
-
-    reference: torch.Tensor
-    observation: torch.Tensor
-    label: str
-    space: Space = "image"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One denoising step in the victim's own space: the predicted clean sample and the noisy state after it."""
-
-    clean: torch.Tensor
-    state: torch.Tensor
-
-
-class Model:
-    """An opened victim. It answers what it can; the rest raises `Unsupported`.
-
-    The victim's own space is what its denoiser works in: images scaled to [-1, 1] for pixel models, scaled latents for
-    latent ones. ``encode`` and ``decode`` lead there and back, so gray-box observers need not know the difference.
-    Images come in ``image_shape``; the harness fits those of the dataset to it and fits what is returned back.
-    Randomness comes from seeds, one a sample, never from a state that samples share.
-    """
-
-    alphas_cumprod: torch.Tensor
-    """Cumulative product of the noise schedule, float32 (T,), index 0 the least noisy step."""
-    image_shape: tuple[int, int, int] | None = None
-    """Channels, height and width of the images it takes and gives; None: whatever it is given."""
-    round_trip_error: float = 0.0
-    """Root mean squared error, in [0, 1], that ``decode(encode(images))`` may have: 0 where nothing is lost."""
-
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (N, C, H, W) in [0, 1] to the victim's own space, without randomness."""
-        raise Unsupported(f"{type(self).__name__} has no encode")
-
-    def decode(self, inner: torch.Tensor) -> torch.Tensor:
-        """The victim's own space to images (N, C, H, W) in [0, 1]."""
-        raise Unsupported(f"{type(self).__name__} has no decode")
-
-    def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
-        """Predicted noise for states (N, ...) at one timestep, without guidance; one denoiser evaluation a sample."""
-        raise Unsupported(f"{type(self).__name__} predicts no noise")
-
-    def reconstruct(
-        self, images: torch.Tensor, seeds: Sequence[int], strength: float, steps: int, prompts: Sequence[str] | None
-    ) -> Iterator[Step]:
-        """Noise images (N, C, H, W) in [0, 1] up to ``strength`` in (0, 1] and denoise in ``steps``.
-
-        The steps are in the victim's own space; the last clean is the output.
-        """
-        raise Unsupported(f"{type(self).__name__} reconstructs no image")
-
-    def generate(self, seeds: Sequence[int], steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
-        """New samples in the victim's own space, one a seed, denoised from pure noise."""
-        raise Unsupported(f"{type(self).__name__} generates no image")
-
-    def gradients(
-        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
-    ) -> torch.Tensor:
-        """(N, parameter tensors): L2 norm of each sample's denoising-loss gradient, per parameter tensor."""
-        raise Unsupported(f"{type(self).__name__} gives no gradients")
-
-
-class Reconstruction(Protocol):
-    """The answer to one image-to-image query; images are decoded only when they are asked for."""
-
-    def output(self) -> torch.Tensor:
-        """The returned images (N, C, H, W) in [0, 1]. Access: black."""
-        ...
-
-    def intermediates(self) -> Iterator[torch.Tensor]:
-        """Predicted clean images of every step, the last is the output. Access: gray."""
-        ...
-
-    def states(self) -> Iterator[torch.Tensor]:
-        """The noisy state after every step, decoded to images. Access: gray."""
-        ...
-
-
-class Oracle(Protocol):
-    """The one door to a victim, as an observer sees it. It holds one batch of N samples."""
-
-    @property
-    def originals(self) -> torch.Tensor:
-        """The attacker's own images (N, C, H, W) in [0, 1]."""
-        ...
-
-    @property
-    def images(self) -> torch.Tensor:
-        """The same images after the provider's query defense: what the victim sees."""
-        ...
-
-    @property
-    def prompts(self) -> tuple[str, ...] | None:
-        """What the victim is told with each sample, unless a question says otherwise: by rule of the victim."""
-        ...
-
-    @property
-    def captions(self) -> tuple[str, ...] | None:
-        """The captions of the samples as the dataset has them."""
-        ...
-
-    @property
-    def metadata(self) -> Mapping[str, Array]:
-        """Numbers about the file of each sample (N,), by name."""
-        ...
-
-    @property
-    def alphas_cumprod(self) -> torch.Tensor:
-        """The victim's noise schedule, float32 (T,)."""
-        ...
-
-    def noise(self, query: str, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
-        """Standard normal noise like ``like``, seeded by (seed, query, draw, sample id)."""
-        ...
-
-    def reconstruct(
-        self, images: torch.Tensor, strength: float, steps: int, draw: int = 0, prompts: Sequence[str] | None = None
-    ) -> Reconstruction:
-        """Ask for image-to-image of ``images`` in ``steps`` sampler steps; ``prompts`` as above. Access: black.
-
-        ``originals`` reach the victim through the query defense, as anybody's images do: they count as ``images``.
-        """
-        ...
-
-    def generate(self, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
-        """Ask for new images, one a sample, from the prompts if there are any. Access: black."""
-        ...
-
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """Images to the victim's own space. Access: gray."""
-        ...
-
-    def decode(self, inner: torch.Tensor) -> torch.Tensor:
-        """The victim's own space to images. Access: gray."""
-        ...
-
-    def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None) -> torch.Tensor:
-        """Predicted noise at one timestep, unguided; texts of "" ask for the unconditional one. Access: gray."""
-        ...
-
-    def gradients(
-        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None
-    ) -> torch.Tensor:
-        """Per-sample gradient norms of the denoising loss. Access: white."""
-        ...
-
-
 class Component:
-    """What all plugins share: a name to be called by, and a docstring whose first line ``leakboard list`` shows."""
+    """What the plugins of all axes share: a name, and a docstring whose first line ``leakboard list`` shows."""
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[Axis]
     name: ClassVar[str]
     declined_checks: ClassVar[Mapping[str, str]] = {}
     """Contract checks of `leakboard.testing` that do not fit the plugin, each with the reason."""
@@ -261,25 +131,60 @@ class Victim(Component):
     """The diffusion model under attack."""
 
     kind = "victim"
-    evaluations_per_step: ClassVar[int] = 1
-    """Denoiser evaluations that one sampler step of one sample costs (2 under classifier-free guidance)."""
-    fit: Fit = "exact"
-    """How images of another size or colour are fitted to it: not at all, padded with black, or resized (bicubic)."""
-    gated: ClassVar[bool] = False
-    """True: the harness refuses it when its denoising loss is at chance or its prediction type looks mislabelled."""
-    null: ClassVar[bool] = False
-    """True for a victim that cannot have learnt its members (untrained): every attack on it must be at chance."""
+
+    @property
+    def access(self) -> Access:
+        """The most it can answer; ``black`` for a model behind an API. Observers that need more are skipped."""
+        return "white"
+
+    @property
+    def evaluations_per_step(self) -> int:
+        """Denoiser evaluations that one sampler step of one sample costs (2 under classifier-free guidance)."""
+        return 1
+
+    @property
+    def fit(self) -> Fit:
+        """How images of another size or colour are fitted to it: not at all, padded with black, or resized."""
+        return "exact"
+
+    @property
+    def gated(self) -> bool:
+        """True: refused when its denoising loss is at chance or its prediction type looks mislabelled."""
+        return False
+
+    @property
+    def null(self) -> bool:
+        """True for a victim that cannot have learnt its members (untrained): every attack must be at chance."""
+        return False
 
     def open(self, device: str) -> Model:
         """Load the model onto ``device``; called only when an answer is missing."""
         raise NotImplementedError
 
-    def trained_on(self) -> str | None:
-        """`member_digest` of the ids it was trained on, from its manifest; None when there is no manifest."""
+    def members(self, ids: Sequence[str]) -> Mask | None:
+        """Which of these samples (N,) it was trained on; None where only the dataset can tell.
+
+        Shadow victims, trained on other members than the victim under attack, tell it from their manifests.
+        """
         return None
 
-    def told(self, samples: Samples) -> tuple[str, ...] | None:
-        """What it is told with each sample unless an observer says otherwise: the captions, if it takes any.
+    def trained_on(self) -> str | None:
+        """`member_digest` of the ids it was trained on, from its manifest; None when there is no manifest.
+
+        Where `members` cannot tell, it must be that of the dataset's members.
+        """
+        return None
+
+    def check_shipped(self) -> Sequence[str]:
+        """What of it comes with the package, compared with its manifests; ``leakboard doctor`` asks. Usually nothing.
+
+        Raises:
+            LeakboardError: a file is missing or altered.
+        """
+        return ()
+
+    def prompts_for(self, samples: Samples) -> tuple[str, ...] | None:
+        """The texts it is given with the samples unless an observer says otherwise: the captions, if it takes any.
 
         Raises:
             Unsupported: it needs prompts, and the dataset has none.
@@ -294,6 +199,13 @@ class Defense(Component):
     kind = "defense"
     at: At = "query"
 
+    def admit(self, asked: Cost, cost: Cost) -> None:
+        """Let a question pass that would cost ``cost``, after this attack has asked for ``asked``; both a sample.
+
+        Raises:
+            Refused: it does not pass. What the attack learnt before is its result, and the refusal stands beside it.
+        """
+
     def apply(self, images: torch.Tensor, noise: Noise) -> torch.Tensor:
         """(N, C, H, W) in [0, 1] to the same; any randomness comes from ``noise``."""
         raise NotImplementedError
@@ -303,12 +215,21 @@ class Observer(Component):
     """Asks the victim and yields pairs. It never sees who is a member."""
 
     kind = "observer"
-    access: Access
-    """The highest access level it uses, as a field or a class attribute; asking for more fails the cell."""
-    space: ClassVar[Space] = "image"
-    """The space of the pairs it yields."""
-    null: ClassVar[bool] = False
-    """True for an observer that asks the victim nothing: every attack built on it must be at chance."""
+
+    @property
+    def access(self) -> Access:
+        """The highest access level it uses; asking for more fails the cell."""
+        raise NotImplementedError(f"{self.name} declares no access")
+
+    @property
+    def space(self) -> Space:
+        """The space of the pairs it yields."""
+        return "image"
+
+    @property
+    def null(self) -> bool:
+        """True for an observer that asks the victim nothing: every attack built on it must be at chance."""
+        return False
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
         """Yield pairs, always in the same number and order, each for all samples of the oracle."""
@@ -316,31 +237,65 @@ class Observer(Component):
 
 
 class Distance(Component):
-    """Turns a pair into one number a sample, whatever else is in the batch."""
+    """Turns a pair into numbers of each sample, whatever else is in the batch."""
 
     kind = "distance"
-    spaces: ClassVar[frozenset[Space]] = frozenset({"image"})
-    """The spaces of pairs it can measure."""
-    larger_is_closer: ClassVar[bool] = False
-    """True for similarities (PSNR). The harness orients features so that classifiers see larger = closer."""
+
+    @property
+    def spaces(self) -> frozenset[Space]:
+        """The spaces of pairs it can measure."""
+        return frozenset({"image"})
+
+    @property
+    def larger_is_closer(self) -> bool:
+        """True for similarities (PSNR). Features are oriented so that classifiers see larger = closer."""
+        return False
+
+    @property
+    def stored_as(self) -> StoredAs:
+        """How its numbers are kept; large maps need not keep every digit."""
+        return "float64"
 
     def measure(self, pair: Pair) -> torch.Tensor:
-        """Float (N,), finite."""
+        """Float (N, *shape), finite: one number a sample, a vector (tokens, tensors, statistics), or a map."""
         raise NotImplementedError
 
 
 class Classifier(Component):
-    """Turns a row of features into a score; higher means more likely a member."""
+    """Turns the features of a sample into a score; higher means more likely a member."""
 
     kind = "classifier"
 
-    def fit(self, features: Array, member: npt.NDArray[np.bool_]) -> Scorer:
+    @property
+    def trains(self) -> bool:
+        """False for thresholds that never look at ``member``: they need no labels, and serve attackers without any."""
+        return True
+
+    @property
+    def maps(self) -> bool:
+        """True: it is given maps (N, P, *shape), one a pair, where others get all their numbers in a row (N, K)."""
+        return False
+
+    @property
+    def on_device(self) -> bool:
+        """True: it is fitted and asked with the grid's device as torch's default device."""
+        return False
+
+    def fit(self, features: Array, member: Mask, columns: Sequence[str]) -> Scorer:
         """Fit scaler and model on calibration features (N, K), oriented so that larger = closer; return the scorer.
 
-        The scorer maps features (M, K) to scores (M,). It must flip its ranking when ``member`` is flipped,
-        unless the classifier trains nothing.
+        The scorer maps features (M, K) to scores (M,). It must flip its ranking when ``member`` is flipped, unless it
+        trains nothing. ``columns`` names the K numbers, or of maps the P pairs.
         """
         raise NotImplementedError
+
+    def fit_shadows(self, features: Array, member: Mask, columns: Sequence[str]) -> Scorer | None:
+        """Fit on what S shadow victims say of the same N samples (S, N, K), who are members of each (S, N).
+
+        The scorer maps the features (N, K) of the victim under attack to scores (N,), in the same order of samples.
+        None, as here, means that the shadows' rows are stacked for `fit`.
+        """
+        return None
 
 
 @dataclass(frozen=True)
@@ -354,3 +309,76 @@ class Attack:
     title: str = ""
     source: str = ""
     notes: str = field(default="", compare=False)
+
+
+class Estimate(NamedTuple):
+    """One number computed from evaluation scores; low and high are None where there is no interval."""
+
+    value: float
+    low: float | None
+    high: float | None
+    method: str
+    flag: Flag = ""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that is computed from the evaluation scores of every cell.
+
+    Attributes:
+        name: what the store calls it.
+        function: scores (N,), member flags (N,) and the threshold chosen on calibration samples, None without labels;
+            None where the number cannot be told.
+        title: what people call it.
+        format: how it is written, a format spec.
+        bounds: the lowest and highest value it can have.
+    """
+
+    name: str
+    function: Callable[[Array, Mask, float | None], Estimate | None]
+    title: str = ""
+    format: str = ".3f"
+    bounds: tuple[float, float] = (0.0, 1.0)
+
+
+class Source(Protocol):
+    """Where an executor gets its tasks from, and where what came of them goes."""
+
+    def take(self) -> Any:
+        """A task that can run now, or None; there may be more after the next `settle`."""
+        ...
+
+    def settle(self, task: Any, outcome: Any) -> None:
+        """Take in what came of a task; whatever it raises ends the run."""
+        ...
+
+
+@dataclass(frozen=True)
+class Executor:
+    """A way to run tasks.
+
+    Attributes:
+        name: what ``--executor`` calls it.
+        run: runs tasks until the source is dry: (source, work, settings). ``work(task)`` gives the outcome, never
+            raises, and may be sent to another process; ``settings`` says how many workers are wanted.
+        summary: one line for ``leakboard list``.
+    """
+
+    name: str
+    run: Callable[[Source, Callable[[Any], Any], Any], None]
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that joins the report.
+
+    Attributes:
+        name: stem of its file.
+        title: its heading, and its name in the navigation.
+        body: from the store to the HTML below the heading; the report puts it into its own base template.
+    """
+
+    name: str
+    title: str
+    body: Callable[[Any], str]

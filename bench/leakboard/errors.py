@@ -33,6 +33,10 @@ class Unsupported(Exception):
     """Two components do not fit each other; the cell is recorded as ``skipped`` with this reason."""
 
 
+class Refused(Exception):
+    """A defense lets no more questions pass; what was learnt before is the result, and the reason stands beside it."""
+
+
 class AccessDenied(Exception):
     """An observer asked for more than its declared access level allows; the cell is recorded as ``failed``."""
 

@@ -12,7 +12,19 @@ import pluggy
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from leakboard.api import Attack, Classifier, Dataset, Defense, Distance, Observer, Victim
+    from leakboard.api import (
+        Attack,
+        Classifier,
+        Dataset,
+        Defense,
+        Distance,
+        Executor,
+        Measure,
+        Observer,
+        Page,
+        Victim,
+    )
+    from leakboard.recipe import Recipe
     from leakboard.store import Store
 
 PROJECT = "leakboard"
@@ -42,7 +54,7 @@ def leakboard_observers() -> list[type[Observer]]:  # type: ignore[empty-body]
 
 @hookspec
 def leakboard_distances() -> list[type[Distance]]:  # type: ignore[empty-body]
-    """Distance classes: a pair to a number."""
+    """Distance classes: a pair to numbers of each sample."""
 
 
 @hookspec
@@ -55,6 +67,26 @@ def leakboard_attacks() -> list[Attack]:  # type: ignore[empty-body]
     """Named triples of observer, distance and classifier."""
 
 
+@hookspec
+def leakboard_measures() -> list[Measure]:  # type: ignore[empty-body]
+    """Numbers that are computed from the scores of every cell."""
+
+
+@hookspec
+def leakboard_executors() -> list[Executor]:  # type: ignore[empty-body]
+    """Ways to run tasks, for ``--executor``."""
+
+
+@hookspec
+def leakboard_recipes() -> list[Recipe]:  # type: ignore[empty-body]
+    """Recipes that ``leakboard train`` makes victims by."""
+
+
+@hookspec
+def leakboard_pages() -> list[Page]:  # type: ignore[empty-body]
+    """Pages that join the report."""
+
+
 @hookspec(firstresult=True)
-def leakboard_report(store: Store, out: Path) -> Path | None:
-    """Render the pages of a store into the folder ``out`` and return the page to open first."""
+def leakboard_report(store: Store, out: Path, pages: list[Page]) -> Path | None:
+    """Render a store and the ``pages`` of all plugins into the folder ``out``; return the page to open first."""

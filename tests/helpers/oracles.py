@@ -5,7 +5,8 @@ import torch
 
 from helpers.pixel_models import SIZE
 from leakboard.api import Samples
-from leakboard.oracle.door import Answers, Door
+from leakboard.oracle.door import Door
+from leakboard.oracle.memo import Memo
 
 
 def make_samples(count=5, prompts=None):
@@ -17,5 +18,5 @@ def make_door(model, access="gray", samples=None, batch_size=64, *, answers=None
     """A door for one observer; with ``answers``, to what is already remembered of a model."""
     samples = samples or make_samples()
     return Door(
-        answers or Answers(model, batch_size), samples, samples.images, access, seed, output_defenses, samples.prompts
+        answers or Memo(model, batch_size), samples, samples.images, access, seed, output_defenses, samples.prompts
     )

@@ -24,7 +24,7 @@ def check(spec: str, dataset: str, plugins: tuple[str, ...]) -> None:
 
     registry = shared(plugins)
     name = parse(spec)[0][0].name
-    kinds = registry.kinds_of(name, f"spec {spec!r}")
+    kinds = registry.axes_of(name, f"spec {spec!r}")
     if not kinds:
         raise LeakboardError(f"{name} is an attack: check the plugins it is made of", next=f"leakboard show {name}")
     point = registry.one(kinds[0], spec)

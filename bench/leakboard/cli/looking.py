@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from leakboard.api import AXES, Extension
 from leakboard.cli.options import open_store, plugin_option, store_argument, tell_broken
 
-KINDS = ("dataset", "victim", "defense", "observer", "distance", "classifier", "attack")
+KINDS: tuple[str, ...] = (*AXES, *get_args(Extension))
 
 
 @click.command(name="list")

@@ -122,10 +122,10 @@ def plan(
     for name, value in numbers.items():
         shown = "unknown (no history in the store)" if value is None else f"{value:,.0f}"
         click.echo(f"{name.replace('_', ' '):>24}  {shown}")
-    tasks: dict[str, list[int]] = {}
+    tasks: dict[str, list[float]] = {}
     for task, cost in zip(made.observe, made.nfe, strict=True):
         tasks.setdefault(f"{task.victim} | {task.query}", []).append(cost)
     for label, costs in tasks.items():
-        click.echo(f"  {sum(costs):>14,}  in {len(costs)} tasks: {label}")
+        click.echo(f"  {sum(costs):>14,.0f}  in {len(costs)} tasks: {label}")
     for reason in sorted(set(made.skipped.values())):
         click.echo(f"  skipped: {reason}")

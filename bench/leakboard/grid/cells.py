@@ -6,12 +6,14 @@ import functools
 from dataclasses import dataclass
 from typing import Literal
 
+from leakboard.api import AXES
 from leakboard.keys import content_key
 from leakboard.registry.bind import Bound, at
 
 Attacker = Literal["adaptive", "naive"]
 Labels = Literal["true", "permuted"]
-AXES = ("dataset", "victim", "defense", "observer", "distance", "classifier", "attacker", "labels", "seed", "attack")
+SELECTABLE = (*AXES, "attacker", "labels", "seed", "attack")
+"""What patterns pick cells by."""
 
 
 @dataclass(frozen=True)

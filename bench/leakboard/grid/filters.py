@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
-import typing
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from leakboard.api import Kind
+from leakboard.api import AXES
 from leakboard.errors import LeakboardError, nearest
-from leakboard.grid.cells import AXES, Cell
+from leakboard.grid.cells import SELECTABLE, Cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-LISTED = (*typing.get_args(Kind), "attack")
+LISTED = (*AXES, "attack")
 """Axes whose points ``leakboard list`` shows."""
 
 
@@ -71,8 +70,8 @@ def _read(text: str, option: str) -> tuple[str, str]:
         raise LeakboardError(
             f"cannot read the pattern {text!r}",
             where=option,
-            expected=f"axis=pattern, like {option} 'defense=gaussian_*', with one of the axes {', '.join(AXES)}",
-            nearest=f"{close}=*" if (close := nearest(text, AXES)) else "",
+            expected=f"axis=pattern, like {option} 'defense=gaussian_*', with one of the axes {', '.join(SELECTABLE)}",
+            nearest=f"{close}=*" if (close := nearest(text, SELECTABLE)) else "",
             next="leakboard list",
         )
     return axis.strip(), pattern.strip()
@@ -80,12 +79,12 @@ def _read(text: str, option: str) -> tuple[str, str]:
 
 def _matching(cells: Sequence[Cell], axis: str, pattern: str, where: str) -> set[str]:
     """Keys of the cells whose spelling of one axis matches; a spelling always matches itself, brackets or not."""
-    if axis not in AXES:
+    if axis not in SELECTABLE:
         raise LeakboardError(
             f"there is no axis {axis!r}",
             where=where,
-            expected=f"one of {', '.join(AXES)}",
-            nearest=nearest(axis, AXES),
+            expected=f"one of {', '.join(SELECTABLE)}",
+            nearest=nearest(axis, SELECTABLE),
             next=f"one of these axes before the =, like 'defense={pattern}'",
         )
     spellings = {text for cell in cells for text in cell.axis(axis)}

@@ -21,7 +21,7 @@ from leakboard.registry.find import Registry, shared
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from leakboard.api import Kind
+    from leakboard.api import Axis
     from leakboard.registry.bind import Bound
 
 M = TypeVar("M", bound=BaseModel)
@@ -267,7 +267,7 @@ def _expand(file: _File, registry: Registry, where: str) -> list[Cell]:
     return list(cells.values())
 
 
-def _axis(registry: Registry, kind: Kind, specs: Sequence[str], where: str) -> list[Bound]:
+def _axis(registry: Registry, kind: Axis, specs: Sequence[str], where: str) -> list[Bound]:
     place = f"{where}, grid.{kind}"
     return [point for text in specs for point in registry.axis(kind, text, place)]
 
@@ -290,7 +290,7 @@ def _triples(axes: Axes, registry: Registry, where: str) -> list[tuple[Bound, Bo
     for observer, distance, classifier in product:
         triples[observer.spec, distance.spec, classifier.spec] = (observer, distance, classifier, "")
     for name in axes.attack:
-        attack = registry.attack(name, f"{where}, grid.attack")
+        attack = registry.value("attack", name, f"{where}, grid.attack")
         observer = registry.one("observer", attack.observer, f"attack {name}")
         distance = registry.one("distance", attack.distance, f"attack {name}")
         classifier = registry.one("classifier", attack.classifier, f"attack {name}")

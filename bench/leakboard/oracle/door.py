@@ -1,6 +1,6 @@
 """The one door to a victim.
 
-An `Answers` object belongs to one victim, one batch of samples and one query defense: it memoises what the victim said,
+A `Memo` belongs to one victim, one batch of samples and one query defense: it memoises what the victim said,
 by the content of the question, for all observers, seeds and output defenses of a task. A `Door` is what one observer
 of one cell holds: it applies the defenses, enforces the declared access and counts what was asked.
 """
@@ -8,148 +8,24 @@ of one cell holds: it applies the defenses, enforces the declared access and cou
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from leakboard.api import Access, AccessDenied, Defense, Model, Samples, Step
+from leakboard.api import Access, AccessDenied, Defense, Samples, Step
+from leakboard.asking import Cost
 from leakboard.noise import normal, seeds_of
-from leakboard.oracle.fitting import Fitting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import torch
 
+    from leakboard.oracle.memo import Memo
     from leakboard.samples import Array
 
 LEVELS: tuple[Access, ...] = ("black", "gray", "white")
-DECODED_BYTES = 1 << 30
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Queries (requests to the victim) and denoiser evaluations, both per sample, and seconds for the whole batch."""
-
-    queries: int = 0
-    evaluations: int = 0
-    seconds: float = 0.0
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.queries + other.queries, self.evaluations + other.evaluations, self.seconds + other.seconds)
-
-
-def digest(tensor: torch.Tensor) -> str:
-    """Content of a tensor: its type, shape and bytes."""
-    import torch
-
-    hashed = hashlib.blake2b(f"{tensor.dtype} {tuple(tensor.shape)} ".encode(), digest_size=16)
-    hashed.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return hashed.hexdigest()
-
-
-@dataclass
-class Answers:
-    """What one victim answered for one batch of samples, each question paid for once.
-
-    Attributes:
-        model: the opened victim, or the counting twin.
-        batch_size: samples a denoiser call at most; halved when memory runs out.
-        device: where the victim computes, if that is not where it is asked: each batch is moved there and its answer
-            back, so that of all the samples no more than a batch lies there.
-        evaluations_per_step: denoiser evaluations of one sampler step (2 under guidance).
-        fitting: how the images of the dataset become those of the victim and back.
-        room: bytes of decoded images that may be kept; those beyond are decoded anew when asked for again.
-        paid: what the victim really had to do.
-    """
-
-    model: Model
-    batch_size: int
-    evaluations_per_step: int = 1
-    fitting: Fitting = field(default_factory=Fitting)
-    device: torch.device | None = None
-    room: int = DECODED_BYTES
-    paid: Cost = field(default_factory=Cost)
-    memo: dict[str, tuple[Any, Cost]] = field(default_factory=dict)
-
-    def ask(
-        self,
-        query: str,
-        tensors: Sequence[torch.Tensor],
-        arguments: tuple[Any, ...],
-        cost: Cost,
-        call: Callable[..., Any],
-    ) -> tuple[Any, Cost]:
-        """Answer from the memo, or call the model in batches and remember what it said, decoded images within limits.
-
-        The cost that comes back is what the question cost when it was paid for, so an attack's price does not
-        depend on who asked first.
-        """
-        key = repr((query, arguments, [digest(tensor) for tensor in tensors]))
-        if key not in self.memo:
-            start = time.perf_counter()
-            answer = self.batched(call, tensors)
-            full = cost + Cost(seconds=time.perf_counter() - start)
-            self.paid += full
-            if query == "decode":
-                self.room -= answer.nbytes
-                if self.room < 0:
-                    self.room += answer.nbytes
-                    return answer, full
-            self.memo[key] = answer, full
-        return self.memo[key]
-
-    def batched(self, call: Callable[..., Any], tensors: Sequence[torch.Tensor]) -> Any:
-        """What ``call`` gives for the tensors (N, ...), which it gets in batches after the number of their first row.
-
-        The batches are computed on the device; the answer lies where the tensors do.
-        """
-        import torch
-
-        home = tensors[0].device
-        while True:
-            batches = zip(*(torch.split(tensor, self.batch_size) for tensor in tensors), strict=True)
-            starts = range(0, len(tensors[0]), self.batch_size)
-            try:
-                parts = [
-                    _moved(call(start, *(part.to(self.device) for part in batch)), home)
-                    for start, batch in zip(starts, batches, strict=True)
-                ]
-            except (RuntimeError, MemoryError) as error:
-                tried = min(self.batch_size, len(tensors[0]))
-                if tried == 1 or not _out_of_memory(error):
-                    raise
-                self.batch_size = tried // 2
-            else:
-                return _join(parts)
-
-
-def _moved(answer: Any, home: torch.device) -> Any:
-    """The answer to one batch; of a reconstruction each step is moved before the next one is made."""
-    import torch
-
-    if isinstance(answer, Step):
-        return Step(_moved(answer.clean, home), _moved(answer.state, home))
-    if isinstance(answer, torch.Tensor):
-        return answer.detach().to(home)
-    return [_moved(step, home) for step in answer]
-
-
-def _join(parts: list[Any]) -> Any:
-    import torch
-
-    if isinstance(parts[0], Step):
-        return Step(_join([part.clean for part in parts]), _join([part.state for part in parts]))
-    if isinstance(parts[0], list):
-        return [_join(list(step)) for step in zip(*parts, strict=True)]
-    return torch.cat(parts)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
 class Returned(NamedTuple):
@@ -163,13 +39,13 @@ class Returned(NamedTuple):
 class Door:
     """The oracle of one observer in one cell; see `leakboard.api.Oracle` for what it answers."""
 
-    answers: Answers
+    memo: Memo
     samples: Samples
     images: torch.Tensor
     access: Access
     seed: int
     output_defenses: Sequence[Defense] = ()
-    told: tuple[str, ...] | None = None
+    default_prompts: tuple[str, ...] | None = None
     asked: Cost = field(default_factory=Cost)
     returned: Returned | None = None
     """What the victim gave out last, for the contact sheet."""
@@ -191,8 +67,8 @@ class Door:
 
     @property
     def prompts(self) -> tuple[str, ...] | None:
-        """What the victim is told with each sample unless a question says otherwise."""
-        return self.told
+        """The texts that the victim is given with each sample unless a question says otherwise."""
+        return self.default_prompts
 
     @property
     def captions(self) -> tuple[str, ...] | None:
@@ -207,7 +83,7 @@ class Door:
     @property
     def alphas_cumprod(self) -> torch.Tensor:
         """The victim's noise schedule."""
-        return self.answers.model.alphas_cumprod.to(self.images.device)
+        return self.memo.model.alphas_cumprod.to(self.images.device)
 
     def noise(self, query: str, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
         """Standard normal noise seeded by (seed, query, draw, sample id)."""
@@ -226,12 +102,12 @@ class Door:
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """Predicted noise at one timestep."""
         self._allow("gray", "predict_noise")
-        said = self._said(prompts)
+        texts = self._texts(prompts)
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
-            return self.answers.model.predict_noise(part, timestep, rows_of(said, start, part))
+            return self.memo.model.predict_noise(part, timestep, rows_of(texts, start, part))
 
-        answer: torch.Tensor = self._ask("predict_noise", [state], (timestep, said), Cost(1, 1), call)
+        answer: torch.Tensor = self._ask("predict_noise", [state], (timestep, texts), Cost(1, 1), call)
         return answer
 
     def reconstruct(
@@ -239,41 +115,45 @@ class Door:
     ) -> Trajectory:
         """Image-to-image in ``steps`` sampler steps."""
         self._allow("black", "reconstruct")
-        said, seeds = self._said(prompts), seeds_of(self.seed, "reconstruct", draw, self.samples.ids)
-        cost = Cost(1, steps * self.answers.evaluations_per_step)
-        model, fitting = self.answers.model, self.answers.fitting
+        texts, seeds = self._texts(prompts), seeds_of(self.seed, "reconstruct", draw, self.samples.ids)
+        cost = Cost(1, steps * self.memo.evaluations_per_step)
+        model, fitting = self.memo.model, self.memo.fitting
 
         def call(start: int, part: torch.Tensor) -> Iterator[Step]:
             rows = slice(start, start + len(part))
-            return model.reconstruct(fitting.there(part), seeds[rows], strength, steps, rows_of(said, start, part))
+            return model.reconstruct(fitting.to_victim(part), seeds[rows], strength, steps, rows_of(texts, start, part))
 
-        walk = self._ask("reconstruct", [self._sent(images)], (strength, steps, seeds, said), cost, call)
+        walk = self._ask("reconstruct", [self._sent(images)], (strength, steps, seeds, texts), cost, call)
         return Trajectory(self, walk, f"reconstruct {strength!r} {steps} {draw} {_word(prompts)}")
 
     def generate(self, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """New images from noise, and from the prompts if there are any."""
         self._allow("black", "generate")
-        said, seeds = self._said(prompts), seeds_of(self.seed, "generate", draw, self.samples.ids)
-        cost = Cost(1, steps * self.answers.evaluations_per_step)
+        texts, seeds = self._texts(prompts), seeds_of(self.seed, "generate", draw, self.samples.ids)
+        cost = Cost(1, steps * self.memo.evaluations_per_step)
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
             rows = slice(start, start + len(part))
-            return self.answers.model.generate(seeds[rows], steps, rows_of(said, start, part))
+            return self.memo.model.generate(seeds[rows], steps, rows_of(texts, start, part))
 
-        made = self._ask("generate", [self.originals], (steps, seeds, said), cost, call)
+        made = self._ask("generate", [self.originals], (steps, seeds, texts), cost, call)
         return self._give_out(self._decode(made), f"generate {steps} {draw} {_word(prompts)}")
+
+    def pool(self, count: int, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
+        """New images that all samples share."""
+        raise NotImplementedError
 
     def gradients(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None
     ) -> torch.Tensor:
         """Per-sample gradient norms of the denoising loss."""
         self._allow("white", "gradients")
-        said = self._said(prompts)
+        texts = self._texts(prompts)
 
         def call(start: int, part: torch.Tensor, part_noise: torch.Tensor) -> torch.Tensor:
-            return self.answers.model.gradients(part, part_noise, timestep, rows_of(said, start, part))
+            return self.memo.model.gradients(part, part_noise, timestep, rows_of(texts, start, part))
 
-        answer: torch.Tensor = self._ask("gradients", [inner, noise], (timestep, said), Cost(1, 2), call)
+        answer: torch.Tensor = self._ask("gradients", [inner, noise], (timestep, texts), Cost(1, 2), call)
         return answer
 
     def _allow(self, needed: Access, query: str) -> None:
@@ -281,14 +161,14 @@ class Door:
             raise AccessDenied(f"{query} needs {needed} access, the observer declares {self.access}")
 
     def _ask(self, query: str, tensors: list[torch.Tensor], arguments: tuple[Any, ...], cost: Cost, call: Any) -> Any:
-        answer, paid = self.answers.ask(query, tensors, arguments, cost, call)
+        answer, paid = self.memo.ask(query, tensors, arguments, cost, call)
         self.asked += paid
         # a list holds the steps of a reconstruction, which nobody outside gets; tensors could be written into
         return answer if isinstance(answer, list) else answer.clone()
 
-    def _said(self, prompts: Sequence[str] | None) -> tuple[str, ...] | None:
+    def _texts(self, prompts: Sequence[str] | None) -> tuple[str, ...] | None:
         if prompts is None:
-            return self.told
+            return self.default_prompts
         if len(prompts) != len(self.samples.ids):
             raise ValueError(f"{len(prompts)} prompts for {len(self.samples.ids)} samples, expected one a sample")
         return tuple(prompts)
@@ -300,16 +180,16 @@ class Door:
         return images
 
     def _encode(self, images: torch.Tensor) -> torch.Tensor:
-        model, fitting = self.answers.model, self.answers.fitting
+        model, fitting = self.memo.model, self.memo.fitting
         answer: torch.Tensor = self._ask(
-            "encode", [self._sent(images)], (), Cost(), lambda _, part: model.encode(fitting.there(part))
+            "encode", [self._sent(images)], (), Cost(), lambda _, part: model.encode(fitting.to_victim(part))
         )
         return answer
 
     def _decode(self, inner: torch.Tensor) -> torch.Tensor:
-        model, fitting = self.answers.model, self.answers.fitting
+        model, fitting = self.memo.model, self.memo.fitting
         answer: torch.Tensor = self._ask(
-            "decode", [inner], (), Cost(), lambda _, part: fitting.back(model.decode(part).float())
+            "decode", [inner], (), Cost(), lambda _, part: fitting.from_victim(model.decode(part).float())
         )
         return answer
 

@@ -66,7 +66,7 @@ class Fitting:
         if self.rule == "pad" and (size[0] > wanted_size[0] or size[1] > wanted_size[1]):
             raise Unsupported(f"{meets}; larger images cannot be padded, use fit='resize'")
 
-    def there(self, images: torch.Tensor) -> torch.Tensor:
+    def to_victim(self, images: torch.Tensor) -> torch.Tensor:
         """Images (N, C, H, W) of the dataset as the victim takes them."""
         if not (self.needed and self.victim and self.dataset):
             return images
@@ -79,7 +79,7 @@ class Fitting:
             images = resized(images, self.victim[1:])
         return images.expand(-1, self.victim[0], -1, -1) if images.shape[1] != self.victim[0] else images
 
-    def back(self, images: torch.Tensor) -> torch.Tensor:
+    def from_victim(self, images: torch.Tensor) -> torch.Tensor:
         """Images of the victim in the shape of the dataset: grey is the mean of the channels."""
         if not (self.needed and self.victim and self.dataset):
             return images

@@ -6,9 +6,11 @@ import operator
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from leakboard.asking import Cost
 from leakboard.errors import LeakboardError, Unsupported
 from leakboard.noise import normal
-from leakboard.oracle.door import Answers, Cost, rows_of
+from leakboard.oracle.door import rows_of
+from leakboard.oracle.memo import Memo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +54,7 @@ def admit(
             type in its configuration must be wrong.
     """
     ids = [str(row) for row in range(len(images))]
-    answers = Answers(model, batch)
+    answers = Memo(model, batch)
 
     def ask(query: str, tensor: torch.Tensor, call: Callable[[int, torch.Tensor], torch.Tensor]) -> torch.Tensor:
         answer: torch.Tensor = answers.ask(query, [tensor], (), Cost(), call)[0]

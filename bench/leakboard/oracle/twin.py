@@ -12,7 +12,7 @@ import numpy as np
 
 from leakboard.api import Model, Samples, Step
 from leakboard.noise import normal, standard_normal
-from leakboard.oracle.door import digest
+from leakboard.oracle.memo import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

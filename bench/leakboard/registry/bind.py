@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter, ValidationError
 
-    from leakboard.api import Component, Defense, Kind
+    from leakboard.api import Axis, Component, Defense
 
 NO_DEFENSE = "none"
 
@@ -38,7 +38,7 @@ class Bound:
         label: short spelling, defaults left out; what tables show.
     """
 
-    kind: Kind
+    kind: Axis
     chain: tuple[Component, ...]
     spec: str
     label: str
@@ -61,7 +61,7 @@ class Bound:
         return hashlib.sha256(json.dumps([self.kind, self.spec, code, files]).encode()).hexdigest()
 
 
-def bind(kind: Kind, chain: Sequence[Component]) -> Bound:
+def bind(kind: Axis, chain: Sequence[Component]) -> Bound:
     """Put instances on an axis. ``none`` disappears from chains of several defenses, and its place says nothing."""
     links = tuple(link for link in chain if link.name != NO_DEFENSE) or (type(chain[0])(),)
     return Bound(

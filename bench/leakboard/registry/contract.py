@@ -6,13 +6,14 @@ import hashlib
 import importlib.util
 import inspect
 import keyword
+import re
 import sys
-import typing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from leakboard import api, hookspecs
 from leakboard.errors import nearest
+from leakboard.recipe import Recipe
 from leakboard.registry.bind import types_of
 from leakboard.registry.traits import check_traits
 
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 
     import pluggy
 
-KINDS: tuple[api.Kind, ...] = typing.get_args(api.Kind)
-HOOKS: dict[str, api.Kind] = {f"leakboard_{kind}s": kind for kind in KINDS}
-BASES: dict[api.Kind, type[api.Component]] = {
+BASES: dict[api.Axis, type[api.Component]] = {
     "dataset": api.Dataset,
     "victim": api.Victim,
     "defense": api.Defense,
@@ -33,14 +32,23 @@ BASES: dict[api.Kind, type[api.Component]] = {
     "distance": api.Distance,
     "classifier": api.Classifier,
 }
+VALUES: dict[api.Extension, type] = {
+    "attack": api.Attack,
+    "measure": api.Measure,
+    "executor": api.Executor,
+    "recipe": Recipe,
+    "page": api.Page,
+}
+"""What the plugins of each extension are: plain values with a name."""
+HOOKS: dict[str, api.Kind] = {f"leakboard_{kind}s": kind for kind in (*BASES, *VALUES)}
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What a plugin module offers: classes by kind, and attacks."""
+    """What a plugin module offers: classes by axis, and values by extension."""
 
-    classes: tuple[tuple[api.Kind, type[api.Component]], ...]
-    attacks: tuple[api.Attack, ...]
+    classes: tuple[tuple[api.Axis, type[api.Component]], ...]
+    values: tuple[tuple[api.Extension, Any], ...]
 
 
 def read_offer(manager: pluggy.PluginManager, module: ModuleType) -> Offer:
@@ -65,17 +73,30 @@ def read_offer(manager: pluggy.PluginManager, module: ModuleType) -> Offer:
         if not isinstance(answer, (list, tuple)):
             raise TypeError(f"{caller.name} returned {answer!r}, expected a list")
         answers[caller.name] = list(answer)
-    classes = [(HOOKS[hook], cls) for hook, found in answers.items() if hook in HOOKS for cls in found]
-    for kind, cls in classes:
-        check_class(kind, cls)
-    attacks = answers.get("leakboard_attacks", [])
-    for attack in attacks:
-        if not isinstance(attack, api.Attack):
-            raise TypeError(f"leakboard_attacks returned {attack!r}, expected leakboard.api.Attack")
-    return Offer(tuple(classes), tuple(attacks))
+    classes = [(axis, cls) for axis in BASES for cls in answers.get(f"leakboard_{axis}s", [])]
+    for axis, cls in classes:
+        check_class(axis, cls)
+    values = [(kind, value) for kind in VALUES for value in answers.get(f"leakboard_{kind}s", [])]
+    for kind, value in values:
+        check_value(kind, value)
+    return Offer(tuple(classes), tuple(values))
 
 
-def check_class(kind: api.Kind, cls: object) -> None:
+def check_value(kind: api.Extension, value: object) -> None:
+    """Refuse a value that an extension cannot use.
+
+    Raises:
+        ValueError, TypeError: it is of another type, or has no usable name.
+    """
+    if not isinstance(value, VALUES[kind]):
+        expected = f"{VALUES[kind].__module__}.{VALUES[kind].__name__}"
+        raise TypeError(f"leakboard_{kind}s returned {value!r:.200}, expected {expected}")
+    name = getattr(value, "name", None)
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(f"a {kind} is called {name!r:.80}, expected letters, digits, dots and dashes")
+
+
+def check_class(kind: api.Axis, cls: object) -> None:
     """Refuse a class that does not keep to the contract of its kind.
 
     Raises:
@@ -84,7 +105,7 @@ def check_class(kind: api.Kind, cls: object) -> None:
     """
     if not isinstance(cls, type) or not issubclass(cls, BASES[kind]):
         other = getattr(cls, "kind", None)
-        what = f"is a {other}" if other in KINDS else f"does not derive from leakboard.api.{BASES[kind].__name__}"
+        what = f"is a {other}" if other in BASES else f"does not derive from leakboard.api.{BASES[kind].__name__}"
         raise TypeError(f"{getattr(cls, '__name__', repr(cls))} was returned as a {kind} but {what}")
     name = getattr(cls, "name", None)
     if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):

@@ -11,34 +11,43 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
+from leakboard.api import AXES, Attack
 from leakboard.registry.bind import default_of, fields_of, is_required, types_of
-from leakboard.registry.contract import KINDS
+from leakboard.registry.contract import VALUES
 from leakboard.registry.specs import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leakboard.api import Attack, Component
+    from leakboard.api import Component
     from leakboard.registry.find import Registry
 
 LIMITS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "min_length": "length >=", "max_length": "length <="}
 
 
 def describe_all(registry: Registry) -> list[dict[str, Any]]:
-    """One row per plugin and named attack: kind, name, signature, parameters, summary, source."""
-    rows = [_row(registry, cls) for kind in KINDS for _, cls in sorted(registry.classes[kind].items())]
-    for name, attack in sorted(registry.attacks.items()):
-        rows.append(
-            {
-                "kind": "attack",
-                "name": name,
-                "signature": name,
-                "parameters": {},
-                "summary": f"{attack.title}: {attack.observer} + {attack.distance} + {attack.classifier}",
-                "source": registry.sources["attack", name],
-            }
-        )
+    """One row per plugin and extension: kind, name, signature, parameters, summary, source."""
+    rows = [_row(registry, cls) for axis in AXES for _, cls in sorted(registry.classes[axis].items())]
+    rows += [
+        {
+            "kind": kind,
+            "name": name,
+            "signature": name,
+            "parameters": {},
+            "summary": _summary(value),
+            "source": registry.sources[kind, name],
+        }
+        for kind in VALUES
+        for name, value in sorted(registry.values[kind].items())
+    ]
     return rows
+
+
+def _summary(value: Any) -> str:
+    """One line about an attack, a measure, an executor, a recipe or a page."""
+    if isinstance(value, Attack):
+        return f"{value.title}: {value.observer} + {value.distance} + {value.classifier}"
+    return str(getattr(value, "title", "") or getattr(value, "summary", ""))
 
 
 def describe_one(registry: Registry, spec: str) -> str:
@@ -51,12 +60,12 @@ def describe_one(registry: Registry, spec: str) -> str:
     given = any(link.parameters for link in chains[0]) or len(chains[0]) > 1
     texts = []
     for name in dict.fromkeys(link.name for link in chains[0]):
-        kinds = registry.kinds_of(name, f"spec {spec!r}")
+        axes = registry.axes_of(name, f"spec {spec!r}")
         if name in registry.attacks:
             texts.append(_attack_text(registry.attacks[name]))
-        texts += [_class_text(registry, registry.classes[kind][name]) for kind in kinds]
-        if given and kinds and name == chains[0][0].name:
-            points = registry.axis(kinds[0], spec)
+        texts += [_class_text(registry, registry.classes[kind][name]) for kind in axes]
+        if given and axes and name == chains[0][0].name:
+            points = registry.axis(axes[0], spec)
             texts[-1] += "\n\n" + "\n".join(f"canonical spelling: {point.spec}" for point in points)
     return "\n\n".join(texts)
 
@@ -117,8 +126,9 @@ def _class_text(registry: Registry, cls: type[Component]) -> str:
         if name in told:
             lines.append(textwrap.fill(told[name], 110, initial_indent=" " * 6, subsequent_indent=" " * 6))
     for fact in ("access", "space", "spaces", "larger_is_closer"):
-        if hasattr(cls, fact) and fact not in row["parameters"]:
-            value = getattr(cls, fact)
+        # what depends on the parameters is a property of instances
+        value = getattr(cls, fact, None)
+        if value is not None and not isinstance(value, property) and fact not in row["parameters"]:
             lines.append(f"  {fact}: {', '.join(sorted(value)) if isinstance(value, (frozenset, set)) else value}")
     return "\n".join([*lines, f"  from: {row['source']}"])
 

@@ -12,15 +12,16 @@ import os
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from leakboard import hookspecs
+from leakboard.api import AXES
 from leakboard.errors import LeakboardError, nearest
 from leakboard.faults import FAULTS, fault, raised_at
 from leakboard.registry.bind import Bound, bind, build
-from leakboard.registry.contract import KINDS, load_file, origin, read_offer
+from leakboard.registry.contract import VALUES, load_file, origin, read_offer
 from leakboard.registry.specs import parse
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
     from types import ModuleType
 
-    from leakboard.api import Attack, Component, Kind
+    from leakboard.api import Attack, Axis, Component, Extension
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,10 @@ class Broken:
 
 @dataclass
 class Registry:
-    """All plugins of this process, by kind and name."""
+    """All plugins of this process: classes by axis and name, values by extension and name."""
 
-    classes: dict[Kind, dict[str, type[Component]]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
-    attacks: dict[str, Attack] = field(default_factory=dict)
+    classes: dict[Axis, dict[str, type[Component]]] = field(default_factory=lambda: {axis: {} for axis in AXES})
+    values: dict[Extension, dict[str, Any]] = field(default_factory=lambda: {kind: {} for kind in VALUES})
     sources: dict[tuple[str, str], str] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
     manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager(hookspecs.PROJECT))
@@ -86,17 +87,21 @@ class Registry:
     def _adopt(self, source: str, module: ModuleType) -> None:
         """Register one plugin, all of it or nothing."""
         self.manager.register(module, name=source)
-        before = {kind: dict(known) for kind, known in self.classes.items()}, dict(self.attacks), dict(self.sources)
+        before = (
+            {axis: dict(known) for axis, known in self.classes.items()},
+            {kind: dict(known) for kind, known in self.values.items()},
+            dict(self.sources),
+        )
         try:
             offer = read_offer(self.manager, module)
             for kind, cls in offer.classes:
                 self._claim(kind, cls.name, source)
                 self.classes[kind][cls.name] = cls
-            for attack in offer.attacks:
-                self._claim("attack", attack.name, source)
-                self.attacks[attack.name] = attack
+            for extension, value in offer.values:
+                self._claim(extension, value.name, source)
+                self.values[extension][value.name] = value
         except FAULTS:
-            self.classes, self.attacks, self.sources = before
+            self.classes, self.values, self.sources = before
             self.manager.unregister(module)
             raise
 
@@ -105,7 +110,7 @@ class Registry:
             raise ValueError(f"{kind} {name!r} is already provided by {self.sources[kind, name]}")
         self.sources[kind, name] = source
 
-    def axis(self, kind: Kind, text: str, where: str = "") -> list[Bound]:
+    def axis(self, kind: Axis, text: str, where: str = "") -> list[Bound]:
         """Every point that one spec stands for.
 
         Raises:
@@ -122,7 +127,7 @@ class Registry:
             points.append(bind(kind, links))
         return points
 
-    def one(self, kind: Kind, text: str, where: str = "") -> Bound:
+    def one(self, kind: Axis, text: str, where: str = "") -> Bound:
         """The single point of a spec that sweeps nothing.
 
         Raises:
@@ -133,7 +138,7 @@ class Registry:
             raise LeakboardError(f"{text!r} sweeps {len(points)} points", where=where, expected="a single one")
         return points[0]
 
-    def find(self, kind: Kind, name: str, where: str = "") -> type[Component]:
+    def find(self, kind: Axis, name: str, where: str = "") -> type[Component]:
         """The class behind a name.
 
         Raises:
@@ -142,19 +147,19 @@ class Registry:
         known = self.classes[kind]
         if name in known:
             return known[name]
-        others = [other for other in KINDS if name in self.classes[other]] + ["attack"] * (name in self.attacks)
+        others = [other for other in AXES if name in self.classes[other]] + ["attack"] * (name in self.attacks)
         hint = f"{name} is a name of the {others[0]} axis" if others else nearest(name, known)
         raise self._unknown(kind, name, where, known, hint)
 
-    def kinds_of(self, name: str, where: str = "") -> list[Kind]:
-        """The kinds of plugins that have a name; none for the name of an attack alone.
+    def axes_of(self, name: str, where: str = "") -> list[Axis]:
+        """The axes that know a name; none for the name of an attack alone.
 
         Raises:
             LeakboardError: nothing has that name.
         """
-        kinds = [kind for kind in KINDS if name in self.classes[kind]]
-        if not kinds and name not in self.attacks:
-            known = [each for kind in KINDS for each in self.classes[kind]] + list(self.attacks)
+        axes = [axis for axis in AXES if name in self.classes[axis]]
+        if not axes and name not in self.attacks:
+            known = [each for axis in AXES for each in self.classes[axis]] + list(self.attacks)
             raise LeakboardError(
                 f"nothing is called {name!r}{self._lost()}",
                 where=where,
@@ -162,17 +167,23 @@ class Registry:
                 nearest=nearest(name, known),
                 next="leakboard list",
             )
-        return kinds
+        return axes
 
-    def attack(self, name: str, where: str = "") -> Attack:
-        """A named attack.
+    @property
+    def attacks(self) -> dict[str, Attack]:
+        """The named attacks."""
+        return self.values["attack"]
+
+    def value(self, kind: Extension, name: str, where: str = "") -> Any:
+        """What an extension has under a name: a named attack, a measure, an executor, a recipe, a page.
 
         Raises:
             LeakboardError: there is none of that name.
         """
-        if name in self.attacks:
-            return self.attacks[name]
-        raise self._unknown("attack", name, where, self.attacks, nearest(name, self.attacks))
+        known = self.values[kind]
+        if name in known:
+            return known[name]
+        raise self._unknown(kind, name, where, known, nearest(name, known))
 
     def _unknown(self, kind: str, name: str, where: str, known: Iterable[str], hint: str) -> LeakboardError:
         return LeakboardError(

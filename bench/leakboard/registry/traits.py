@@ -32,18 +32,28 @@ def _are_spaces(value: Any) -> bool:
 
 _YES_OR_NO = Trait("True or False", lambda value: isinstance(value, bool))
 _COUNT = Trait("a whole number from 1", lambda value: type(value) is int and value >= 1)
-TRAITS: dict[api.Kind, dict[str, Trait]] = {
-    "victim": {"evaluations_per_step": _COUNT, "null": _YES_OR_NO, "gated": _YES_OR_NO, "fit": _one_of(api.Fit)},
+TRAITS: dict[api.Axis, dict[str, Trait]] = {
+    "victim": {
+        "access": _one_of(api.Access),
+        "evaluations_per_step": _COUNT,
+        "null": _YES_OR_NO,
+        "gated": _YES_OR_NO,
+        "fit": _one_of(api.Fit),
+    },
     "defense": {"at": _one_of(api.At)},
     "observer": {"access": _one_of(api.Access), "space": _one_of(api.Space), "null": _YES_OR_NO},
     "distance": {
         "spaces": Trait(f"a frozenset of {_one_of(api.Space).expected}", _are_spaces),
         "larger_is_closer": _YES_OR_NO,
+        "stored_as": Trait(
+            "'float64', 'float32' or 'float16'", lambda value: value in ("float64", "float32", "float16")
+        ),
     },
+    "classifier": {"trains": _YES_OR_NO, "maps": _YES_OR_NO, "on_device": _YES_OR_NO},
 }
 
 
-def check_traits(kind: api.Kind, owner: api.Component | type[api.Component]) -> None:
+def check_traits(kind: api.Axis, owner: api.Component | type[api.Component]) -> None:
     """Refuse a declaration that makes no sense; of a class, those that do not depend on its parameters.
 
     Raises:

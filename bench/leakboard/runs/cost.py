@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leakboard.faults import Allowance, forgiven
-from leakboard.oracle.door import Answers, Door
+from leakboard.oracle.door import Door
+from leakboard.oracle.memo import Memo
 from leakboard.oracle.twin import CountingTwin, placeholder_samples
 from leakboard.registry.bind import at
 from leakboard.registry.find import shared
@@ -19,16 +20,16 @@ if TYPE_CHECKING:
     from leakboard.tasks.task import ObserveTask, Wanted
 
 
-def evaluations(task: ObserveTask) -> int:
+def evaluations(task: ObserveTask) -> float:
     """Denoiser evaluations a sample that the task will pay; the same for every shard that wants the same."""
     asked = tuple(dict.fromkeys(replace(wanted, key="", distance="") for wanted in task.wanted))
     return _evaluations(task.victim, asked, task.settings.plugins, task.settings.timeout)
 
 
 @functools.lru_cache(maxsize=256)
-def _evaluations(victim: str, wanted: tuple[Wanted, ...], plugins: tuple[str, ...], timeout: float) -> int:
+def _evaluations(victim: str, wanted: tuple[Wanted, ...], plugins: tuple[str, ...], timeout: float) -> float:
     registry = shared(plugins)
-    answers = Answers(CountingTwin(), 1, registry.one("victim", victim).only.evaluations_per_step)
+    answers = Memo(CountingTwin(), 1, registry.one("victim", victim).only.evaluations_per_step)
     samples = placeholder_samples()
     for (seed, spec), group in itertools.groupby(wanted, lambda want: (want.seed, want.defense)):
         defense = registry.one("defense", spec)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from leakboard.errors import LeakboardError, nearest
-from leakboard.tasks.task import Outcome
+from leakboard.tasks.task import TaskOutcome
 from leakboard.tasks.worker import forget, serve, work
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Source(Protocol):
         """A task that can run now, or None; there may be more after the next `settle`."""
         ...
 
-    def settle(self, task: Task, outcome: Outcome) -> None:
+    def settle(self, task: Task, outcome: TaskOutcome) -> None:
         """Take in what came of a task; whatever it raises ends the run."""
         ...
 
@@ -156,20 +156,20 @@ class _Worker:
         with contextlib.suppress(OSError):  # a worker that died while it was idle is found out by `collect`
             self.connection.send(task)
 
-    def collect(self) -> tuple[Task, Outcome]:
+    def collect(self) -> tuple[Task, TaskOutcome]:
         """The task, and what came of it or of the worker."""
         task, self.task = self.task, None
         assert task is not None
         with contextlib.suppress(EOFError, OSError):
             if self.connection.poll():
-                outcome: Outcome = self.connection.recv()
+                outcome: TaskOutcome = self.connection.recv()
                 return task, outcome
         self.process.join(timeout=1)
         self.kill()
         trace = self._note.read_text(encoding="utf-8", errors="replace")
         if trace:
-            return task, Outcome(died=f"took longer than {task.settings.timeout:g} s", trace=trace)
-        return task, Outcome(died=f"the worker process died ({_cause(self.process.exitcode)})")
+            return task, TaskOutcome(died=f"took longer than {task.settings.timeout:g} s", trace=trace)
+        return task, TaskOutcome(died=f"the worker process died ({_cause(self.process.exitcode)})")
 
     def dismiss(self) -> None:
         """Let an idle worker end by itself."""

@@ -9,7 +9,7 @@ from leakboard.errors import LeakboardError
 from leakboard.runs.rows import attempt_row, cell_row, component_rows, task_row
 from leakboard.runs.schedule import Schedule, points
 from leakboard.store import AttemptRow
-from leakboard.tasks.task import Answer, ObserveTask, ScoreTask
+from leakboard.tasks.task import ObserveTask, PartOutcome, ScoreTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from leakboard.store import Store
     from leakboard.store.artifacts import Artifacts
     from leakboard.tasks.sample_lists import Populations
-    from leakboard.tasks.task import Outcome, Task
+    from leakboard.tasks.task import Task, TaskOutcome
 
 ALIKE = 3
 """Observation tasks that must fail alike before anything succeeded, to end the run early.
@@ -51,7 +51,7 @@ class Ledger:
     artifacts: Artifacts
     say: Callable[[str], None]
     bar: tqdm[Any]
-    nfe: int = 0
+    nfe: float = 0
     damaged: set[str] = field(default_factory=set)
     _said: set[str] = field(default_factory=set)
     _alike: list[str] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Ledger:
         self.bar.total = self.bar.n + self._schedule.open
         return task
 
-    def settle(self, task: Task, outcome: Outcome) -> None:
+    def settle(self, task: Task, outcome: TaskOutcome) -> None:
         """Commit what came of a task.
 
         Raises:
@@ -102,33 +102,33 @@ class Ledger:
         self.store.record(
             self.run_id,
             task=task_row(task, outcome),
-            attempts=[attempt_row(a.key, a, outcome) for a in outcome.answers] if scoring else self._observed(outcome),
-            artifacts=[*outcome.stored, *(row for answer in outcome.answers for row in answer.stored)],
+            attempts=[attempt_row(a.key, a, outcome) for a in outcome.parts] if scoring else self._observed(outcome),
+            artifacts=[*outcome.stored, *(row for answer in outcome.parts for row in answer.stored)],
         )
-        for answer in outcome.answers:
+        for answer in outcome.parts:
             if answer.status != "done":
                 self._tell(f"{answer.status}: {answer.error}", task)
         if isinstance(task, ObserveTask) and self._watching:
             self._watch_start(task, outcome)
 
-    def _observed(self, outcome: Outcome) -> list[AttemptRow]:
+    def _observed(self, outcome: TaskOutcome) -> list[AttemptRow]:
         """Features that failed fail the cells that need them."""
         attempts = []
-        for answer in outcome.answers:
+        for answer in outcome.parts:
             if answer.status == "done":
                 self._schedule.arrived(answer.key)
             else:
                 attempts += [attempt_row(cell.key, answer, outcome) for cell in self._schedule.failed(answer.key)]
         return attempts
 
-    def _discard(self, outcome: Outcome) -> None:
+    def _discard(self, outcome: TaskOutcome) -> None:
         for key in outcome.damaged:
             if key not in self.damaged:
                 self.say(f"artifact {key[:12]} is missing or damaged: it will be made again")
             self.artifacts.drop(key)
         self.damaged |= {*outcome.damaged}
 
-    def _retry(self, task: Task, outcome: Outcome) -> bool:
+    def _retry(self, task: Task, outcome: TaskOutcome) -> bool:
         """A worker died: run the parts of its task apart, and a single part once more, for it may not be to blame."""
         hung = bool(outcome.trace)
         alone = len(task.cells if isinstance(task, ScoreTask) else task.wanted) == 1
@@ -145,10 +145,10 @@ class Ledger:
             self._said.add(line)
             self.say(f"{line}  [{task.label}]")
 
-    def _watch_start(self, task: ObserveTask, outcome: Outcome) -> None:
+    def _watch_start(self, task: ObserveTask, outcome: TaskOutcome) -> None:
         """While all that comes is one and the same failure, try what is most unlike; end when nothing is."""
-        self._alike += {answer.error for answer in outcome.answers if answer.status in ("failed", "timeout")}
-        done = any(answer.status == "done" for answer in outcome.answers)
+        self._alike += {answer.error for answer in outcome.parts if answer.status in ("failed", "timeout")}
+        done = any(answer.status == "done" for answer in outcome.parts)
         if done or len(set(self._alike)) != 1:
             self._watching = False
             return
@@ -159,8 +159,8 @@ class Ledger:
             raise Stopped(f"the first {len(self._alike)} observation tasks all failed alike: {self._alike[0]}")
 
 
-def _buried(task: Task, outcome: Outcome) -> Outcome:
+def _buried(task: Task, outcome: TaskOutcome) -> TaskOutcome:
     """The outcome of a task whose only part ended its worker."""
     key = task.wanted[0].key if isinstance(task, ObserveTask) else task.cells[0].key
     status: Status = "timeout" if outcome.trace else "failed"
-    return replace(outcome, answers=(Answer(key, status, outcome.died, outcome.trace),))
+    return replace(outcome, parts=(PartOutcome(key, status, outcome.died, outcome.trace),))

@@ -49,7 +49,7 @@ class Plan:
         return tuple(cell for cell in self.cells if cell.key not in self.done and cell.key not in self.skipped)
 
     @functools.cached_property
-    def nfe(self) -> tuple[int, ...]:
+    def nfe(self) -> tuple[float, ...]:
         """Denoiser evaluations that each observation task will pay, in the order of ``observe``."""
         from leakboard.runs.cost import evaluations
 

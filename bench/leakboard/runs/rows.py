@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from leakboard.api import AXES
 from leakboard.faults import FAULTS, fault
-from leakboard.store.rows import AXES, AttemptRow, CellRow, ComponentRow, ResultRow, TaskRow
+from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, ResultRow, TaskRow
 from leakboard.tasks.task import ObserveTask, ScoreTask
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from leakboard.grid.cells import Cell
     from leakboard.registry.bind import Bound
     from leakboard.tasks.sample_lists import Population
-    from leakboard.tasks.task import Answer, Outcome, Task
+    from leakboard.tasks.task import PartOutcome, Task, TaskOutcome
 
 
 def cell_row(cell: Cell) -> CellRow:
@@ -51,9 +52,9 @@ def component_rows(cells: Iterable[Cell], populations: dict[str, Population]) ->
     ]
 
 
-def task_row(task: Task, outcome: Outcome) -> TaskRow:
+def task_row(task: Task, outcome: TaskOutcome) -> TaskRow:
     """One finished task; its status is that of the first answer that failed."""
-    failed = [answer for answer in outcome.answers if answer.status not in ("done", "skipped")]
+    failed = [answer for answer in outcome.parts if answer.status not in ("done", "skipped")]
     return TaskRow(
         kind="observe" if isinstance(task, ObserveTask) else "score",
         label=task.label,
@@ -68,7 +69,7 @@ def task_row(task: Task, outcome: Outcome) -> TaskRow:
     )
 
 
-def attempt_row(cell: str, answer: Answer, outcome: Outcome) -> AttemptRow:
+def attempt_row(cell: str, answer: PartOutcome, outcome: TaskOutcome) -> AttemptRow:
     """What became of a cell."""
     done = answer.status == "done"
     return AttemptRow(

@@ -35,7 +35,7 @@ ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class Report:
+class RunReport:
     """What a run did.
 
     Attributes:
@@ -47,7 +47,7 @@ class Report:
 
     plan: Plan
     statuses: Mapping[str, str]
-    nfe: int = 0
+    nfe: float = 0
     stopped: str = ""
 
     @property
@@ -104,7 +104,7 @@ def run(
     threads: int = 0,
     progress: bool | None = None,
     command: str = "",
-) -> Report:
+) -> RunReport:
     """Run whatever of a grid has no result yet.
 
     Args:
@@ -137,7 +137,7 @@ def run(
     if first.observe:
         check_device(grid.run.device)
     if not (first.todo or first.skipped):
-        return Report(first, store.latest_status())
+        return RunReport(first, store.latest_status())
     populations.check(first.todo)
     info = RunInfo(grid_name=grid.name, grid_text=grid.text, command=command, provenance=provenance())
     session = _Session(grid, store, store.begin_run(info), chosen, progress)
@@ -152,7 +152,7 @@ def run(
         raise
     finally:
         store.end_run(session.run_id, status)
-    return Report(first, store.latest_status(), session.nfe, session.stopped)
+    return RunReport(first, store.latest_status(), session.nfe, session.stopped)
 
 
 @dataclass
@@ -164,7 +164,7 @@ class _Session:
     run_id: int
     executor: Executor
     progress: bool | None
-    nfe: int = 0
+    nfe: float = 0
     stopped: str = ""
 
     def rounds(self, plan: Plan, populations: Populations) -> None:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from leakboard.runs.runner import Report
+    from leakboard.runs.runner import RunReport
     from leakboard.store import Store
 
 
-def summary(report: Report, store: Store, page: Path | None = None) -> str:
+def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
     """Best attack per victim, defense, attacker and access level, null checks, failures, cost, where the report is.
 
     Datasets say what a reader must know: files that were skipped, say.

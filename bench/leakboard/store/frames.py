@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.orm import aliased
 
-from leakboard.store.rows import AXES
+from leakboard.api import AXES
 from leakboard.store.store import last_attempts
 from leakboard.store.tables import Attempt, Cell, Component, Result, Run, Task
 

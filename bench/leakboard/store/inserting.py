@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from leakboard.store.rows import AXES
+from leakboard.api import AXES
 from leakboard.store.tables import Artifact, Attempt, Cell, Component, Result, Run, Task
 
 if TYPE_CHECKING:

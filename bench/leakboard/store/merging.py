@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.orm import aliased
 
+from leakboard.api import AXES
 from leakboard.store.artifacts import ArtifactRow, Artifacts
 from leakboard.store.inserting import add_artifacts, add_attempts, add_cells, add_components, add_run, add_tasks, chunks
-from leakboard.store.rows import AXES, AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, TaskRow
+from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, TaskRow
 from leakboard.store.tables import Artifact, Attempt, Cell, Component, Result, Run, Task
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import select
 
+from leakboard.api import AXES
 from leakboard.keys import contact_sheet_key, samples_key
 from leakboard.store import frames
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
-from leakboard.store.rows import AXES
 from leakboard.store.tables import Component
 
 if TYPE_CHECKING:

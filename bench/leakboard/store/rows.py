@@ -17,8 +17,6 @@ Attacker = Literal["adaptive", "naive"]
 Labels = Literal["true", "permuted"]
 Role = Literal["attack", "null"]
 
-AXES = ("dataset", "victim", "defense", "observer", "distance", "classifier")
-
 
 def now() -> datetime:
     """The present moment in UTC."""

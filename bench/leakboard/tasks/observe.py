@@ -20,7 +20,7 @@ from leakboard.oracle.door import Door, defended
 from leakboard.registry.bind import at
 from leakboard.store.artifacts import Artifacts
 from leakboard.tasks.contact_sheet import keep_preview
-from leakboard.tasks.task import Answer, Outcome
+from leakboard.tasks.task import PartOutcome, TaskOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     import torch
 
     from leakboard.api import Distance, Observer, Samples
-    from leakboard.oracle.door import Answers, Returned
+    from leakboard.oracle.door import Returned
+    from leakboard.oracle.memo import Memo
     from leakboard.registry.bind import Bound
     from leakboard.registry.find import Registry
     from leakboard.store.artifacts import ArtifactRow
@@ -47,19 +48,19 @@ class Column:
     allowance: Allowance
     labels: list[str] = field(default_factory=list)
     values: list[torch.Tensor] = field(default_factory=list)
-    failure: Answer | None = None
+    failure: PartOutcome | None = None
 
 
 def observe(
-    task: ObserveTask, registry: Registry, samples: Samples, answers: Answers, told: tuple[str, ...] | None
-) -> Outcome:
+    task: ObserveTask, registry: Registry, samples: Samples, answers: Memo, told: tuple[str, ...] | None
+) -> TaskOutcome:
     """Run every wanted observer and distance for one shard; one that fails takes only its own features along.
 
     ``told`` is what the victim is told with each sample.
     """
     start = time.perf_counter()
     artifacts = Artifacts(Path(task.settings.artifacts))
-    found: list[Answer] = []
+    found: list[PartOutcome] = []
     previews: list[ArtifactRow] = []
     for (seed, spec), group in itertools.groupby(task.wanted, lambda wanted: (wanted.seed, wanted.defense)):
         of_defense = list(group)
@@ -68,7 +69,7 @@ def observe(
             with Allowance(task.settings.timeout):
                 images = seen_by_victim(samples, defense, seed)
         except FAULTS as error:
-            found += [Answer(wanted.key, *fault(error)) for wanted in of_defense]
+            found += [PartOutcome(wanted.key, *fault(error)) for wanted in of_defense]
             continue
         returned: Returned | None = None
         for observer_spec, of_observer in itertools.groupby(of_defense, lambda wanted: wanted.observer):
@@ -89,7 +90,7 @@ def observe(
             )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
     paid = answers.paid.evaluations * len(samples.ids)
-    return Outcome(tuple(found), time.perf_counter() - start, paid, peak, answers.batch_size, tuple(previews))
+    return TaskOutcome(tuple(found), time.perf_counter() - start, paid, peak, answers.batch_size, tuple(previews))
 
 
 def seen_by_victim(samples: Samples, defense: Bound, seed: int) -> torch.Tensor:
@@ -102,12 +103,12 @@ def seen_by_victim(samples: Samples, defense: Bound, seed: int) -> torch.Tensor:
 
 def _run(observer: Observer, door: Door, defense: Bound, columns: list[Column], allowance: Allowance) -> float:
     """One observer under one defense: its pairs through every distance that wants them. Gives its seconds."""
-    paid_before = door.answers.paid.seconds
+    paid_before = door.memo.paid.seconds
     try:
         for pair in _pairs(observer, door, defense, allowance):
             for column in columns:
                 if column.failure is None:
-                    _measure(column, pair, door.answers)
+                    _measure(column, pair, door.memo)
             if all(column.failure for column in columns):
                 break
         else:
@@ -115,9 +116,9 @@ def _run(observer: Observer, door: Door, defense: Bound, columns: list[Column], 
                 raise ValueError("the observer yielded no pair")
     except FAULTS as error:
         for column in columns:
-            column.failure = column.failure or Answer(column.wanted.key, *fault(error))
+            column.failure = column.failure or PartOutcome(column.wanted.key, *fault(error))
     # What was paid for by an observer before this one belongs to the price of this one all the same.
-    return allowance.spent - (door.answers.paid.seconds - paid_before) + door.asked.seconds
+    return allowance.spent - (door.memo.paid.seconds - paid_before) + door.asked.seconds
 
 
 def _pairs(observer: Observer, door: Door, defense: Bound, allowance: Allowance) -> Iterator[Pair]:
@@ -156,7 +157,7 @@ def _check(pair: Pair, door: Door) -> None:
             raise ValueError(f"the {name} of pair {pair.label!r} holds values that are not finite")
 
 
-def _measure(column: Column, pair: Pair, answers: Answers) -> None:
+def _measure(column: Column, pair: Pair, answers: Memo) -> None:
     import torch
 
     distance = column.distance
@@ -167,13 +168,13 @@ def _measure(column: Column, pair: Pair, answers: Answers) -> None:
             values = _measured(distance, pair, answers).detach().to("cpu", torch.float64)
         _check_values(values, distance.name, len(pair.reference))
     except FAULTS as error:
-        column.failure = Answer(column.wanted.key, *fault(error))
+        column.failure = PartOutcome(column.wanted.key, *fault(error))
         return
     column.labels.append(pair.label)
     column.values.append(values)
 
 
-def _measured(distance: Distance, pair: Pair, answers: Answers) -> torch.Tensor:
+def _measured(distance: Distance, pair: Pair, answers: Memo) -> torch.Tensor:
     """Numbers of a pair. Images, which networks may look at, are measured in batches where the victim computes."""
     import torch
 
@@ -199,7 +200,7 @@ def _check_values(values: torch.Tensor, name: str, count: int) -> None:
         raise ValueError(f"{name} returned {int((~finite).sum())} of {count} values that are not finite")
 
 
-def _store(column: Column, door: Door, task: ObserveTask, artifacts: Artifacts, seconds: float) -> Answer:
+def _store(column: Column, door: Door, task: ObserveTask, artifacts: Artifacts, seconds: float) -> PartOutcome:
     wanted, cost = column.wanted, door.asked
     meta = {
         "columns": json.dumps(column.labels),
@@ -212,11 +213,11 @@ def _store(column: Column, door: Door, task: ObserveTask, artifacts: Artifacts, 
         "observer": wanted.observer,
         "distance": wanted.distance,
         "seed": str(wanted.seed),
-        "fit": door.answers.fitting.note,
+        "fit": door.memo.fitting.note,
         "queries": str(cost.queries),
         "nfe": str(cost.evaluations),
         "seconds": repr(seconds + column.allowance.spent),
     }
     values = np.stack([value.numpy() for value in column.values], axis=1)
     row = artifacts.put(wanted.key, {"values": values}, meta, "features")
-    return Answer(wanted.key, "done", queries=cost.queries, nfe=cost.evaluations, stored=(row,))
+    return PartOutcome(wanted.key, "done", queries=cost.queries, nfe=cost.evaluations, stored=(row,))

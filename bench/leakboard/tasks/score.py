@@ -18,9 +18,11 @@ from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.tasks.sample_lists import Population
 from leakboard.tasks.sample_lists import get as population_of
 from leakboard.tasks.splits import calibration, permuted
-from leakboard.tasks.task import Answer, Outcome
+from leakboard.tasks.task import PartOutcome, TaskOutcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from leakboard.api import Classifier, Scorer
     from leakboard.registry.find import Registry
     from leakboard.tasks.task import CellWork, ScoreTask
@@ -66,7 +68,7 @@ class Price(NamedTuple):
     seconds: float
 
 
-def score(task: ScoreTask, registry: Registry) -> Outcome:
+def score(task: ScoreTask, registry: Registry) -> TaskOutcome:
     """Fit and measure every cell of a task; a classifier that fails takes only its own cell along.
 
     Raises:
@@ -80,7 +82,7 @@ def score(task: ScoreTask, registry: Registry) -> Outcome:
         return _score(task, registry)
 
 
-def _score(task: ScoreTask, registry: Registry) -> Outcome:
+def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
     start = time.perf_counter()
     artifacts = Artifacts(Path(task.settings.artifacts))
     population = _population(artifacts, task.dataset_identity, task.per_side)
@@ -98,20 +100,24 @@ def _score(task: ScoreTask, registry: Registry) -> Outcome:
                 member = permuted(population.ids, member, cell.key)
             classifier = registry.one("classifier", cell.classifier).only
             with allowance:
-                judged = judge(classifier, (before.values, after.values), member, half.known)
+                judged = judge(
+                    classifier, (before.values, after.values), member, half.known, json.loads(before.columns)
+                )
         except (Missing, Damaged):
             raise
         except FAULTS as error:
-            found.append(Answer(cell.key, *fault(error), seconds=allowance.spent))
+            found.append(PartOutcome(cell.key, *fault(error), seconds=allowance.spent))
             continue
         share = float(half.known.mean())
         seconds = share * before.seconds + (1 - share) * after.seconds + allowance.spent
         price = Price(after.queries, after.nfe, seconds)
         found.append(_store(cell, artifacts, half, judged, price, after.fit))
-    return Outcome(tuple(found), time.perf_counter() - start)
+    return TaskOutcome(tuple(found), time.perf_counter() - start)
 
 
-def judge(classifier: Classifier, features: tuple[Array, Array], member: Mask, known: Mask) -> Judged:
+def judge(
+    classifier: Classifier, features: tuple[Array, Array], member: Mask, known: Mask, columns: Sequence[str]
+) -> Judged:
     """Fit a classifier and a threshold on the known samples, and measure both on the others.
 
     Args:
@@ -120,12 +126,13 @@ def judge(classifier: Classifier, features: tuple[Array, Array], member: Mask, k
             evaluated, of which only the other rows are used.
         member: labels (N,).
         known: the samples (N,) whose labels the attacker has.
+        columns: names of the K columns.
 
     Raises:
         ValueError: the classifier gave scores of a wrong shape, or such that are not finite.
     """
     calibrating, evaluated = features[0][known], features[1][~known]
-    scorer = classifier.fit(calibrating.copy(), member[known])
+    scorer = classifier.fit(calibrating.copy(), member[known], columns)
     if not callable(scorer):
         raise TypeError(f"{classifier.name} returned {scorer!r:.80} from fit(), expected a scorer")
     threshold = choose_threshold(_scores(classifier.name, scorer, calibrating), member[known])
@@ -176,11 +183,11 @@ def _load(artifacts: Artifacts, ids: tuple[str, ...], keys: tuple[str, ...]) -> 
     return Table(np.concatenate(parts), columns.pop(), queries, nfe, seconds, fit)
 
 
-def _store(cell: CellWork, artifacts: Artifacts, half: Half, judged: Judged, price: Price, fit: str) -> Answer:
+def _store(cell: CellWork, artifacts: Artifacts, half: Half, judged: Judged, price: Price, fit: str) -> PartOutcome:
     key = scores_key(cell.key)
     tensors: dict[str, npt.NDArray[Any]] = {"score": judged.scores, "member": judged.member.astype(np.uint8)}
     row = artifacts.put(key, tensors, {"ids": json.dumps(half.evaluated)}, "scores", durable=False)
-    return Answer(
+    return PartOutcome(
         cell.key,
         "done",
         seconds=price.seconds,

@@ -95,8 +95,8 @@ Task = ObserveTask | ScoreTask
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What became of one feature shard or one cell.
+class PartOutcome:
+    """What became of one part of a task: one shard of features, or one cell.
 
     ``fit`` tells how the images were fitted to the victim that a cell rests on; empty where that is not known.
     """
@@ -117,8 +117,8 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """All answers of one task, and what the whole task cost; or why there are none.
+class TaskOutcome:
+    """What became of all parts of one task, and what the whole task cost; or why there are none.
 
     Attributes:
         nfe: denoiser evaluations paid, over all samples.
@@ -130,9 +130,9 @@ class Outcome:
         trace: where the worker hung, outside the reach of signals, when that is why it died.
     """
 
-    answers: tuple[Answer, ...] = ()
+    parts: tuple[PartOutcome, ...] = ()
     seconds: float = 0.0
-    nfe: int = 0
+    nfe: float = 0
     peak_mb: float = 0.0
     batch: int | None = None
     stored: tuple[ArtifactRow, ...] = ()

@@ -18,7 +18,7 @@ from leakboard.keys import samples_key
 from leakboard.registry.find import shared
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.tasks.splits import choose
-from leakboard.tasks.task import Answer, ObserveTask, Outcome, Settings
+from leakboard.tasks.task import ObserveTask, PartOutcome, Settings, TaskOutcome
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -31,7 +31,7 @@ _batches: dict[tuple[str, str, str], int] = {}
 """Samples a call, of victims that ran out of memory with more: the next task need not find out again."""
 
 
-def work(task: Task, threads: int = 0) -> Outcome:
+def work(task: Task, threads: int = 0) -> TaskOutcome:
     """Run one task; with ``threads`` torch threads, or as many as torch likes."""
     try:
         registry = shared(task.settings.plugins)
@@ -41,9 +41,9 @@ def work(task: Task, threads: int = 0) -> Outcome:
 
         return score(task, registry)
     except (Missing, Damaged):
-        return Outcome(damaged=_unsound(task))
+        return TaskOutcome(damaged=_unsound(task))
     except LeakboardError as error:
-        return Outcome(fatal=str(error))
+        return TaskOutcome(fatal=str(error))
     except FAULTS as error:
         return _all_failed(task, error)
 
@@ -71,10 +71,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _all_failed(task: Task, error: BaseException) -> Outcome:
+def _all_failed(task: Task, error: BaseException) -> TaskOutcome:
     found = fault(error)
     keys = [want.key for want in task.wanted] if isinstance(task, ObserveTask) else [cell.key for cell in task.cells]
-    return Outcome(tuple(Answer(key, *found) for key in keys))
+    return TaskOutcome(tuple(PartOutcome(key, *found) for key in keys))
 
 
 def _unsound(task: Task) -> tuple[str, ...]:
@@ -86,11 +86,11 @@ def _unsound(task: Task) -> tuple[str, ...]:
     return tuple(key for key in needed if not artifacts.whole(key))
 
 
-def _observe(task: ObserveTask, registry: Registry, threads: int) -> Outcome:
+def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome:
     import torch
 
-    from leakboard.oracle.door import Answers
     from leakboard.oracle.fitting import Fitting
+    from leakboard.oracle.memo import Memo
     from leakboard.oracle.quality_gate import IMAGES, admit, wanted
     from leakboard.tasks.observe import observe
 
@@ -109,7 +109,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> Outcome:
                 samples = _samples(task.dataset, task.dataset_identity, task.settings.plugins)
                 chosen = choose(samples.ids, samples.member, task.per_side)
                 shard = samples.take(chosen[task.start : task.stop])
-                told = victim.told(shard)
+                told = victim.prompts_for(shard)
             fitting = Fitting(shard.image_shape, model.image_shape, victim.fit)
             fitting.check()
             question = task.victim_identity, task.dataset_identity
@@ -117,11 +117,11 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> Outcome:
                 # always the same images, whatever the shard
                 few = samples.take(chosen[:IMAGES])
                 with torch.no_grad(), Allowance(task.settings.timeout):
-                    images = fitting.there(few.images.to(device))
-                    admit(question, victim, model, images, victim.told(few), batch)
+                    images = fitting.to_victim(few.images.to(device))
+                    admit(question, victim, model, images, victim.prompts_for(few), batch)
         except FAULTS as error:
             return _all_failed(task, error)
-        answers = Answers(model, batch, victim.evaluations_per_step, fitting, device)
+        answers = Memo(model, batch, victim.evaluations_per_step, fitting, device)
         with torch.no_grad():
             outcome = observe(task, registry, shard, answers, told)
         if answers.batch_size < batch:

@@ -29,11 +29,11 @@ from leakboard.testing.checks import Check, Declined, Subject
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leakboard.api import Kind, Samples
+    from leakboard.api import Axis, Samples
 
 __all__ = ["CheckRow", "check_component", "summarize"]
 
-OF_KIND: dict[Kind, tuple[Check, ...]] = {
+OF_KIND: dict[Axis, tuple[Check, ...]] = {
     "dataset": datasets.CHECKS,
     "victim": victims.CHECKS,
     "defense": defenses.CHECKS,

@@ -25,10 +25,14 @@ def _calibration(columns: int = 3, count: int = 120, seed: int = 0) -> tuple[Arr
 
 
 def _scored(classifier: Classifier, features: Array, member: npt.NDArray[np.bool_], unseen: Array) -> Array:
-    scores = np.asarray(classifier.fit(features, member)(unseen))
+    scores = np.asarray(classifier.fit(features, member, _names(features))(unseen))
     assert scores.shape == (len(unseen),), f"scores of shape {scores.shape}, expected ({len(unseen)},)"
     assert np.isfinite(scores).all(), f"{int((~np.isfinite(scores)).sum())} scores are not finite"
     return scores
+
+
+def _names(features: Array) -> list[str]:
+    return [f"pair {column}" for column in range(features.shape[1])]
 
 
 def _auc(scores: Array, member: npt.NDArray[np.bool_]) -> float:
@@ -69,7 +73,7 @@ def _flipped(subject: Subject) -> None:
 def _batch(subject: Subject) -> None:
     features, member = _calibration()
     unseen = _calibration(count=20, seed=1)[0]
-    scorer = subject.made.fit(features, member)
+    scorer = subject.made.fit(features, member, _names(features))
     alone = np.concatenate([scorer(row[None]) for row in unseen])
     assert np.allclose(alone, scorer(unseen), rtol=1e-6, atol=1e-9), (
         "a score depends on the other samples scored with it"

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from leakboard.oracle.door import Answers, Door
+from leakboard.oracle.door import Door
+from leakboard.oracle.memo import Memo
 from leakboard.oracle.twin import CountingTwin
 from leakboard.testing.checks import COUNT, Check, Subject, agree, samples, unchanged
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def _asked(observer: Observer, shown: Samples, batch: int = COUNT) -> tuple[list[Pair], Door]:
-    door = Door(Answers(CountingTwin(), batch), shown, shown.images, observer.access, seed=0, told=shown.prompts)
+    door = Door(
+        Memo(CountingTwin(), batch), shown, shown.images, observer.access, seed=0, default_prompts=shown.prompts
+    )
     return list(observer.observe(cast("Oracle", door))), door
 
 

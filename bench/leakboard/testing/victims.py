@@ -23,7 +23,7 @@ def _opened(subject: Subject) -> tuple[Model, Samples]:
     samples, model = subject.samples.take(range(COUNT)), subject.model
     fitting = Fitting(samples.image_shape, model.image_shape, subject.made.fit)
     fitting.check()
-    return model, replace(samples, images=fitting.there(samples.images))
+    return model, replace(samples, images=fitting.to_victim(samples.images))
 
 
 def _noise(like: torch.Tensor) -> torch.Tensor:

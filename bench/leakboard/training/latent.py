@@ -63,7 +63,7 @@ def train_autoencoder(
     import torch
 
     vae = build_autoencoder(recipe, images.shape[1])
-    clean = fitting(recipe, images).there(images) * 2 - 1
+    clean = fitting(recipe, images).to_victim(images) * 2 - 1
 
     def loss_of(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         seen = varied(clean[rows], generator) if recipe.autoencoder.augment else clean[rows]
@@ -187,7 +187,7 @@ def train(
     vae = open_autoencoder(out)
     tokenizer = tokenizer_of(vocabulary, recipe.text.length, out / TOKENIZER)
     module, unet, encoder, scheduler = build(recipe, tokenizer)
-    clean = fitting(recipe, images).there(images) * 2 - 1
+    clean = fitting(recipe, images).to_victim(images) * 2 - 1
     latents = latents_of(vae, clean, vae.config.scaling_factor)
     tokens, empty = token_ids(tokenizer, prompts), token_ids(tokenizer, [""])
 

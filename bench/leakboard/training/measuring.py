@@ -125,7 +125,7 @@ class LatentMeasuring:
         """Denoising loss of the samples that ``rows`` marks, each told its own caption."""
         import torch
 
-        clean = self._fitting.there(self._samples.images[rows]) * 2 - 1
+        clean = self._fitting.to_victim(self._samples.images[rows]) * 2 - 1
         latents = latent.latents_of(pipeline.vae, clean, pipeline.vae.config.scaling_factor)
         with torch.no_grad():
             told = pipeline.text_encoder(latent.token_ids(pipeline.tokenizer, self._prompts[rows].tolist()))[0]
@@ -144,7 +144,7 @@ class LatentMeasuring:
             num_inference_steps=SAMPLING_STEPS,
             output_type="np",
         ).images
-        return self._fitting.back(torch.from_numpy(images).permute(0, 3, 1, 2)).contiguous()
+        return self._fitting.from_victim(torch.from_numpy(images).permute(0, 3, 1, 2)).contiguous()
 
     def facts(self, pipeline: StableDiffusionPipeline) -> dict[str, Any]:
         """How well the autoencoder does, and whether it leaks members by itself: its AUC must not differ from 0.5."""
@@ -164,9 +164,9 @@ class LatentMeasuring:
 
         errors = []
         for part in torch.split(self._samples.images, latent.CHUNK):
-            inner = latent.latents_of(vae, self._fitting.there(part) * 2 - 1, scale=1.0)
+            inner = latent.latents_of(vae, self._fitting.to_victim(part) * 2 - 1, scale=1.0)
             with torch.no_grad():
-                back = self._fitting.back((vae.decode(inner).sample / 2 + 0.5).clamp(0, 1))
+                back = self._fitting.from_victim((vae.decode(inner).sample / 2 + 0.5).clamp(0, 1))
             errors.append((back - part).square().flatten(1).mean(1))
         return torch.cat(errors).double().numpy()
 

@@ -11,9 +11,7 @@ from leakboard.api import Unsupported
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy.typing as npt
-
-    from leakboard.api import Array, Scorer
+    from leakboard.api import Array, Mask, Scorer
 
 
 def scaled(model: Any) -> Any:
@@ -34,7 +32,7 @@ def probability(model: Any, features: Array) -> Array:
     return np.asarray(model.predict_proba(features)[:, 1], np.float64)
 
 
-def fitted(model: Any, features: Array, member: npt.NDArray[np.bool_], score: Callable[[Any, Array], Array]) -> Scorer:
+def fitted(model: Any, features: Array, member: Mask, score: Callable[[Any, Array], Array]) -> Scorer:
     """Fit ``model`` on (N, K) features and return the scorer that asks it by ``score``.
 
     Raises:

@@ -11,10 +11,9 @@ from leakboard.api import Classifier, Unsupported
 from leakboard_plugins.classifiers._fitting import fitted, probability, scaled
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from collections.abc import Sequence
 
-    from leakboard.api import Array, Scorer
+    from leakboard.api import Array, Mask, Scorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +24,7 @@ class Knn(Classifier):
     k: Annotated[int, Field(ge=1)] = 5
     weights: Literal["uniform", "distance"] = "uniform"
 
-    def fit(self, features: Array, member: npt.NDArray[np.bool_]) -> Scorer:
+    def fit(self, features: Array, member: Mask, columns: Sequence[str]) -> Scorer:
         """Scorer of shares in [0, 1], (M, K) to (M,).
 
         Raises:

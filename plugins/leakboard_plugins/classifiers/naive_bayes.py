@@ -12,9 +12,9 @@ from leakboard.api import Classifier
 from leakboard_plugins.classifiers._fitting import fitted, scaled
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from collections.abc import Sequence
 
-    from leakboard.api import Array, Scorer
+    from leakboard.api import Array, Mask, Scorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class NaiveBayes(Classifier):
     name: ClassVar[str] = "naive_bayes"
     var_smoothing: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-9
 
-    def fit(self, features: Array, member: npt.NDArray[np.bool_]) -> Scorer:
+    def fit(self, features: Array, member: Mask, columns: Sequence[str]) -> Scorer:
         """Scorer of log odds, (M, K) to (M,)."""
         from sklearn.naive_bayes import GaussianNB
 

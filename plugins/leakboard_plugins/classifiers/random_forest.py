@@ -11,10 +11,9 @@ from leakboard.api import Classifier
 from leakboard_plugins.classifiers._fitting import fitted, probability
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from collections.abc import Sequence
 
-    from leakboard.api import Array, Scorer
+    from leakboard.api import Array, Mask, Scorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,7 @@ class RandomForest(Classifier):
     min_samples_leaf: Annotated[int, Field(ge=1)] = 3
     random_state: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
-    def fit(self, features: Array, member: npt.NDArray[np.bool_]) -> Scorer:
+    def fit(self, features: Array, member: Mask, columns: Sequence[str]) -> Scorer:
         """Scorer of shares in [0, 1], (M, K) to (M,)."""
         from sklearn.ensemble import RandomForestClassifier
 

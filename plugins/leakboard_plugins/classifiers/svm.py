@@ -11,10 +11,9 @@ from leakboard.api import Classifier
 from leakboard_plugins.classifiers._fitting import decision, fitted, scaled
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from collections.abc import Sequence
 
-    from leakboard.api import Array, Scorer
+    from leakboard.api import Array, Mask, Scorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +29,7 @@ class Svm(Classifier):
     kernel: Literal["linear", "poly", "rbf", "sigmoid"] = "rbf"
     gamma: Literal["scale", "auto"] | Annotated[float, Field(gt=0, allow_inf_nan=False)] = "scale"
 
-    def fit(self, features: Array, member: npt.NDArray[np.bool_]) -> Scorer:
+    def fit(self, features: Array, member: Mask, columns: Sequence[str]) -> Scorer:
         """Scorer of distances to the boundary, (M, K) to (M,)."""
         from sklearn.svm import SVC
 

@@ -11,10 +11,9 @@ from leakboard.api import Classifier
 from leakboard_plugins.classifiers._fitting import decision, fitted
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from collections.abc import Sequence
 
-    from leakboard.api import Array, Scorer
+    from leakboard.api import Array, Mask, Scorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ class TfidfLogistic(Classifier):
     C: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     max_iter: Annotated[int, Field(ge=1)] = 1000
 
-    def fit(self, features: Array, member: npt.NDArray[np.bool_]) -> Scorer:
+    def fit(self, features: Array, member: Mask, columns: Sequence[str]) -> Scorer:
         """Scorer of log odds, (M, K) to (M,)."""
         from sklearn.feature_extraction.text import TfidfTransformer
         from sklearn.linear_model import LogisticRegression

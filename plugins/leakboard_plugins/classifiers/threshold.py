@@ -10,11 +10,9 @@ import numpy as np
 from leakboard.api import Classifier, Unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    import numpy.typing as npt
-
-    from leakboard.api import Array, Scorer
+    from leakboard.api import Array, Mask, Scorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +23,11 @@ class Threshold(Classifier):
     """
 
     name: ClassVar[str] = "threshold"
+    trains: ClassVar[bool] = False
     declined_checks: ClassVar[Mapping[str, str]] = {"labels flip the ranking": "it trains nothing"}
     column: Literal["mean"] | int = "mean"
 
-    def fit(self, features: Array, member: npt.NDArray[np.bool_]) -> Scorer:  # noqa: ARG002 - trains nothing
+    def fit(self, features: Array, member: Mask, columns: Sequence[str]) -> Scorer:
         """Scorer in the unit of the features, (M, K) to (M,).
 
         Raises:
@@ -36,7 +35,7 @@ class Threshold(Classifier):
         """
         if self.column == "mean":
             return lambda unseen: np.asarray(unseen.mean(axis=1), np.float64)
-        column, columns = self.column, features.shape[1]
-        if not -columns <= column < columns:
-            raise Unsupported(f"threshold(column={column}) needs that column; the features have {columns}, from 0")
+        column, count = self.column, features.shape[1]
+        if not -count <= column < count:
+            raise Unsupported(f"threshold(column={column}) needs that column; the features have {count}, from 0")
         return lambda unseen: np.asarray(unseen[:, column], np.float64)

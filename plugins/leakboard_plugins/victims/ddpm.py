@@ -33,7 +33,7 @@ class Ddpm(Victim):
     """Attack it even if its denoising loss is at chance."""
 
     @property
-    def gated(self) -> bool:  # type: ignore[override]  # depends on the parameters, and is only read
+    def gated(self) -> bool:
         """True unless untrained weights are allowed."""
         return not self.allow_untrained
 

@@ -53,12 +53,12 @@ class Embedded(Victim):
         return folder
 
     @property
-    def null(self) -> bool:  # type: ignore[override]  # depends on the level, and is only read
+    def null(self) -> bool:
         """True for the untrained level: it cannot have learnt its members."""
         return self.level == "untrained"
 
     @property
-    def gated(self) -> bool:  # type: ignore[override]  # depends on the level, and is only read
+    def gated(self) -> bool:
         """True unless it is meant to be untrained."""
         return not self.null
 

@@ -16,6 +16,6 @@ class EmbeddedSd(Embedded, LatentVictim):
     opened_by: ClassVar[str] = "stable_diffusion"
 
     @property
-    def gated(self) -> bool:  # type: ignore[override]  # depends on the level, and is only read
+    def gated(self) -> bool:
         """True unless it is meant to be untrained."""
         return not (self.null or self.allow_untrained)

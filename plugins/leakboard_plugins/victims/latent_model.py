@@ -72,7 +72,7 @@ class LatentModel(Model):
         return Labels(self._pipeline.labels, self._denoiser.config.num_embeds_ada_norm, self._device)
 
     @property
-    def alphas_cumprod(self) -> torch.Tensor:  # type: ignore[override]  # only read
+    def alphas_cumprod(self) -> torch.Tensor:  # type: ignore[override]  # flows have none, and say so when asked
         """Cumulative product of the model's own noise schedule, float32 (T,).
 
         Raises:

@@ -93,12 +93,12 @@ class LatentVictim(Victim):
         check_prompts(self.prompts)
 
     @property
-    def evaluations_per_step(self) -> int:  # type: ignore[override]  # depends on the guidance, and is only read
+    def evaluations_per_step(self) -> int:
         """Two under guidance, with and without the prompt, unless its denoiser is told how much guidance to imitate."""
         return 2 if self.guidance > 1 and not read_kind(self.folder).distilled else 1
 
     @property
-    def gated(self) -> bool:  # type: ignore[override]  # depends on a parameter, and is only read
+    def gated(self) -> bool:
         """True unless it may be untrained."""
         return not self.allow_untrained
 
@@ -145,7 +145,7 @@ class LatentVictim(Victim):
         """What the ``manifest.json`` beside the pipeline says of its training, if there is one."""
         return manifest_facts(self.folder)
 
-    def told(self, samples: Samples) -> tuple[str, ...]:
+    def prompts_for(self, samples: Samples) -> tuple[str, ...]:
         """The prompts that ``prompts`` makes of captions and labels.
 
         Raises:

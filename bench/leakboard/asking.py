@@ -1,0 +1,206 @@
+"""What a victim answers, how an observer asks it, and what an observer makes of the answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from leakboard.errors import Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import torch
+
+Access = Literal["black", "gray", "white"]
+"""What may be asked: images out; also intermediate images and noise predictions; also gradients and weights."""
+Space = Literal["image", "latent", "state", "noise", "gradient", "statistic"]
+"""Where the two sides of a pair lie. Only images are what a provider's defense acts on."""
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Queries (requests to the victim) and denoiser evaluations, both per sample, and seconds for the whole batch."""
+
+    queries: float = 0
+    evaluations: float = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.queries + other.queries, self.evaluations + other.evaluations, self.seconds + other.seconds)
+
+
+class Noise(Protocol):
+    """Standard normal noise that depends on (seed, query, draw, sample id) only, never on the batch."""
+
+    def __call__(self, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
+        """Noise of the shape, device and dtype of ``like`` (N, ...), one independent row a sample."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What an observer yields for all samples at once: (N, ...) references and observations in one space.
+
+    ``label`` names the column of features that a distance makes of the pair (``step 3``, ``t=100``). Where a distance
+    gives several numbers a sample, ``names`` tells them apart, if there are as many; else their places do.
+    """
+
+    reference: torch.Tensor
+    observation: torch.Tensor
+    label: str
+    space: Space = "image"
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One denoising step in the victim's own space: the predicted clean sample and the noisy state after it."""
+
+    clean: torch.Tensor
+    state: torch.Tensor
+
+
+class Model:
+    """An opened victim. It answers what it can; the rest raises `Unsupported`.
+
+    The victim's own space is what its denoiser works in: images scaled to [-1, 1] for pixel models, scaled latents for
+    latent ones. ``encode`` and ``decode`` lead there and back, so gray-box observers need not know the difference.
+    Images come in ``image_shape``; the harness fits those of the dataset to it and fits what is returned back.
+    Randomness comes from seeds, one a sample, never from a state that samples share.
+    """
+
+    alphas_cumprod: torch.Tensor
+    """Cumulative product of the noise schedule, float32 (T,), index 0 the least noisy step."""
+    image_shape: tuple[int, int, int] | None = None
+    """Channels, height and width of the images it takes and gives; None: whatever it is given."""
+    round_trip_error: float = 0.0
+    """Root mean squared error, in [0, 1], that ``decode(encode(images))`` may have: 0 where nothing is lost."""
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (N, C, H, W) in [0, 1] to the victim's own space, without randomness."""
+        raise Unsupported(f"{type(self).__name__} has no encode")
+
+    def decode(self, inner: torch.Tensor) -> torch.Tensor:
+        """The victim's own space to images (N, C, H, W) in [0, 1]."""
+        raise Unsupported(f"{type(self).__name__} has no decode")
+
+    def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """Predicted noise for states (N, ...) at one timestep, without guidance; one denoiser evaluation a sample."""
+        raise Unsupported(f"{type(self).__name__} predicts no noise")
+
+    def reconstruct(
+        self, images: torch.Tensor, seeds: Sequence[int], strength: float, steps: int, prompts: Sequence[str] | None
+    ) -> Iterator[Step]:
+        """Noise images (N, C, H, W) in [0, 1] up to ``strength`` in (0, 1] and denoise in ``steps``.
+
+        The steps are in the victim's own space; the last clean is the output.
+        """
+        raise Unsupported(f"{type(self).__name__} reconstructs no image")
+
+    def generate(self, seeds: Sequence[int], steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """New samples in the victim's own space, one a seed, denoised from pure noise."""
+        raise Unsupported(f"{type(self).__name__} generates no image")
+
+    def gradients(
+        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
+    ) -> torch.Tensor:
+        """(N, parameter tensors): L2 norm of each sample's denoising-loss gradient, per parameter tensor."""
+        raise Unsupported(f"{type(self).__name__} gives no gradients")
+
+
+class Reconstruction(Protocol):
+    """The answer to one image-to-image query; images are decoded only when they are asked for."""
+
+    def output(self) -> torch.Tensor:
+        """The returned images (N, C, H, W) in [0, 1]. Access: black."""
+        ...
+
+    def intermediates(self) -> Iterator[torch.Tensor]:
+        """Predicted clean images of every step, the last is the output. Access: gray."""
+        ...
+
+    def states(self) -> Iterator[torch.Tensor]:
+        """The noisy state after every step, decoded to images. Access: gray."""
+        ...
+
+
+class Oracle(Protocol):
+    """The one door to a victim, as an observer sees it. It holds one batch of N samples."""
+
+    @property
+    def originals(self) -> torch.Tensor:
+        """The attacker's own images (N, C, H, W) in [0, 1]: what to send, or to make other images of."""
+        ...
+
+    @property
+    def images(self) -> torch.Tensor:
+        """What the victim sees when it is sent the originals: for looking only. Sent again it is defended again."""
+        ...
+
+    @property
+    def prompts(self) -> tuple[str, ...] | None:
+        """What the victim is told with each sample, unless a question says otherwise: by rule of the victim."""
+        ...
+
+    @property
+    def captions(self) -> tuple[str, ...] | None:
+        """The captions of the samples as the dataset has them."""
+        ...
+
+    @property
+    def metadata(self) -> Mapping[str, Array]:
+        """Numbers about the file of each sample (N,), by name."""
+        ...
+
+    @property
+    def alphas_cumprod(self) -> torch.Tensor:
+        """The victim's noise schedule, float32 (T,)."""
+        ...
+
+    def noise(self, query: str, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
+        """Standard normal noise like ``like``, seeded by (seed, query, draw, sample id)."""
+        ...
+
+    def reconstruct(
+        self, images: torch.Tensor, strength: float, steps: int, draw: int = 0, prompts: Sequence[str] | None = None
+    ) -> Reconstruction:
+        """Ask for image-to-image of ``images`` in ``steps`` sampler steps; ``prompts`` as above. Access: black.
+
+        Whatever images are sent reach the victim through the provider's query defense.
+        """
+        ...
+
+    def generate(self, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
+        """Ask for new images, one a sample, from the prompts if there are any. Access: black."""
+        ...
+
+    def pool(self, count: int, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
+        """``count`` new images (count, C, H, W) that all samples share, asked for and paid once. Access: black.
+
+        They belong to the victim's answer and not to samples: the same for every shard, with ``prompts``, if any, one
+        an image.
+        """
+        ...
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """Images to the victim's own space, through the provider's query defense like any image. Access: gray."""
+        ...
+
+    def decode(self, inner: torch.Tensor) -> torch.Tensor:
+        """The victim's own space to images. Access: gray."""
+        ...
+
+    def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None) -> torch.Tensor:
+        """Predicted noise at one timestep, unguided; texts of "" ask for the unconditional one. Access: gray."""
+        ...
+
+    def gradients(
+        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None
+    ) -> torch.Tensor:
+        """Per-sample gradient norms of the denoising loss. Access: white."""
+        ...

@@ -1,0 +1,29 @@
+"""What the harness itself brings through the hooks that are open to everybody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leakboard.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from leakboard.api import Executor, Measure
+    from leakboard.recipe import Recipe
+
+
+@hookimpl
+def leakboard_measures() -> list[Measure]:
+    """AUC, TPR at low FPR, balanced accuracy."""
+    return []
+
+
+@hookimpl
+def leakboard_executors() -> list[Executor]:
+    """This process, or worker processes."""
+    return []
+
+
+@hookimpl
+def leakboard_recipes() -> list[Recipe]:
+    """How the embedded victims were made."""
+    return []

@@ -1,0 +1,129 @@
+"""What one victim answered for one batch of samples, each question paid for once."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from leakboard.asking import Cost, Model, Step
+from leakboard.oracle.fitting import Fitting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import torch
+
+DECODED_BYTES = 1 << 30
+
+
+def digest(tensor: torch.Tensor) -> str:
+    """Content of a tensor: its type, shape and bytes."""
+    import torch
+
+    hashed = hashlib.blake2b(f"{tensor.dtype} {tuple(tensor.shape)} ".encode(), digest_size=16)
+    hashed.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return hashed.hexdigest()
+
+
+@dataclass
+class Memo:
+    """What one victim answered for one batch of samples, each question paid for once.
+
+    Attributes:
+        model: the opened victim, or the counting twin.
+        batch_size: samples a denoiser call at most; halved when memory runs out.
+        device: where the victim computes, if that is not where it is asked: each batch is moved there and its answer
+            back, so that of all the samples no more than a batch lies there.
+        evaluations_per_step: denoiser evaluations of one sampler step (2 under guidance).
+        fitting: how the images of the dataset become those of the victim and back.
+        room: bytes of decoded images that may be kept; those beyond are decoded anew when asked for again.
+        paid: what the victim really had to do.
+    """
+
+    model: Model
+    batch_size: int
+    evaluations_per_step: int = 1
+    fitting: Fitting = field(default_factory=Fitting)
+    device: torch.device | None = None
+    room: int = DECODED_BYTES
+    paid: Cost = field(default_factory=Cost)
+    known: dict[str, tuple[Any, Cost]] = field(default_factory=dict)
+
+    def ask(
+        self,
+        query: str,
+        tensors: Sequence[torch.Tensor],
+        arguments: tuple[Any, ...],
+        cost: Cost,
+        call: Callable[..., Any],
+    ) -> tuple[Any, Cost]:
+        """Answer from the memo, or call the model in batches and remember what it said, decoded images within limits.
+
+        The cost that comes back is what the question cost when it was paid for, so an attack's price does not
+        depend on who asked first.
+        """
+        key = repr((query, arguments, [digest(tensor) for tensor in tensors]))
+        if key not in self.known:
+            start = time.perf_counter()
+            answer = self.batched(call, tensors)
+            full = cost + Cost(seconds=time.perf_counter() - start)
+            self.paid += full
+            if query == "decode":
+                self.room -= answer.nbytes
+                if self.room < 0:
+                    self.room += answer.nbytes
+                    return answer, full
+            self.known[key] = answer, full
+        return self.known[key]
+
+    def batched(self, call: Callable[..., Any], tensors: Sequence[torch.Tensor]) -> Any:
+        """What ``call`` gives for the tensors (N, ...), which it gets in batches after the number of their first row.
+
+        The batches are computed on the device; the answer lies where the tensors do.
+        """
+        import torch
+
+        home = tensors[0].device
+        while True:
+            batches = zip(*(torch.split(tensor, self.batch_size) for tensor in tensors), strict=True)
+            starts = range(0, len(tensors[0]), self.batch_size)
+            try:
+                parts = [
+                    _moved(call(start, *(part.to(self.device) for part in batch)), home)
+                    for start, batch in zip(starts, batches, strict=True)
+                ]
+            except (RuntimeError, MemoryError) as error:
+                tried = min(self.batch_size, len(tensors[0]))
+                if tried == 1 or not _out_of_memory(error):
+                    raise
+                self.batch_size = tried // 2
+            else:
+                return _join(parts)
+
+
+def _moved(answer: Any, home: torch.device) -> Any:
+    """The answer to one batch; of a reconstruction each step is moved before the next one is made."""
+    import torch
+
+    if isinstance(answer, Step):
+        return Step(_moved(answer.clean, home), _moved(answer.state, home))
+    if isinstance(answer, torch.Tensor):
+        return answer.detach().to(home)
+    return [_moved(step, home) for step in answer]
+
+
+def _join(parts: list[Any]) -> Any:
+    import torch
+
+    if isinstance(parts[0], Step):
+        return Step(_join([part.clean for part in parts]), _join([part.state for part in parts]))
+    if isinstance(parts[0], list):
+        return [_join(list(step)) for step in zip(*parts, strict=True)]
+    return torch.cat(parts)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
