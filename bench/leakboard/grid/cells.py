@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from leakboard.api import AXES
 from leakboard.keys import content_key
 from leakboard.registry.bind import Bound, at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Attacker = Literal["adaptive", "naive"]
 Labels = Literal["true", "permuted"]
@@ -75,7 +78,7 @@ class Cell:
         return ""
 
 
-def features_key(cell: Cell, defense: Bound, start: int, stop: int) -> str:
-    """Content key of one shard of features: samples ``start`` to ``stop``, in the order of `sampling.choose`."""
+def features_key(cell: Cell, defense: Bound, ids: Sequence[str]) -> str:
+    """Content key of one shard of features: of these samples, in this order."""
     parts = (cell.dataset, cell.victim, defense, cell.observer, cell.distance)
-    return content_key("features", [part.identity for part in parts], cell.seed, start, stop)
+    return content_key("features", [part.identity for part in parts], cell.seed, list(ids))

@@ -121,6 +121,10 @@ class _Shards:
         self._ranges: dict[str, list[range]] = {}
         self._keys: dict[tuple[object, ...], tuple[str, ...]] = {}
 
+    def population_of(self, cell: Cell) -> int:
+        """Samples in use."""
+        return len(self.population(cell.dataset).ids)
+
     def ranges(self, cell: Cell) -> list[range]:
         """Rows of the samples in use, piece by piece."""
         dataset = cell.dataset.identity
@@ -134,8 +138,9 @@ class _Shards:
         parts = (cell.dataset, cell.victim, defense, cell.observer, cell.distance)
         combination = (*(part.identity for part in parts), cell.seed)
         if combination not in self._keys:
+            ids = self.population(cell.dataset).ids
             self._keys[combination] = tuple(
-                features_key(cell, defense, rows.start, rows.stop) for rows in self.ranges(cell)
+                features_key(cell, defense, ids[rows.start : rows.stop]) for rows in self.ranges(cell)
             )
         return self._keys[combination]
 
@@ -166,6 +171,7 @@ def _observation_tasks(
                         victim_identity=cell.victim.identity,
                         query=query,
                         per_side=cell.samples,
+                        population=shards.population_of(cell),
                         start=rows.start,
                         stop=rows.stop,
                         wanted=(),

@@ -91,6 +91,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
 
     from leakboard.oracle.fitting import Fitting
     from leakboard.oracle.memo import Memo
+    from leakboard.oracle.pools import Pools
     from leakboard.oracle.quality_gate import IMAGES, admit, wanted
     from leakboard.tasks.observe import observe
 
@@ -109,7 +110,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
                 samples = _samples(task.dataset, task.dataset_identity, task.settings.plugins)
                 chosen = choose(samples.ids, samples.member, task.per_side)
                 shard = samples.take(chosen[task.start : task.stop])
-                told = victim.prompts_for(shard)
+                prompts = victim.prompts_for(shard)
             fitting = Fitting(shard.image_shape, model.image_shape, victim.fit)
             fitting.check()
             question = task.victim_identity, task.dataset_identity
@@ -121,11 +122,12 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
                     admit(question, victim, model, images, victim.prompts_for(few), batch)
         except FAULTS as error:
             return _all_failed(task, error)
-        answers = Memo(model, batch, victim.evaluations_per_step, fitting, device)
+        memo = Memo(model, batch, victim.evaluations_per_step, fitting, device, population=task.population)
+        memo.pools = Pools(Artifacts(Path(task.settings.artifacts)), task.victim_identity, fitting.note)
         with torch.no_grad():
-            outcome = observe(task, registry, shard, answers, told)
-        if answers.batch_size < batch:
-            _batches[place] = answers.batch_size
+            outcome = observe(task, registry, shard, memo, prompts, victim.access)
+        if memo.batch_size < batch:
+            _batches[place] = memo.batch_size
         return outcome
     finally:
         torch.set_num_threads(before)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leakboard.api import Unsupported
-from leakboard.oracle.door import defended
+from leakboard.noise import seeder
+from leakboard.oracle.provider import defended
 from leakboard.testing.checks import COUNT, Check, Subject, agree, images, samples, unchanged
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def _applied(defense: Defense, shown: torch.Tensor, rows: slice = slice(None)) -> torch.Tensor:
     """Images after the defense; the harness itself checks shape, type and range."""
     some = samples().take(range(*rows.indices(COUNT)))
-    return defended(defense, shown[rows], some, 0, "check")
+    return defended(defense, shown[rows], seeder(0, some.ids), "check")
 
 
 def _kept(subject: Subject) -> None:

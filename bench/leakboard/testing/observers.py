@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 
 def _asked(observer: Observer, shown: Samples, batch: int = COUNT) -> tuple[list[Pair], Door]:
-    door = Door(
-        Memo(CountingTwin(), batch), shown, shown.images, observer.access, seed=0, default_prompts=shown.prompts
-    )
+    memo = Memo(CountingTwin(), batch)
+    door = Door(memo, shown, 0, observer.access, default_prompts=shown.prompts)
     return list(observer.observe(cast("Oracle", door))), door
 
 
