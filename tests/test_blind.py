@@ -10,9 +10,10 @@ from scipy.fft import dctn
 from scipy.stats import kurtosis, skew
 
 from helpers.contract_checks import failed
+from helpers.spied_victim import Halving
 from leakboard.api import Model, Pair, Samples, Unsupported
 from leakboard.errors import LeakboardError
-from leakboard.oracle.door import Door
+from leakboard.oracle.door import Door, Provider
 from leakboard.oracle.memo import Memo
 from leakboard.registry.find import shared
 from leakboard_plugins.classifiers import RandomForest, TfidfLogistic
@@ -36,16 +37,15 @@ def sampled(pictures, captions=CAPTIONS, **metadata):
 
 def asked(observer, samples):
     """Its numbers by name; the door leads to a victim that answers nothing."""
-    door = Door(Memo(Model(), 64), samples, samples.images / 2, observer.access, seed=0)
-    pairs = list(observer.observe(door))
+    door = Door(Memo(Model(), 64), samples, 0, observer.access, Provider((Halving(),)))
+    (pair,) = observer.observe(door)
     assert door.asked.queries == 0
-    for pair in pairs:
-        assert pair.reference.shape == pair.observation.shape == (len(samples.ids), 1)
-        assert pair.space == observer.space == "statistic"
-        assert not pair.reference.any()
-        assert pair.observation.isfinite().all()
-    assert len({pair.label for pair in pairs}) == len(pairs)
-    return {pair.label: pair.observation[:, 0].numpy() for pair in pairs}
+    assert pair.reference.shape == pair.observation.shape == (len(samples.ids), len(pair.names))
+    assert pair.space == observer.space == "statistic"
+    assert not pair.reference.any()
+    assert pair.observation.isfinite().all()
+    assert len(set(pair.names)) == len(pair.names)
+    return {name: pair.observation[:, place].numpy() for place, name in enumerate(pair.names)}
 
 
 def through_jpeg(image, quality):
@@ -233,7 +233,7 @@ def test_senseless_parameters_are_refused(kind, spec):
 @pytest.mark.parametrize("name", ["blind_pixels", "blind_statistics", "blind_captions"])
 def test_named_blind_checks_are_null_and_fit_together(name):
     registry = shared(())
-    attack = registry.attack(name)
+    attack = registry.value("attack", name)
     observer = registry.one("observer", attack.observer).only
     assert observer.null
     assert observer.access == "black"

@@ -39,7 +39,7 @@ def paid(answers, samples, specs):
     registry = Registry.load()
     for spec in specs:
         observer = registry.one("observer", spec).only
-        list(observer.observe(make_door(answers.model, observer.access, samples, answers=answers)))
+        list(observer.observe(make_door(answers.model, observer.access, samples, memo=answers)))
     return answers.paid.queries, answers.paid.evaluations
 
 

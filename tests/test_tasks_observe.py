@@ -20,7 +20,7 @@ from leakboard.registry.find import shared
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
 from leakboard.tasks import worker
-from leakboard.tasks.observe import Column, _measure
+from leakboard.tasks.columns import Column, measure
 from leakboard.tasks.task import Wanted
 
 
@@ -119,9 +119,9 @@ def test_a_distance_cannot_spoil_the_pair_for_the_next():
         for spec in ("a_bad_distance(how='in place')", "gap")
     )
     answers = Memo(Model(), 4)
-    _measure(bad, pair, answers)
-    _measure(good, pair, answers)
-    assert good.values[0].tolist() == [1, 1, 1, 1]
+    measure(bad, pair, answers)
+    measure(good, pair, answers)
+    assert good.values[0].tolist() == [[1], [1], [1], [1]]
 
 
 @pytest.fixture

@@ -68,9 +68,10 @@ class Writing(Distance):
 
 
 ALL_NUMBERS = {
-    "one finite number a sample",
+    "finite numbers of each sample",
     "finite for identical samples",
     "closer measures closer",
+    "numbers fit how they are stored",
     "independent of the batch",
     "repeatable, inputs untouched",
 }
