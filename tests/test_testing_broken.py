@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from helpers.contract_checks import HERE, failed, outcome
-from leakboard.api import Classifier, Dataset, Defense, Distance, Model, Observer, Pair, Samples, Step, Victim
+from leakboard.api import Access, Classifier, Dataset, Defense, Distance, Model, Observer, Pair, Samples, Step, Victim
 from leakboard.testing import check_component
 
 
@@ -159,7 +159,23 @@ class Curious(Observer):
     ],
 )
 def test_observers_that_break_the_contract(observer, checks):
-    assert failed(observer) - HERE == checks
+    assert failed(observer) - HERE - {"sends no image that was defended already"} == checks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twice(Observer):
+    """Sends what the victim saw back to it."""
+
+    name: ClassVar[str] = "twice"
+    access: ClassVar[Access] = "black"
+
+    def observe(self, oracle):
+        yield Pair(oracle.originals, oracle.reconstruct(oracle.images, 0.2, 2).output(), "output")
+
+
+def test_an_observer_that_sends_what_was_defended_already_is_told_so():
+    assert failed(Twice()) - HERE == {"sends no image that was defended already"}
+    assert "send oracle.originals" in outcome(check_component(Twice()), "sends no image that was defended already")[1]
 
 
 def test_an_observer_that_asks_for_more_than_it_declares_is_stopped():

@@ -1,4 +1,4 @@
-"""What a distance owes: finite numbers of each sample, whatever else is in the batch, and smaller for what is closer."""
+"""What a distance owes: finite numbers of each sample, whatever the batch, and smaller for what is closer."""
 
 from __future__ import annotations
 
