@@ -10,7 +10,20 @@ import pytest
 import torch
 
 from helpers.contract_checks import HERE, failed, outcome
-from leakboard.api import Access, Classifier, Dataset, Defense, Distance, Model, Observer, Pair, Samples, Step, Victim
+from leakboard.api import (
+    Access,
+    Classifier,
+    Dataset,
+    Defense,
+    Distance,
+    Model,
+    Observer,
+    Pair,
+    Refused,
+    Samples,
+    Step,
+    Victim,
+)
 from leakboard.testing import check_component
 
 
@@ -227,6 +240,26 @@ class Normal(Defense):
 )
 def test_defenses_that_break_the_contract(defense, checks):
     assert failed(defense) - HERE == checks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fickle(Defense):
+    """Refuses every other question, whatever was asked."""
+
+    name: ClassVar[str] = "fickle"
+    questions: ClassVar[list[int]] = []
+
+    def admit(self, asked, cost):
+        self.questions.append(1)
+        if len(self.questions) % 2:
+            raise Refused("not today")
+
+    def apply(self, images, noise):
+        return images
+
+
+def test_a_defense_that_refuses_by_whim_breaks_the_contract():
+    assert failed(Fickle()) - HERE == {"admits by what was asked alone"}
 
 
 @dataclass(frozen=True, kw_only=True)

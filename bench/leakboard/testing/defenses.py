@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leakboard.api import Unsupported
+from leakboard.api import Refused, Unsupported
+from leakboard.asking import Cost
 from leakboard.noise import seeder
 from leakboard.oracle.provider import defended
 from leakboard.testing.checks import COUNT, Check, Subject, agree, images, samples, unchanged
@@ -59,10 +60,27 @@ def _repeatable(subject: Subject) -> None:
     assert bool((first == second).all()), "it differs the second time: take randomness from `noise` alone"
 
 
+def _admits(subject: Subject) -> None:
+    first = [_admitted(subject.made, Cost(count, 10 * count)) for count in range(0, 2000, 50)]
+    again = [_admitted(subject.made, Cost(count, 10 * count)) for count in range(0, 2000, 50)]
+    assert first == again, "it admits the same question once and refuses it another time: let the costs alone decide"
+    assert first == sorted(first, reverse=True), "it refuses a question and admits one after more had been asked"
+
+
+def _admitted(defense: Defense, asked: Cost) -> bool:
+    try:
+        defense.admit(asked, Cost(1, 10))
+    except Refused as reason:
+        assert str(reason).strip(), "it refuses without a reason"
+        return False
+    return True
+
+
 CHECKS = (
     Check("shape, type and range are kept", _kept),
     Check("grey images", _grey),
     Check("images that are not square", _odd),
     Check("independent of the batch", _batch),
     Check("repeatable, images untouched", _repeatable),
+    Check("admits by what was asked alone", _admits),
 )
