@@ -243,10 +243,10 @@ def test_defenses_that_break_the_contract(defense, checks):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fickle(Defense):
+class Whimsical(Defense):
     """Refuses every other question, whatever was asked."""
 
-    name: ClassVar[str] = "fickle"
+    name: ClassVar[str] = "whimsical"
     questions: ClassVar[list[int]] = []
 
     def admit(self, asked, cost):
@@ -259,7 +259,7 @@ class Fickle(Defense):
 
 
 def test_a_defense_that_refuses_by_whim_breaks_the_contract():
-    assert failed(Fickle()) - HERE == {"admits by what was asked alone"}
+    assert failed(Whimsical()) - HERE == {"admits by what was asked alone"}
 
 
 @dataclass(frozen=True, kw_only=True)
