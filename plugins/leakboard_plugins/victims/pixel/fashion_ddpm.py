@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from leakboard_plugins.victims.embedded import Embedded
-from leakboard_plugins.victims.pipeline_folder import open_pipeline, pipeline_files
+from leakboard_plugins.victims.folders.shipped import Embedded
+from leakboard_plugins.victims.pixel.folder import open_pipeline, pipeline_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from leakboard.api import LeakboardError
 from leakboard.digests import file_digest
-from leakboard_plugins.victims.layout import read_json
+from leakboard_plugins.victims.folders.layout import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,16 +7,16 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Step, Unsupported
-from leakboard_plugins.victims.conditions import Texts
-from leakboard_plugins.victims.latent_model import LatentModel
-from leakboard_plugins.victims.samplers import Recorder
+from leakboard_plugins.victims.latent.conditions import Texts
+from leakboard_plugins.victims.latent.model import LatentModel
+from leakboard_plugins.victims.latent.samplers import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import torch
 
-    from leakboard_plugins.victims.latent_kinds import Kind
+    from leakboard_plugins.victims.latent.kinds import Kind
 
 
 def exact_strength(pipeline: Any, steps: int, total: int) -> float:

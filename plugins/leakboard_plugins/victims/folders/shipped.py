@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from leakboard.api import LeakboardError, Victim
-from leakboard_plugins.victims.manifests import NAME, manifest_digest, manifest_facts, read_manifest
+from leakboard_plugins.victims.folders.manifests import NAME, manifest_digest, manifest_facts, read_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path

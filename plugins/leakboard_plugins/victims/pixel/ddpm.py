@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from leakboard.api import Fit, Victim
-from leakboard_plugins.victims.manifests import manifest_digest, manifest_facts
-from leakboard_plugins.victims.pipeline_folder import locate, open_pipeline, pipeline_files
+from leakboard_plugins.victims.folders.manifests import manifest_digest, manifest_facts
+from leakboard_plugins.victims.pixel.folder import locate, open_pipeline, pipeline_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from leakboard_plugins.victims.latent_folder import LAYOUT
-from leakboard_plugins.victims.latent_victim import LatentVictim
-from leakboard_plugins.victims.pipeline_folder import locate
+from leakboard_plugins.victims.latent.folder import LAYOUT
+from leakboard_plugins.victims.latent.victim import LatentVictim
+from leakboard_plugins.victims.pixel.folder import locate
 
 if TYPE_CHECKING:
     from pathlib import Path

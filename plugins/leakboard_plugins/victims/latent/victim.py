@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from leakboard.api import Fit, LeakboardError, Unsupported, Victim
-from leakboard_plugins.victims.latent_folder import open_latent, read_kind, read_latent
-from leakboard_plugins.victims.manifests import manifest_digest, manifest_facts
-from leakboard_plugins.victims.samplers import Choice  # noqa: TC001 - the harness reads it
+from leakboard_plugins.victims.latent.folder import open_latent, read_kind, read_latent
+from leakboard_plugins.victims.folders.manifests import manifest_digest, manifest_facts
+from leakboard_plugins.victims.latent.samplers import Choice  # noqa: TC001 - the harness reads it
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,13 +1,13 @@
-"""The two configurations of a pixel pipeline: types, ranges and the tensors they ask for, told without torch."""
+"""The configuration of a pixel network, and the tensors that its weights must have; checked without torch."""
 
 from __future__ import annotations
 
-import reprlib
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from leakboard.api import LeakboardError
+from leakboard_plugins.victims.folders.configs import Config, validated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,39 +15,13 @@ if TYPE_CHECKING:
 
 Side = Annotated[int, Field(ge=1, le=4096)]
 Width = Annotated[int, Field(ge=1)]
-Beta = Annotated[float, Field(ge=0, lt=1)]
 DownBlock = Annotated[str, Field(pattern=r"Down(sample|Encoder)?Block2D$")]
 UpBlock = Annotated[str, Field(pattern=r"Up(sample|Decoder)?Block2D$")]
 PLAIN = frozenset({"DownBlock2D", "AttnDownBlock2D", "UpBlock2D", "AttnUpBlock2D"})
+"""Blocks whose tensors are laid out in one known way; others are compared only when they are opened."""
 
 
-class _Config(BaseModel):
-    """What a JSON file must say; keys that are not named here are diffusers' own business."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False, defer_build=True)
-
-
-class SchedulerConfig(_Config):
-    """What `DDIMScheduler` makes of a noise schedule, with its defaults."""
-
-    num_train_timesteps: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    beta_start: Beta = 1e-4
-    beta_end: Beta = 0.02
-    beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] = "linear"
-    trained_betas: Annotated[list[Beta], Field(min_length=1)] | None = None
-    prediction_type: Literal["epsilon", "v_prediction", "sample"] = "epsilon"
-    timestep_spacing: Literal["leading", "linspace", "trailing"] = "leading"
-    steps_offset: Annotated[int, Field(ge=0)] = 0
-    set_alpha_to_one: bool = True
-    clip_sample: bool = True
-    clip_sample_range: Annotated[float, Field(gt=0)] = 1.0
-    thresholding: bool = False
-    dynamic_thresholding_ratio: Annotated[float, Field(ge=0, le=1)] = 0.995
-    sample_max_value: Annotated[float, Field(gt=0)] = 1.0
-    rescale_betas_zero_snr: bool = False
-
-
-class UnetConfig(_Config):
+class UnetConfig(Config):
     """What shapes a `UNet2DModel`, with its defaults."""
 
     sample_size: Side | Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
@@ -80,25 +54,13 @@ class UnetConfig(_Config):
         yield from _convolution("conv_out", first, self.out_channels)
 
 
-_Checked = TypeVar("_Checked", bound=_Config)
-
-
-def read_scheduler(content: dict[str, Any], path: Path) -> SchedulerConfig:
-    """The noise schedule of the JSON object in ``path``.
-
-    Raises:
-        LeakboardError: it is none that the DDIM sampler can follow.
-    """
-    return _validate(SchedulerConfig, content, path)
-
-
 def read_unet(content: dict[str, Any], path: Path) -> UnetConfig:
     """The network of the JSON object in ``path``.
 
     Raises:
         LeakboardError: it is no unconditional network that returns what it takes.
     """
-    config = _validate(UnetConfig, content, path)
+    config = validated(UnetConfig, content, path)
     levels = len(config.block_out_channels)
     if not levels == len(config.down_block_types) == len(config.up_block_types):
         raise LeakboardError(
@@ -116,20 +78,6 @@ def read_unet(content: dict[str, Any], path: Path) -> UnetConfig:
             expected="as many channels out as in (no learned variance)",
         )
     return config
-
-
-def _validate(kind: type[_Checked], content: dict[str, Any], path: Path) -> _Checked:
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        wrong = error.errors(include_url=False)
-        key = str(wrong[0]["loc"][0])
-        wishes = dict.fromkeys(each["msg"] for each in wrong if each["loc"][0] == key)
-        raise LeakboardError(
-            f"{key} is {reprlib.repr(content[key])}, which no model can be made of",
-            where=str(path),
-            expected=", or: ".join(wishes).replace("Input should be ", ""),
-        ) from error
 
 
 def _convolution(name: str, taken: int, returned: int) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -7,18 +7,18 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Model, Unsupported
-from leakboard_plugins.victims.asking import check_shape, check_timestep, sampler_steps
-from leakboard_plugins.victims.conditions import Labels, Texts
-from leakboard_plugins.victims.predicted import is_flow, noise_of
-from leakboard_plugins.victims.samplers import sampler_of
+from leakboard_plugins.victims.limits import check_shape, check_timestep, sampler_steps
+from leakboard_plugins.victims.latent.conditions import Labels, Texts
+from leakboard_plugins.victims.predictions import is_flow, noise_of
+from leakboard_plugins.victims.latent.samplers import sampler_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import torch
 
-    from leakboard_plugins.victims.conditions import Conditions, Tensors
-    from leakboard_plugins.victims.latent_kinds import Kind
+    from leakboard_plugins.victims.latent.conditions import Conditions, Tensors
+    from leakboard_plugins.victims.latent.kinds import Kind
 
 GRADIENT_CHUNK = 16
 GRADIENT_BYTES = 1 << 30
@@ -37,7 +37,7 @@ class LatentModel(Model):
         pipeline: of diffusers, in eval mode, on its device.
         kind: what the pipeline is made of.
         guidance: classifier-free guidance of whole reconstructions and samples; up to 1 is none.
-        scheduler: the sampler's name in `leakboard_plugins.victims.samplers`.
+        scheduler: the sampler's name in `leakboard_plugins.victims.latent.samplers`.
         resident: whether all weights stay on the device.
         size: height and width of its images in pixels; None is what the pipeline makes by itself.
 

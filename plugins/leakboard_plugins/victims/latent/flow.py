@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Step
 from leakboard.quiet import quiet
-from leakboard_plugins.victims.image_pipeline import exact_strength
-from leakboard_plugins.victims.latent_kinds import TO_IMAGE
-from leakboard_plugins.victims.latent_model import LatentModel
-from leakboard_plugins.victims.samplers import Recorder, after_setting
+from leakboard_plugins.victims.latent.pipeline import exact_strength
+from leakboard_plugins.victims.latent.kinds import TO_IMAGE
+from leakboard_plugins.victims.latent.model import LatentModel
+from leakboard_plugins.victims.latent.samplers import Recorder, after_setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import torch
 
-    from leakboard_plugins.victims.latent_kinds import Kind
+    from leakboard_plugins.victims.latent.kinds import Kind
 
 
 class _ScheduleSetError(Exception):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Model, Step, Unsupported
 from leakboard.noise import standard_normal
-from leakboard_plugins.victims.asking import check_shape, check_timestep, sampler_steps
-from leakboard_plugins.victims.predicted import noise_of
+from leakboard_plugins.victims.limits import check_shape, check_timestep, sampler_steps
+from leakboard_plugins.victims.predictions import noise_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from leakboard_plugins.victims.latent_kinds import Kind
+    from leakboard_plugins.victims.latent.kinds import Kind
 
 CACHED_BYTES = 1 << 28
 """Of embedded texts that are kept."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from leakboard_plugins.victims.embedded import Embedded
-from leakboard_plugins.victims.latent_victim import LatentVictim
+from leakboard_plugins.victims.folders.shipped import Embedded
+from leakboard_plugins.victims.latent.victim import LatentVictim
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from leakboard.api import Fit  # noqa: TC001 - the harness reads it
-from leakboard_plugins.victims.embedded_sd import EmbeddedSd
+from leakboard_plugins.victims.latent.shipped import EmbeddedSd
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "fashion_sd"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from leakboard_plugins.victims.embedded_sd import EmbeddedSd
+from leakboard_plugins.victims.latent.shipped import EmbeddedSd
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "emoji_sd"
 

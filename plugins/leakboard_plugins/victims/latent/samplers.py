@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Literal
 
 from leakboard.api import Step, Unsupported
-from leakboard_plugins.victims.predicted import is_flow, predicted_clean
+from leakboard_plugins.victims.predictions import clean_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,7 @@ CLASSES = {
 }
 CLIPPING = ("ddim", "ddpm")
 """Samplers that clip to the range of pixels by default, which latents leave."""
+GIVEN = ("pred_original_sample", "denoised")
 
 
 def sampler_of(choice: str, own: Any) -> Any:
@@ -111,3 +112,35 @@ def after_setting(sampler: Any, then: Callable[[], None]) -> None:
         then()
 
     sampler.set_timesteps = set_timesteps
+
+
+def is_flow(own: Any) -> bool:
+    """Whether a scheduler interpolates straight between image and noise, even if it could do otherwise."""
+    return not hasattr(own, "alphas_cumprod") or bool(own.config.get("use_flow_sigmas"))
+
+
+def predicted_clean(
+    sampler: Any, result: Any, output: torch.Tensor, timestep: Any, sample: torch.Tensor
+) -> torch.Tensor:
+    """The clean sample (N, ...) that a step predicted: the sampler's own word if it gives one, else computed.
+
+    Args:
+        sampler: right after the step.
+        result: what the step returned.
+        output: of the denoiser, after guidance.
+        timestep: of the step.
+        sample: the state before the step.
+    """
+    for name in GIVEN:
+        given: torch.Tensor | None = getattr(result, name, None)
+        if given is not None:
+            return given
+    output, sample = output.float(), sample.float()
+    if not hasattr(sampler, "sigmas"):
+        level = sampler.alphas_cumprod[int(timestep)].to(sample)
+        return clean_of(sampler.config.prediction_type, output, sample, level.sqrt(), (1 - level).sqrt())
+    sigma: torch.Tensor = sampler.sigmas[sampler.step_index - 1].to(sample)
+    if is_flow(sampler):
+        return sample - sigma * output  # the velocity of a straight flow (Lipman et al. 2210.02747)
+    signal = (1 + sigma.square()).rsqrt()
+    return clean_of(sampler.config.prediction_type, output, sample, signal, signal * sigma)

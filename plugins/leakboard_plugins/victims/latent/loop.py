@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from leakboard_plugins.victims.latent_model import LatentModel
-from leakboard_plugins.victims.samplers import Recorder
+from leakboard_plugins.victims.latent.model import LatentModel
+from leakboard_plugins.victims.latent.samplers import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
