@@ -13,10 +13,10 @@ from leakboard.runs.provenance import provenance
 def victim(registry, tmp_path, monkeypatch):
     """The embedded victim's class, with copies of its weights that may be spoilt."""
     cls = registry.classes["victim"]["fashion_ddpm"]
-    weights = tmp_path / "weights"
-    shutil.copytree(cls(level="light").folder, weights / "light")
-    monkeypatch.setattr(f"{cls.__module__}.WEIGHTS", weights)
-    return cls, weights / "light"
+    folder = tmp_path / "weights" / cls.name / "light"
+    shutil.copytree(cls(level="light").folder, folder)
+    monkeypatch.setattr("leakboard_plugins.victims.folders.shipped.WEIGHTS", tmp_path / "weights")
+    return cls, folder
 
 
 def promise(folder, **weights):
@@ -24,7 +24,7 @@ def promise(folder, **weights):
 
 
 def test_shipped_weights_match_their_manifests(registry):
-    assert {"light", "untrained"} <= set(registry.classes["victim"]["fashion_ddpm"].check_shipped())
+    assert {"light", "untrained"} <= set(registry.classes["victim"]["fashion_ddpm"]().check_shipped())
 
 
 def test_weights_that_are_not_those_of_the_manifest_are_found(victim):
@@ -32,7 +32,7 @@ def test_weights_that_are_not_those_of_the_manifest_are_found(victim):
     promise(folder, file="unet/diffusion_pytorch_model.safetensors", sha256="0" * 64)
 
     with pytest.raises(LeakboardError, match="not those that the manifest describes") as refused:
-        cls.check_shipped()
+        cls().check_shipped()
     assert refused.value.where.endswith("diffusion_pytorch_model.safetensors")
 
 
@@ -41,7 +41,7 @@ def test_a_manifest_without_weights_is_found(victim):
     promise(folder)
 
     with pytest.raises(LeakboardError, match="names no weights"):
-        cls.check_shipped()
+        cls().check_shipped()
 
 
 def test_missing_weights_are_a_finding_of_the_doctor(victim):

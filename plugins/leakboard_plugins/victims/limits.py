@@ -1,4 +1,4 @@
-"""What may be asked of any diffusion model: steps, strengths, timesteps and shapes within its limits."""
+"""The limits within which any diffusion model answers: steps, strengths, timesteps and shapes."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def validated(kind: type[_Checked], content: dict[str, Any], path: Path) -> _Che
         LeakboardError: a value has another type, or is out of range.
     """
     try:
-        return kind.modelvalidated(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         wrong = error.errors(include_url=False)
         key = str(wrong[0]["loc"][0])

@@ -1,10 +1,12 @@
-"""The ``manifest.json`` that training writes beside a pipeline: what it was trained on, and which weights it means."""
+"""The ``manifest.json`` that training writes beside a pipeline: what it was trained on, and digests of its weights."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leakboard.api import LeakboardError
+import numpy as np
+
+from leakboard.api import LeakboardError, member_digest
 from leakboard.digests import file_digest
 from leakboard_plugins.victims.folders.layout import read_json
 
@@ -12,10 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from leakboard.api import Mask
+
 NAME = "manifest.json"
 OURS = frozenset({"member_digest", "recipe"})
-"""Keys of which every manifest of ours has at least one; others that happen to lie there are none of our business."""
-TOLD = (
+"""Keys of which every manifest of ours has at least one; other files of that name are not looked at."""
+SHOWN = (
     "epochs",
     "seed",
     "members",
@@ -29,7 +33,7 @@ TOLD = (
     "autoencoder",
     "auxiliary",
 )
-"""What a report shows of it."""
+"""Keys that a report shows."""
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -50,14 +54,14 @@ def manifest_facts(folder: Path) -> dict[str, Any]:
         LeakboardError: the manifest is no JSON object.
     """
     manifest = read_manifest(folder)
-    return {"manifest": {name: manifest[name] for name in TOLD if name in manifest}} if manifest else {}
+    return {"manifest": {name: manifest[name] for name in SHOWN if name in manifest}} if manifest else {}
 
 
 def manifest_digest(folder: Path) -> str | None:
     """Digest of the member ids from the ``manifest.json`` beside a pipeline; None without one, or if untrained.
 
     Raises:
-        LeakboardError: the manifest is no such JSON.
+        LeakboardError: the manifest is no JSON object, or has no such digest.
     """
     manifest = read_manifest(folder)
     if not manifest:
@@ -66,6 +70,34 @@ def manifest_digest(folder: Path) -> str | None:
     if not isinstance(digest, str):
         raise LeakboardError("the manifest names no members", where=str(folder / NAME), expected="a member_digest")
     return digest if manifest.get("epochs") != 0 else None
+
+
+def manifest_members(folder: Path, ids: Sequence[str]) -> Mask | None:
+    """Which of these samples (N,) the manifest beside a pipeline lists as members.
+
+    None if there is no manifest, if it has no list (older trainings wrote only the digest), or if untrained.
+
+    Raises:
+        LeakboardError: the manifest is no JSON object, or its list is not the one that its digest was made of.
+    """
+    digest, listed = manifest_digest(folder), read_manifest(folder).get("member_ids")
+    if digest is None or listed is None:
+        return None
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        raise LeakboardError(
+            "the member_ids of the manifest are no list of texts",
+            where=str(folder / NAME),
+            expected="the ids of the samples it was trained on",
+        )
+    if member_digest(listed) != digest:
+        raise LeakboardError(
+            f"the {len(listed)} member_ids of the manifest are not those that its member_digest was made of",
+            where=str(folder / NAME),
+            expected=f"ids whose digest is {digest}",
+            next="get the whole folder again, or write its manifest again with leakboard train",
+        )
+    known = set(listed)
+    return np.array([name in known for name in ids], bool)
 
 
 def check_digests(folder: Path, names: Sequence[str]) -> None:
@@ -84,18 +116,18 @@ def check_digests(folder: Path, names: Sequence[str]) -> None:
     path, manifest = folder / NAME, read_manifest(folder)
     if not manifest:
         return
-    told = manifest.get("weights")
-    told = told if isinstance(told, dict) else {}
-    parts = told.get("parts")
-    promised = {told.get("file"): told.get("sha256"), **(parts if isinstance(parts, dict) else {})}
+    weights = manifest.get("weights")
+    weights = weights if isinstance(weights, dict) else {}
+    parts = weights.get("parts")
+    digests = {weights.get("file"): weights.get("sha256"), **(parts if isinstance(parts, dict) else {})}
     for name in names:
-        if name not in promised:
+        if name not in digests:
             raise LeakboardError("the manifest names no weights", where=str(path), expected=f"a digest of {name}")
         found = file_digest(folder / name)
-        if found != promised[name]:
+        if found != digests[name]:
             raise LeakboardError(
                 "the weights are not those that the manifest describes",
                 where=str(folder / name),
-                expected=f"sha256 {promised[name]}, but it is {found}",
+                expected=f"sha256 {digests[name]}, but it is {found}",
                 next="get the whole folder again (embedded victims: install leakboard again)",
             )

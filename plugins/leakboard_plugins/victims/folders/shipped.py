@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal, get_args
 
-from leakboard.api import LeakboardError, Victim
-from leakboard_plugins.victims.folders.manifests import NAME, manifest_digest, manifest_facts, read_manifest
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from leakboard.api import LeakboardError
+from leakboard_plugins.victims.folders.manifests import NAME, read_manifest
+from leakboard_plugins.victims.folders.victim import FolderVictim
 
 Level = Literal["light", "moderate", "heavy", "untrained"]
+WEIGHTS = Path(__file__).parents[2] / "weights"
+"""A folder for each of these victims, and in it one for each level."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Embedded(Victim):
+class Shipped(FolderVictim):
     """Checkpoints of one training run, each a pipeline folder with a ``manifest.json``, that differ in epochs alone."""
 
     opened_by: ClassVar[str]
-    """The victim that opens a folder that was trained by oneself."""
+    """Name of the victim that opens such a folder when users trained it themselves."""
     level: Level = "moderate"
     """How long it was trained."""
-
-    @classmethod
-    def weights(cls) -> Path:
-        """The folder that holds the levels."""
-        raise NotImplementedError
 
     @property
     def folder(self) -> Path:
         """The pipeline folder of the level.
 
         Raises:
-            LeakboardError: the level does not come with this installation, or its manifest is missing or spoiled.
+            LeakboardError: the level does not come with this installation, or its manifest is missing or damaged.
         """
-        folder = self.weights() / self.level
+        folder = WEIGHTS / self.name / self.level
         if not folder.is_dir():
             raise LeakboardError(
                 f"the weights of {self.name}(level={self.level!r}) are not installed",
@@ -43,6 +39,7 @@ class Embedded(Victim):
                 expected="the pipeline folder that ships with the package",
                 next=f"leakboard train {self.name} --out DIR, then {self.opened_by}(model='DIR/{self.level}')",
             )
+        # without its manifest, what ships could not be told from what took its place
         if not read_manifest(folder):
             raise LeakboardError(
                 f"the manifest of {self.name}(level={self.level!r}) says nothing of its training",
@@ -62,22 +59,13 @@ class Embedded(Victim):
         """True unless it is meant to be untrained."""
         return not self.null
 
-    @classmethod
-    def check_shipped(cls) -> list[str]:
-        """The levels that come with this installation, after comparing each with its manifest.
+    def check_shipped(self) -> list[str]:
+        """The levels that come with this installation, after comparing the weights of each with its manifest.
 
         Raises:
             LeakboardError: one is not whole, or its weights are not those of its manifest.
         """
-        levels = [level for level in get_args(Level) if (cls.weights() / level).is_dir()]
+        levels = [level for level in get_args(Level) if (WEIGHTS / self.name / level).is_dir()]
         for level in levels:
-            cls(level=level).files()
+            replace(self, level=level).files()
         return levels
-
-    def trained_on(self) -> str | None:
-        """`member_digest` of the members it was trained on; None for ``untrained``."""
-        return manifest_digest(self.folder)
-
-    def facts(self) -> dict[str, Any]:
-        """What the manifest says of its training."""
-        return manifest_facts(self.folder)

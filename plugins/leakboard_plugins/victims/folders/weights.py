@@ -64,3 +64,14 @@ def tensor_shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
         raise LeakboardError(
             f"the weights cannot be read: {error}", where=str(path), expected="a whole safetensors file", next=SAVE
         ) from error
+
+
+def stem_of(library: str) -> str:
+    """How a library calls the files of a network's weights."""
+    return "model" if library == "transformers" else "diffusion_pytorch_model"
+
+
+def has_safetensors(home: Path, stem: str, variant: str = "") -> bool:
+    """Whether a component's folder has safetensors so called, whole or in parts."""
+    whole, parts = f"{stem}{variant}.safetensors", f"{stem}.safetensors.index{variant}.json"
+    return (home / whole).is_file() or (home / parts).is_file()

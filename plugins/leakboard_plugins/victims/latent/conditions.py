@@ -1,4 +1,4 @@
-"""What a denoiser is told beside the noisy state: embedded texts, or classes."""
+"""What a denoiser is conditioned on beside the noisy state: embedded texts, or classes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Tensors = dict[str, Any]
 class Conditions(Protocol):
     """Turns prompts into what a denoiser is called with."""
 
-    def told(self, prompts: Sequence[str]) -> Tensors:
+    def arguments(self, prompts: Sequence[str]) -> Tensors:
         """Arguments of the denoiser beside state and timestep; "" is unconditional."""
         ...
 
@@ -36,7 +36,7 @@ class Texts:
     Args:
         pipeline: with its text models.
         kind: what its ``encode_prompt`` returns.
-        size: height and width of the images in pixels, which some denoisers are told.
+        size: height and width of the images in pixels, which some denoisers are conditioned on.
     """
 
     def __init__(self, pipeline: Any, kind: Kind, size: tuple[int, int]) -> None:
@@ -59,12 +59,12 @@ class Texts:
 
     def for_pipeline(self, prompts: Sequence[str], guided: bool) -> dict[str, torch.Tensor]:
         """Arguments of the pipeline instead of ``prompt``, with the unconditional ones under guidance."""
-        told = self.embedded(prompts)
+        embedded = self.embedded(prompts)
         if guided:
-            told |= {f"negative_{name}": value for name, value in self._unconditional(told).items()}
-        return told
+            embedded |= {f"negative_{name}": value for name, value in self._unconditional(embedded).items()}
+        return embedded
 
-    def told(self, prompts: Sequence[str]) -> Tensors:
+    def arguments(self, prompts: Sequence[str]) -> Tensors:
         """Arguments of the denoiser beside state and timestep; "" is unconditional."""
         import torch
 
@@ -85,21 +85,22 @@ class Texts:
         return arguments
 
     def _shapes(self, like: torch.Tensor) -> dict[str, Any]:
-        """PixArt's large models are told the resolution and the ratio of the sides."""
+        """PixArt's large models are conditioned on the resolution and the ratio of the sides."""
         import torch
 
         if not self._pipeline.transformer.use_additional_conditions:
             return {}
         height, width = self._size
-        told = {"resolution": [height, width], "aspect_ratio": [height / width]}
-        return {name: torch.tensor(value).to(like).repeat(len(like), 1) for name, value in told.items()}
+        shapes = {"resolution": [height, width], "aspect_ratio": [height / width]}
+        return {name: torch.tensor(value).to(like).repeat(len(like), 1) for name, value in shapes.items()}
 
-    def _unconditional(self, told: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def _unconditional(self, like: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Embeddings of no prompt, as many as ``like``: zeros where SDXL was trained so, else an empty text."""
         import torch
 
         if self._pipeline.config.get("force_zeros_for_empty_prompt"):
-            return {name: torch.zeros_like(value) for name, value in told.items()}
-        return self.embedded([""] * len(told["prompt_embeds"]))
+            return {name: torch.zeros_like(value) for name, value in like.items()}
+        return self.embedded([""] * len(like["prompt_embeds"]))
 
     def _encode(self, texts: list[str]) -> list[tuple[torch.Tensor, ...]]:
         import torch
@@ -112,7 +113,7 @@ class Texts:
         with torch.no_grad(), quiet():
             answers = pipeline.encode_prompt(
                 prompt=texts,
-                **others,  # every text model is told the same
+                **others,  # every text model gets the same text
                 device=pipeline._execution_device,  # noqa: SLF001 - where offloaded models run
                 num_images_per_prompt=1,
                 do_classifier_free_guidance=False,
@@ -130,7 +131,7 @@ class Texts:
 
 
 class Labels:
-    """The classes of a class-conditional denoiser, called by name or by number.
+    """The classes of a class-conditional denoiser, given by name or by number.
 
     Args:
         names: class numbers by name.
@@ -142,7 +143,7 @@ class Labels:
         self._names = {name.casefold(): number for name, number in names.items()}
         self._count, self._device = count, device
 
-    def told(self, prompts: Sequence[str]) -> Tensors:
+    def arguments(self, prompts: Sequence[str]) -> Tensors:
         """Arguments of the denoiser beside state and timestep; "" is unconditional.
 
         Raises:
@@ -161,7 +162,7 @@ class Labels:
             return self._names[text.casefold()]
         close = nearest(text.casefold(), self._names)
         raise Unsupported(
-            f"the victim is told classes, and {text[:80]!r} is none of its {self._count}"
+            f"the victim takes classes for prompts, and {text[:80]!r} is none of its {self._count}"
             + (f" (did you mean {close!r}?)" if close else "")
-            + "; prompts='template: {label}' tells it the dataset's labels, prompts='empty' nothing"
+            + "; prompts='template: {label}' names the dataset's labels, prompts='empty' no class"
         )

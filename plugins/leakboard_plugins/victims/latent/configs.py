@@ -20,6 +20,16 @@ FLOWS = "flow_prediction"
 
 
 def check_configs(folder: Path, pipeline: str, parts: Mapping[str, tuple[str, str]]) -> None:
+    """Refuse components that do not fit each other, or of which no step-by-step image-to-image can be made.
+
+    Args:
+        folder: of the pipeline.
+        pipeline: its class in diffusers.
+        parts: library and class of every component that is used, by name.
+
+    Raises:
+        LeakboardError: the scheduler, the channels or the arguments of the denoiser are others than can be used.
+    """
     scheduler, name = parts["scheduler"][1], KINDS[pipeline].denoiser
     if scheduler not in SCHEDULERS:
         raise LeakboardError(
@@ -30,7 +40,7 @@ def check_configs(folder: Path, pipeline: str, parts: Mapping[str, tuple[str, st
         )
     schedule = read_json(folder / SCHEDULER_CONFIG)
     flows = scheduler == FLOW or schedule.get("use_flow_sigmas") is True
-    if not flows and KINDS[pipeline].asked != "flow":
+    if not flows and KINDS[pipeline].sampling != "flow":
         read_scheduler(schedule, folder / SCHEDULER_CONFIG)
     elif not flows or schedule.get("prediction_type", FLOWS) != FLOWS or schedule.get("stochastic_sampling"):
         raise LeakboardError(
@@ -62,7 +72,7 @@ def check_configs(folder: Path, pipeline: str, parts: Mapping[str, tuple[str, st
     for key in ("time_cond_proj_dim", "num_class_embeds", "class_embed_type"):
         if denoiser.get(key) is not None:
             raise LeakboardError(
-                f"the {name} is told {key} = {denoiser[key]!r}",
+                f"the {name} takes {key} = {denoiser[key]!r}",
                 where=str(folder / name / "config.json"),
-                expected="a denoiser that is told the timestep and the prompt alone",
+                expected="a denoiser that takes the timestep and the prompt alone",
             )

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Step
 from leakboard.quiet import quiet
-from leakboard_plugins.victims.latent.pipeline import exact_strength
 from leakboard_plugins.victims.latent.kinds import TO_IMAGE
 from leakboard_plugins.victims.latent.model import LatentModel
+from leakboard_plugins.victims.latent.pipeline import exact_strength
 from leakboard_plugins.victims.latent.samplers import Recorder, after_setting
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ class _ScheduleSetError(Exception):
 class FlowModel(LatentModel):
     """A latent model that follows straight flows from noise to image (Lipman et al. 2210.02747).
 
-    Where diffusers has an image-to-image pipeline, that is asked. Where it has none, the text-to-image pipeline is,
-    from the mode of the posterior with as much noise as its schedule has at the first of the last steps. Gray-box
-    questions about predicted noise are not answered: there is no ``alphas_cumprod``.
+    Where diffusers has an image-to-image pipeline, that one runs. Where it has none, the text-to-image pipeline makes
+    its last steps, from the mode of the posterior with as much noise as its schedule has before the first of them.
+    Gray-box questions about predicted noise are not answered: there is no ``alphas_cumprod``.
     """
 
     def __init__(self, pipeline: Any, kind: Kind, **settings: Any) -> None:
         super().__init__(pipeline, kind, **settings)
         if kind.distilled and self._guidance > 1 and not self._denoiser.config.guidance_embeds:
-            raise ValueError(f"its denoiser cannot be told any guidance, but guidance={self._guidance}")
+            raise ValueError(f"its denoiser takes no guidance, but guidance={self._guidance}")
         self._to_image = _to_image(pipeline) if kind.image_to_image else None
         self._sigmas: dict[int, torch.Tensor] = {}
 

@@ -9,7 +9,7 @@ from leakboard.api import LeakboardError
 from leakboard.errors import nearest
 from leakboard_plugins.victims.folders.layout import INDEX, SAVE, read_json
 from leakboard_plugins.victims.folders.manifests import check_digests
-from leakboard_plugins.victims.folders.weights import component_weights, tensor_shapes
+from leakboard_plugins.victims.folders.weights import component_weights, has_safetensors, stem_of, tensor_shapes
 from leakboard_plugins.victims.latent.configs import check_configs
 from leakboard_plugins.victims.latent.kinds import KINDS, UNUSED, Kind, base_of
 
@@ -55,7 +55,7 @@ def read_kind(folder: Path) -> Kind:
 
 
 def read_pipeline(folder: Path) -> LatentFolder:
-    """Look a pipeline folder through, without torch.
+    """Read a pipeline folder and check that it is whole, without torch.
 
     Raises:
         LeakboardError: another kind of pipeline, a component or file that is missing or damaged, weights that are
@@ -64,29 +64,29 @@ def read_pipeline(folder: Path) -> LatentFolder:
     index = read_json(folder / INDEX, LAYOUT)
     pipeline = _class_of(index, folder)
     parts = _parts(index, pipeline, folder)
-    weighty = {name: weights_stem(library) for name, (library, _) in parts.items() if has_weights(name)}
+    stems = {name: stem_of(library) for name, (library, _) in parts.items() if has_weights(name)}
     for name in parts:
         read_json(folder / name / _config_name(name), LAYOUT)
-    variant = "" if all(is_there(folder / name, stem, "") for name, stem in weighty.items()) else ".fp16"
-    weights = [
-        path
-        for name, stem in weighty.items()
-        for path in component_weights(folder, name, stem, variant if is_there(folder / name, stem, variant) else "")
-    ]
+    variant = "" if all(has_safetensors(folder / name, stem) for name, stem in stems.items()) else ".fp16"
+    weights: list[Path] = []
+    for name, stem in stems.items():
+        # a component without that variant may have its plain weights all the same
+        own = variant if has_safetensors(folder / name, stem, variant) else ""
+        weights += component_weights(folder, name, stem, own)
     for path in weights:
         if path.suffix == ".safetensors" and not any(tensor_shapes(path)):
             raise LeakboardError("the weights are empty", where=str(path), expected="the network's tensors", next=SAVE)
     check_configs(folder, pipeline, parts)
     check_digests(folder, [path.relative_to(folder).as_posix() for path in weights if path.suffix == ".safetensors"])
     configs = [folder / name / _config_name(name) for name in parts if not name.startswith("tokenizer")]
-    words = [
+    vocabularies = [
         path
         for name in parts
         if name.startswith("tokenizer")
         for path in sorted((folder / name).iterdir())
         if path.is_file()
     ]
-    return LatentFolder(folder, pipeline, parts, variant, (folder / INDEX, *configs, *words, *weights))
+    return LatentFolder(folder, pipeline, parts, variant, (folder / INDEX, *configs, *vocabularies, *weights))
 
 
 def _class_of(index: Mapping[str, Any], folder: Path) -> str:
@@ -130,6 +130,7 @@ def _parts(index: Mapping[str, Any], pipeline: str, folder: Path) -> dict[str, t
 
 
 def has_weights(name: str) -> bool:
+    """Whether the component of that name is a network."""
     return name != "scheduler" and not name.startswith("tokenizer")
 
 
@@ -137,13 +138,3 @@ def _config_name(name: str) -> str:
     if name == "scheduler":
         return "scheduler_config.json"
     return "tokenizer_config.json" if name.startswith("tokenizer") else "config.json"
-
-
-def weights_stem(library: str) -> str:
-    return "model" if library == "transformers" else "diffusion_pytorch_model"
-
-
-def is_there(home: Path, stem: str, variant: str) -> bool:
-    return (home / f"{stem}{variant}.safetensors").is_file() or (
-        home / f"{stem}.safetensors.index{variant}.json"
-    ).is_file()

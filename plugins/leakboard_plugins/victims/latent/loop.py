@@ -1,4 +1,4 @@
-"""Latent models that diffusers has no image-to-image pipeline for: DiT, told classes, and PixArt, told texts."""
+"""Latent models that diffusers has no image-to-image pipeline for: DiT, which takes classes, and PixArt, texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class LoopModel(LatentModel):
     """A latent model under a sampling loop of our own, which makes the steps of its text- or class-to-image pipeline.
 
-    DiT (Peebles and Xie 2212.09748) is told a class by name or number; PixArt (Chen et al. 2310.00426) a text.
+    DiT (Peebles and Xie 2212.09748) takes a class by name or number; PixArt (Chen et al. 2310.00426) a text.
     """
 
     def reconstruct(
@@ -82,13 +82,13 @@ class LoopModel(LatentModel):
 
         guided = self._guidance > 1
         texts = self._texts(prompts, len(state))
-        told = self._conditions.told(texts + [""] * len(texts) if guided else texts)
+        conditions = self._conditions.arguments(texts + [""] * len(texts) if guided else texts)
         options = {"generator": generators} if "generator" in inspect.signature(sampler.step).parameters else {}
         recorder = Recorder(sampler)
         for place, timestep in enumerate(sampler.timesteps[-steps:]):
-            known = sampler.scale_model_input(torch.cat([state, state]) if guided else state, timestep)
+            scaled = sampler.scale_model_input(torch.cat([state, state]) if guided else state, timestep)
             with torch.no_grad():
-                output = self._output(known, timestep.expand(len(known)), told, self._denoiser)
+                output = self._output(scaled, timestep.expand(len(scaled)), conditions, self._denoiser)
             if guided:
                 conditional, free = output.chunk(2)
                 output = free + self._guidance * (conditional - free)

@@ -7,10 +7,10 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Model, Unsupported
-from leakboard_plugins.victims.limits import check_shape, check_timestep, sampler_steps
 from leakboard_plugins.victims.latent.conditions import Labels, Texts
-from leakboard_plugins.victims.predictions import is_flow, noise_of
-from leakboard_plugins.victims.latent.samplers import sampler_of
+from leakboard_plugins.victims.latent.samplers import is_flow, sampler_of
+from leakboard_plugins.victims.limits import check_shape, check_timestep, sampler_steps
+from leakboard_plugins.victims.predictions import noise_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ GRADIENT_CHUNK = 16
 GRADIENT_BYTES = 1 << 30
 """Samples, and bytes of gradients, that are held in memory at once."""
 OWN_SIZE = 1024
-"""Pixels that pipelines make which are not told any size by their configuration (Z-Image)."""
+"""Height and width in pixels where the configuration of a pipeline names none (Z-Image)."""
 
 
 class LatentModel(Model):
@@ -52,7 +52,7 @@ class LatentModel(Model):
         self, pipeline: Any, kind: Kind, *, guidance: float, scheduler: str, resident: bool, size: int | None
     ) -> None:
         self._pipeline, self._kind, self._guidance, self._resident = pipeline, kind, guidance, resident
-        self._choice, self._own = scheduler, pipeline.scheduler
+        self._sampler_name, self._own = scheduler, pipeline.scheduler
         self._denoiser, self._vae = getattr(pipeline, kind.denoiser), pipeline.vae
         self._device = pipeline._execution_device  # noqa: SLF001 - where offloaded models run
         pipeline.set_progress_bar_config(disable=True)
@@ -60,27 +60,25 @@ class LatentModel(Model):
         height, width = _latent_size(pipeline, kind, factor, size)
         self._latent_shape = (self._vae.config.latent_channels, height, width)
         self.image_shape = (self._vae.config.in_channels, height * factor, width * factor)
-        self._noise_schedule: torch.Tensor | None = None
-        if not is_flow(self._own):
-            self._noise_schedule = self._own.alphas_cumprod.float().to(self._device)
 
     @functools.cached_property
     def _conditions(self) -> Conditions:
-        if self._kind.texts:
+        if self._kind.text_models:
             assert self.image_shape
             return Texts(self._pipeline, self._kind, self.image_shape[1:])
         return Labels(self._pipeline.labels, self._denoiser.config.num_embeds_ada_norm, self._device)
 
-    @property
-    def alphas_cumprod(self) -> torch.Tensor:  # type: ignore[override]  # flows have none, and say so when asked
+    @functools.cached_property
+    def alphas_cumprod(self) -> torch.Tensor:
         """Cumulative product of the model's own noise schedule, float32 (T,).
 
         Raises:
             Unsupported: it matches flows.
         """
-        if self._noise_schedule is None:
+        if is_flow(self._own):
             raise Unsupported("the victim matches flows: it predicts velocities, and has no alphas_cumprod")
-        return self._noise_schedule
+        schedule: torch.Tensor = self._own.alphas_cumprod.float().to(self._device)
+        return schedule
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Images (N, C, H, W) in [0, 1] to scaled latents, the mode of the posterior.
@@ -125,7 +123,9 @@ class LatentModel(Model):
         self._check_timestep(timestep)
         self._check(state, self._latent_shape, "latents")
         with torch.no_grad():
-            return self._noise(state, timestep, self._conditions.told(self._texts(prompts, len(state))), self._denoiser)
+            return self._noise(
+                state, timestep, self._conditions.arguments(self._texts(prompts, len(state))), self._denoiser
+            )
 
     def gradients(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
@@ -151,37 +151,37 @@ class LatentModel(Model):
         level = self.alphas_cumprod[timestep]
         weights = dict(self._denoiser.named_parameters())
 
-        def loss(weights: Any, clean: torch.Tensor, target: torch.Tensor, told: Any) -> torch.Tensor:
+        def loss(weights: Any, clean: torch.Tensor, target: torch.Tensor, condition: Any) -> torch.Tensor:
             state = (level.sqrt() * clean + (1 - level).sqrt() * target).unsqueeze(0)
-            one = tree_map(lambda each: each.unsqueeze(0), told)
+            one = tree_map(lambda each: each.unsqueeze(0), condition)
 
             def denoiser(**arguments: Any) -> Any:
                 return functional_call(self._denoiser, weights, (), arguments)
 
             return (self._noise(state, timestep, one, denoiser) - target).square().mean()
 
-        def norms(clean: torch.Tensor, target: torch.Tensor, told: Any) -> torch.Tensor:
-            return torch.stack([part.float().norm() for part in grad(loss)(weights, clean, target, told).values()])
+        def norms(clean: torch.Tensor, target: torch.Tensor, condition: Any) -> torch.Tensor:
+            return torch.stack([part.float().norm() for part in grad(loss)(weights, clean, target, condition).values()])
 
-        told = self._conditions.told(self._texts(prompts, len(inner)))
+        conditions = self._conditions.arguments(self._texts(prompts, len(inner)))
         size = sum(weight.nbytes for weight in weights.values())
         chunk = max(1, min(GRADIENT_CHUNK, GRADIENT_BYTES // size))
         # the fused attention kernels know no per-sample form
         with sdpa_kernel(SDPBackend.MATH):
-            return vmap(norms, chunk_size=chunk)(inner.float(), noise.float(), told)
+            return vmap(norms, chunk_size=chunk)(inner.float(), noise.float(), conditions)
 
-    def _noise(self, state: torch.Tensor, timestep: int, told: Tensors, denoiser: Any) -> torch.Tensor:
+    def _noise(self, state: torch.Tensor, timestep: int, conditions: Tensors, denoiser: Any) -> torch.Tensor:
         import torch
 
         times = torch.full((len(state),), timestep, device=state.device)
-        output = self._output(state.to(self._denoiser.dtype), times, told, denoiser).float()
+        output = self._output(state.to(self._denoiser.dtype), times, conditions, denoiser).float()
         level = self.alphas_cumprod[timestep]
         return noise_of(self._own.config.prediction_type, output, state.float(), level.sqrt(), (1 - level).sqrt())
 
-    def _output(self, state: torch.Tensor, times: torch.Tensor, told: Tensors, denoiser: Any) -> torch.Tensor:
+    def _output(self, state: torch.Tensor, times: torch.Tensor, conditions: Tensors, denoiser: Any) -> torch.Tensor:
         """What the denoiser says, without the variance that some learn beside it."""
         name = "sample" if self._kind.denoiser == "unet" else "hidden_states"
-        output: torch.Tensor = denoiser(**{name: state, "timestep": times, **told}, return_dict=False)[0]
+        output: torch.Tensor = denoiser(**{name: state, "timestep": times, **conditions}, return_dict=False)[0]
         return output[:, : self._latent_shape[0]]
 
     def _texts(self, prompts: Sequence[str] | None, count: int) -> list[str]:
@@ -196,7 +196,7 @@ class LatentModel(Model):
     def _schedule(self, steps: int, strength: float) -> tuple[Any, int]:
         """A sampler of its own for every question, and how many steps its whole schedule has."""
         total = sampler_steps(steps, strength, self._own.config.num_train_timesteps)
-        sampler = sampler_of(self._choice, self._own)
+        sampler = sampler_of(self._sampler_name, self._own)
         if not is_flow(sampler):
             sampler.set_timesteps(total)
             if len(sampler.timesteps) != total:
@@ -236,8 +236,8 @@ class LatentModel(Model):
 
 def _factor(pipeline: Any) -> int:
     """How many times smaller latents are than images; DiT's pipeline does not say."""
-    told: int | None = getattr(pipeline, "vae_scale_factor", None)
-    return told or 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
+    stated: int | None = getattr(pipeline, "vae_scale_factor", None)
+    return stated or 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
 
 
 def _latent_size(pipeline: Any, kind: Kind, factor: int, size: int | None) -> tuple[int, int]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from leakboard.api import LeakboardError
 from leakboard.quiet import quiet
 from leakboard_plugins.victims.folders.layout import INDEX, SAVE, read_json
-from leakboard_plugins.victims.latent.folder import LAYOUT, LatentFolder, has_weights, is_there, read_pipeline, weights_stem
+from leakboard_plugins.victims.folders.weights import has_safetensors, stem_of
+from leakboard_plugins.victims.latent.folder import LAYOUT, LatentFolder, has_weights, read_pipeline
 from leakboard_plugins.victims.latent.kinds import UNUSED
 
 if TYPE_CHECKING:
@@ -61,13 +62,13 @@ def open_pipeline(
 
 
 def _model(found: LatentFolder, pipeline: Any, **settings: Any) -> LatentModel:
-    from leakboard_plugins.victims.latent.loop import LoopModel
     from leakboard_plugins.victims.latent.flow import FlowModel
+    from leakboard_plugins.victims.latent.loop import LoopModel
     from leakboard_plugins.victims.latent.pipeline import PipelineModel
 
-    models: dict[str, type[LatentModel]] = {"embedded": PipelineModel, "loop": LoopModel, "flow": FlowModel}
+    models: dict[str, type[LatentModel]] = {"pipeline": PipelineModel, "loop": LoopModel, "flow": FlowModel}
     try:
-        return models[found.kind.asked](pipeline, found.kind, **settings)
+        return models[found.kind.sampling](pipeline, found.kind, **settings)
     except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise _unopened(found, error) from error
 
@@ -95,7 +96,7 @@ def _load(found: LatentFolder, dtype: str) -> Any:
 
 def _load_part(found: LatentFolder, name: str, dtype: Any) -> Any:
     library, cls = found.parts[name]
-    there = is_there(found.folder / name, weights_stem(library), found.variant)
+    there = has_safetensors(found.folder / name, stem_of(library), found.variant)
     part, loading = getattr(importlib.import_module(library), cls).from_pretrained(
         found.folder,
         subfolder=name,

@@ -96,14 +96,14 @@ class PipelineModel(LatentModel):
         self, pipeline: Any, sampler: Any, seeds: Sequence[int], prompts: Sequence[str] | None, **arguments: Any
     ) -> torch.Tensor:
         assert isinstance(self._conditions, Texts)
-        told = self._conditions.for_pipeline(self._texts(prompts, len(seeds)), self._guidance > 1)
+        embeddings = self._conditions.for_pipeline(self._texts(prompts, len(seeds)), self._guidance > 1)
         pipeline.scheduler = sampler
         latents: torch.Tensor = pipeline(
             guidance_scale=self._guidance,
             generator=self._generators(seeds),
             output_type="latent",
             **arguments,
-            **told,
+            **embeddings,
         ).images
         self._pipeline.maybe_free_model_hooks()  # image-to-image shares the networks, but not the hooks
         return latents

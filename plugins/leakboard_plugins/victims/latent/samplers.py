@@ -1,4 +1,4 @@
-"""Which sampler goes down the noise, and what each of its steps predicts."""
+"""Which sampler takes the noise away, and what each of its steps predicts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import torch
 
-Choice = Literal["auto", "own", "ddim", "ddpm", "euler", "euler_ancestral", "dpmpp", "unipc"]
+SamplerName = Literal["auto", "own", "ddim", "ddpm", "euler", "euler_ancestral", "dpmpp", "unipc"]
 CLASSES = {
     "ddim": "DDIMScheduler",
     "ddpm": "DDPMScheduler",
@@ -25,13 +25,14 @@ CLASSES = {
 CLIPPING = ("ddim", "ddpm")
 """Samplers that clip to the range of pixels by default, which latents leave."""
 GIVEN = ("pred_original_sample", "denoised")
+"""Where the result of a step may have the clean sample."""
 
 
-def sampler_of(choice: str, own: Any) -> Any:
+def sampler_of(name: str, own: Any) -> Any:
     """A new sampler, since samplers carry state, on the noise schedule of the pipeline's own scheduler.
 
     Args:
-        choice: ``own`` is the pipeline's, ``auto`` DDIM with eta = 0 (Song et al. 2010.02502), or the pipeline's where
+        name: ``own`` is the pipeline's, ``auto`` DDIM with eta = 0 (Song et al. 2010.02502), or the pipeline's where
             it matches flows, others by name.
         own: the pipeline's scheduler.
 
@@ -40,14 +41,14 @@ def sampler_of(choice: str, own: Any) -> Any:
     """
     import diffusers
 
-    if is_flow(own) and choice not in ("auto", "own"):
-        raise Unsupported(f"the victim matches flows, which {choice} does not follow; scheduler='auto' does")
-    if choice == "own" or is_flow(own):
+    if is_flow(own) and name not in ("auto", "own"):
+        raise Unsupported(f"the victim matches flows, which {name} does not follow; scheduler='auto' does")
+    if name == "own" or is_flow(own):
         sampler = type(own).from_config(own.config, **_fixed_variance(own))
     else:
-        name = "ddim" if choice == "auto" else choice
-        clip = {"clip_sample": False} if name in CLIPPING else {}
-        sampler = getattr(diffusers, CLASSES[name]).from_config(own.config, **clip, **_fixed_variance(own))
+        named = "ddim" if name == "auto" else name
+        clip = {"clip_sample": False} if named in CLIPPING else {}
+        sampler = getattr(diffusers, CLASSES[named]).from_config(own.config, **clip, **_fixed_variance(own))
     if sampler.order != 1 or type(sampler).__name__ == "PNDMScheduler":
         raise Unsupported(
             f"{type(sampler).__name__} makes other than one denoiser evaluation a step; "
@@ -65,7 +66,7 @@ class Recorder:
     """Notes what every step of a sampler predicts, and the state that it leads to.
 
     Args:
-        sampler: whose ``step`` is listened to from now on.
+        sampler: whose steps are recorded from now on.
     """
 
     def __init__(self, sampler: Any) -> None:
@@ -122,7 +123,7 @@ def is_flow(own: Any) -> bool:
 def predicted_clean(
     sampler: Any, result: Any, output: torch.Tensor, timestep: Any, sample: torch.Tensor
 ) -> torch.Tensor:
-    """The clean sample (N, ...) that a step predicted: the sampler's own word if it gives one, else computed.
+    """The clean sample (N, ...) that a step predicted: what the sampler says it is, else computed.
 
     Args:
         sampler: right after the step.

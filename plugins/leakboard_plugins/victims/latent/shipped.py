@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from leakboard_plugins.victims.folders.shipped import Embedded
+from leakboard_plugins.victims.folders.shipped import Shipped
 from leakboard_plugins.victims.latent.victim import LatentVictim
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbeddedSd(Embedded, LatentVictim):
+class ShippedLatent(Shipped, LatentVictim):
     """A complete Stable Diffusion pipeline in miniature, in the checkpoints of one training run."""
 
     opened_by: ClassVar[str] = "stable_diffusion"

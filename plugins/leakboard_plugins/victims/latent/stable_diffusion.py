@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
+from leakboard_plugins.victims.folders.locate import locate
 from leakboard_plugins.victims.latent.folder import LAYOUT
 from leakboard_plugins.victims.latent.victim import LatentVictim
-from leakboard_plugins.victims.pixel.folder import locate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StableDiffusion(LatentVictim):
-    """A diffusers latent pipeline, told text or classes, from a folder or the local hub cache.
+    """A diffusers latent pipeline, conditioned on text or classes, from a folder or the local hub cache.
 
     Stable Diffusion 1, 2, XL and 3, Flux, Chroma and Z-Image reconstruct through diffusers' own image-to-image
     pipelines; AuraFlow, Sana and Lumina 2, which have none, through the last steps of their text-to-image

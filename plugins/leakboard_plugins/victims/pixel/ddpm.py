@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from leakboard.api import Fit, Victim
-from leakboard_plugins.victims.folders.manifests import manifest_digest, manifest_facts
-from leakboard_plugins.victims.pixel.folder import locate, open_pipeline, pipeline_files
+from leakboard.api import Fit  # noqa: TC001 - the harness reads the annotation
+from leakboard_plugins.victims.folders.locate import locate
+from leakboard_plugins.victims.folders.victim import FolderVictim
+from leakboard_plugins.victims.pixel.folder import open_pipeline, pipeline_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ddpm(Victim):
+class Ddpm(FolderVictim):
     """A diffusers pipeline of a UNet2DModel and a DDPM or DDIM scheduler, from a folder or the local hub cache.
 
     Predicts noise, velocity or the clean image (Ho et al. 2006.11239; Salimans and Ho 2202.00512). It reconstructs by
@@ -33,6 +34,15 @@ class Ddpm(Victim):
     """Attack it even if its denoising loss is at chance."""
 
     @property
+    def folder(self) -> Path:
+        """Where the pipeline is.
+
+        Raises:
+            LeakboardError: there is no such pipeline.
+        """
+        return locate(self.model)
+
+    @property
     def gated(self) -> bool:
         """True unless untrained weights are allowed."""
         return not self.allow_untrained
@@ -43,7 +53,7 @@ class Ddpm(Victim):
         Raises:
             LeakboardError: there is no such pipeline, or it is not one of a UNet2DModel with safetensors weights.
         """
-        return open_pipeline(locate(self.model), device)
+        return open_pipeline(self.folder, device)
 
     def files(self) -> Sequence[Path]:
         """Configuration and weights of the pipeline.
@@ -51,12 +61,4 @@ class Ddpm(Victim):
         Raises:
             LeakboardError: there is no such pipeline, it is damaged, or its weights are not those of its manifest.
         """
-        return pipeline_files(locate(self.model))
-
-    def trained_on(self) -> str | None:
-        """`member_digest` out of the ``manifest.json`` beside the pipeline, if there is one."""
-        return manifest_digest(locate(self.model))
-
-    def facts(self) -> dict[str, Any]:
-        """What the ``manifest.json`` beside the pipeline says of its training, if there is one."""
-        return manifest_facts(locate(self.model))
+        return pipeline_files(self.folder)

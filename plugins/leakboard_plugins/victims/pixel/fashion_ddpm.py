@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from leakboard_plugins.victims.folders.shipped import Embedded
+from leakboard_plugins.victims.folders.shipped import Shipped
 from leakboard_plugins.victims.pixel.folder import open_pipeline, pipeline_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from leakboard.api import Model
 
-WEIGHTS = Path(__file__).parents[1] / "weights" / "fashion_ddpm"
-
 
 @dataclass(frozen=True, kw_only=True)
-class FashionDdpm(Embedded):
+class FashionDdpm(Shipped):
     """Embedded: a 0.6 M parameter DDPM trained on exactly the members of ``fashion_mnist``.
 
     The levels are checkpoints of one training run that differ in the number of epochs alone, which governs how much
@@ -28,11 +26,6 @@ class FashionDdpm(Embedded):
 
     name: ClassVar[str] = "fashion_ddpm"
     opened_by: ClassVar[str] = "ddpm"
-
-    @classmethod
-    def weights(cls) -> Path:
-        """The folder that holds the levels."""
-        return WEIGHTS
 
     def files(self) -> Sequence[Path]:
         """Configuration and weights of the pipeline.

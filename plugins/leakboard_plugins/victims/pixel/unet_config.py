@@ -28,9 +28,9 @@ class UnetConfig(Config):
     in_channels: Width = 3
     out_channels: Width = 3
     layers_per_block: Width = 2
-    block_out_channels: Annotated[list[Width], Field(min_length=1)] = [224, 448, 672, 896]
-    down_block_types: list[DownBlock] = ["DownBlock2D", *["AttnDownBlock2D"] * 3]
-    up_block_types: list[UpBlock] = [*["AttnUpBlock2D"] * 3, "UpBlock2D"]
+    block_out_channels: list[Width] = Field(default=[224, 448, 672, 896], min_length=1)
+    down_block_types: list[DownBlock] = Field(default=["DownBlock2D", *["AttnDownBlock2D"] * 3])
+    up_block_types: list[UpBlock] = Field(default=[*["AttnUpBlock2D"] * 3, "UpBlock2D"])
     class_embed_type: Any = None
     num_class_embeds: Any = None
 

@@ -4,32 +4,81 @@ import hashlib
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from leakboard.api import LeakboardError, Model, member_digest
-from leakboard_plugins.victims import fashion_ddpm
-from leakboard_plugins.victims.ddpm import Ddpm
-from leakboard_plugins.victims.fashion_ddpm import FashionDdpm
-from leakboard_plugins.victims.layout import WEIGHTS
-from leakboard_plugins.victims.pipeline_folder import pipeline_files
+from leakboard_plugins.victims.folders import shipped as shipping
+from leakboard_plugins.victims.folders.layout import WEIGHTS
+from leakboard_plugins.victims.pixel.ddpm import Ddpm
+from leakboard_plugins.victims.pixel.fashion_ddpm import FashionDdpm
+from leakboard_plugins.victims.pixel.folder import pipeline_files
+
+MEMBERS = ["image 2", "image 5", "image 7"]
+DIGEST = member_digest(MEMBERS)
 
 
 @pytest.fixture
 def shipped(tiny, tmp_path, monkeypatch):
     """Weights as the package ships them, in miniature."""
+    home = tmp_path / "fashion_ddpm"
     for level, epochs in (("untrained", 0), ("moderate", 330)):
-        shutil.copytree(tiny["epsilon"], tmp_path / level)
-        promised = {"file": WEIGHTS, "sha256": hashlib.sha256((tmp_path / level / WEIGHTS).read_bytes()).hexdigest()}
-        manifest = {"member_digest": "abc", "epochs": epochs, "weights": promised}
-        (tmp_path / level / "manifest.json").write_text(json.dumps(manifest))
-    monkeypatch.setattr(fashion_ddpm, "WEIGHTS", tmp_path)
-    return tmp_path
+        shutil.copytree(tiny["epsilon"], home / level)
+        weights = {"file": WEIGHTS, "sha256": hashlib.sha256((home / level / WEIGHTS).read_bytes()).hexdigest()}
+        manifest = {"member_digest": DIGEST, "epochs": epochs, "weights": weights}
+        (home / level / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setattr(shipping, "WEIGHTS", tmp_path)
+    return home
 
 
 def test_fashion_ddpm_names_its_members(shipped):
-    assert FashionDdpm().trained_on() == "abc"
-    assert Ddpm(model=str(shipped / "moderate")).trained_on() == "abc"
+    assert FashionDdpm().trained_on() == DIGEST
+    assert Ddpm(model=str(shipped / "moderate")).trained_on() == DIGEST
     assert not FashionDdpm().null
+
+
+def add(folder, **content):
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | content))
+    return path
+
+
+def test_members_are_those_that_the_manifest_lists(shipped):
+    add(shipped / "moderate", member_ids=MEMBERS)
+
+    for victim in (FashionDdpm(), Ddpm(model=str(shipped / "moderate"))):
+        found = victim.members(("image 7", "stranger", "image 2", "image 2 "))
+
+        assert found.dtype == np.bool_
+        assert found.tolist() == [True, False, True, False]
+        assert victim.members(()).shape == (0,)
+
+
+def test_without_a_list_of_members_only_the_dataset_can_tell(shipped, tiny):
+    """Manifests of older trainings have the digest alone; an untrained model has no members whatever is listed."""
+    add(shipped / "untrained", member_ids=MEMBERS)
+
+    assert FashionDdpm().members(("image 2",)) is None
+    assert FashionDdpm(level="untrained").members(("image 2",)) is None
+    assert Ddpm(model=str(tiny["epsilon"])).members(("image 2",)) is None
+
+
+@pytest.mark.parametrize(
+    ("listed", "what"),
+    [
+        ("image 2", "no list of texts"),
+        ({"image 2": True}, "no list of texts"),
+        (["image 2", 5, "image 7"], "no list of texts"),
+        (MEMBERS[:2], "the 2 member_ids .* are not those"),
+        ([], "the 0 member_ids .* are not those"),
+    ],
+)
+def test_a_damaged_list_of_members_is_refused(shipped, listed, what):
+    path = add(shipped / "moderate", member_ids=listed)
+
+    with pytest.raises(LeakboardError, match=what) as caught:
+        FashionDdpm().members(("image 2",))
+    assert caught.value.where == str(path)
 
 
 def test_untrained_has_seen_no_member(shipped):
@@ -56,12 +105,12 @@ def test_a_level_that_is_not_installed_says_how_to_make_it(shipped):
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", None])
-def test_a_spoiled_manifest_is_refused(shipped, text):
+def test_a_damaged_manifest_is_refused(shipped, text):
     """A missing one too: what ships must be told apart from what took its place."""
     path = shipped / "moderate" / "manifest.json"
     path.unlink() if text is None else path.write_text(text)
 
-    for asked in (FashionDdpm().trained_on, FashionDdpm().files, FashionDdpm.check_shipped):
+    for asked in (FashionDdpm().trained_on, FashionDdpm().files, FashionDdpm().check_shipped):
         with pytest.raises(LeakboardError, match="manifest") as caught:
             asked()
         assert caught.value.where == str(path)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.latent_pipelines import CLASSES_TOLD, PROMPTS, SEEDS, SIDE, generators, plain, save_latent
+from helpers.latent_pipelines import CLASS_PROMPTS, PROMPTS, SEEDS, generators, plain, save_latent
+from helpers.pipeline_parts import SIDE
 from leakboard.api import LeakboardError, Samples, Unsupported
 from leakboard.testing import check_component
-from leakboard_plugins.victims.image_pipeline import exact_strength
-from leakboard_plugins.victims.samplers import CLASSES
-from leakboard_plugins.victims.stable_diffusion import StableDiffusion
+from leakboard_plugins.victims.latent.pipeline import exact_strength
+from leakboard_plugins.victims.latent.samplers import CLASSES
+from leakboard_plugins.victims.latent.stable_diffusion import StableDiffusion
 
 # diffusers' samplers hand tensors to numpy in a way that numpy is about to change
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -143,7 +144,7 @@ def test_generation_of_classes_is_that_of_the_plain_pipeline(folders, guidance):
 
     model = StableDiffusion(model=str(folders["dit"]), guidance=guidance, scheduler="own").open("cpu")
 
-    torch.testing.assert_close(model.decode(model.generate(SEEDS, 4, CLASSES_TOLD)), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(model.decode(model.generate(SEEDS, 4, CLASS_PROMPTS)), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
@@ -175,7 +176,7 @@ def test_reconstruction_without_a_pipeline_of_its_own_is_the_loop_of_diffusers(f
             output = pipeline.transformer(state, timestep.expand(3), labels).sample[:, :4]
             state = scheduler.step(output, timestep, state).prev_sample
 
-    *_, last = opened["dit"].reconstruct(images, SEEDS, 0.5, 4, CLASSES_TOLD)
+    *_, last = opened["dit"].reconstruct(images, SEEDS, 0.5, 4, CLASS_PROMPTS)
 
     torch.testing.assert_close(last.clean, state, rtol=0, atol=1e-5)
 
@@ -239,11 +240,11 @@ def test_every_prediction_type_answers_with_noise(folders, opened, kind):
 @pytest.mark.parametrize("kind", ["sd1", "sd2", "xl", "dit", "pixart"])
 def test_gradients_are_those_of_a_loop_of_backward_calls(folders, opened, images, kind):
     model = StableDiffusion(model=str(folders[kind])).open("cpu")
-    told = CLASSES_TOLD if kind == "dit" else PROMPTS
+    prompts = CLASS_PROMPTS if kind == "dit" else PROMPTS
     inner = model.encode(images)
     noise = torch.randn(inner.shape, generator=torch.Generator().manual_seed(2))
     level = model.alphas_cumprod[100]
-    answer = model.gradients(inner, noise, 100, told)
+    answer = model.gradients(inner, noise, 100, prompts)
 
     assert not any(weight.requires_grad for weight in model._denoiser.parameters())
     model._denoiser.requires_grad_(True)
@@ -251,7 +252,7 @@ def test_gradients_are_those_of_a_loop_of_backward_calls(folders, opened, images
         model._denoiser.zero_grad()
         clean, target = inner[row : row + 1], noise[row : row + 1]
         state = level.sqrt() * clean + (1 - level).sqrt() * target
-        condition = model._conditions.told(told[row : row + 1])
+        condition = model._conditions.arguments(prompts[row : row + 1])
         torch.nn.functional.mse_loss(model._noise(state, 100, condition, model._denoiser), target).backward()
         expected = [
             0.0 if weight.grad is None else float(weight.grad.norm()) for weight in model._denoiser.parameters()
@@ -263,15 +264,15 @@ def test_gradients_are_those_of_a_loop_of_backward_calls(folders, opened, images
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_answers_in_single_precision(folders, opened, images, kind, dtype):
     model = StableDiffusion(model=str(folders[kind]), dtype=dtype).open("cpu")
-    told = CLASSES_TOLD if kind == "dit" else PROMPTS
+    prompts = CLASS_PROMPTS if kind == "dit" else PROMPTS
     inner = model.encode(images)
-    *_, last = model.reconstruct(images, SEEDS, 0.5, 2, told)
-    noise = model.predict_noise(inner, 200, told)
+    *_, last = model.reconstruct(images, SEEDS, 0.5, 2, prompts)
+    noise = model.predict_noise(inner, 200, prompts)
 
     assert {weight.dtype for weight in model._denoiser.parameters()} == {getattr(torch, dtype)}
-    for answer in (inner, last.clean, last.state, noise, model.decode(inner), model.generate(SEEDS, 2, told)):
+    for answer in (inner, last.clean, last.state, noise, model.decode(inner), model.generate(SEEDS, 2, prompts)):
         assert answer.dtype == torch.float32
-    torch.testing.assert_close(noise, opened[kind].predict_noise(inner, 200, told), rtol=0.1, atol=0.1)
+    torch.testing.assert_close(noise, opened[kind].predict_noise(inner, 200, prompts), rtol=0.1, atol=0.1)
 
 
 def test_attention_slicing_changes_nothing_but_memory(folders, opened, images):
@@ -342,7 +343,7 @@ def test_a_learned_variance_is_not_asked_for_by_the_sampler(folders, images, tmp
     path.write_text(json.dumps(json.loads(path.read_text()) | {"variance_type": "learned_range"}))
     model = StableDiffusion(model=str(folder), scheduler="ddpm").open("cpu")
 
-    steps = list(model.reconstruct(images, SEEDS, 0.5, 2, CLASSES_TOLD))
+    steps = list(model.reconstruct(images, SEEDS, 0.5, 2, CLASS_PROMPTS))
 
     assert len(steps) == 2
     assert steps[-1].clean.isfinite().all()

@@ -4,14 +4,14 @@ import pytest
 import torch
 from accelerate.hooks import CpuOffload
 
-from helpers.latent_pipelines import CLASSES_TOLD, PROMPTS, SEEDS, tiny_pipeline
+from helpers.latent_pipelines import CLASS_PROMPTS, PROMPTS, SEEDS, tiny_pipeline
 from leakboard.api import Unsupported
-from leakboard_plugins.victims.class_pipeline import LoopModel
-from leakboard_plugins.victims.flow_pipeline import FlowModel
-from leakboard_plugins.victims.image_pipeline import PipelineModel
-from leakboard_plugins.victims.latent_kinds import KINDS
+from leakboard_plugins.victims.latent.flow import FlowModel
+from leakboard_plugins.victims.latent.kinds import KINDS
+from leakboard_plugins.victims.latent.loop import LoopModel
+from leakboard_plugins.victims.latent.pipeline import PipelineModel
 
-MODELS = {"embedded": PipelineModel, "loop": LoopModel, "flow": FlowModel}
+MODELS = {"pipeline": PipelineModel, "loop": LoopModel, "flow": FlowModel}
 SIDE = 32
 # what diffusers does in ways that are about to change
 pytestmark = [
@@ -28,7 +28,7 @@ def model_of(kind, *, resident):
         # without a GPU the same hooks run, between one CPU and itself
         pipeline.enable_model_cpu_offload(device="cpu")
     made = KINDS[type(pipeline).__name__]
-    return MODELS[made.asked](pipeline, made, guidance=2.0, scheduler="auto", resident=resident, size=SIDE)
+    return MODELS[made.sampling](pipeline, made, guidance=2.0, scheduler="auto", resident=resident, size=SIDE)
 
 
 @pytest.fixture
@@ -38,24 +38,28 @@ def images():
 
 @pytest.mark.parametrize("kind", ["sd1", "xl", "sd3", "dit", "pixart", "flux", "aura"])
 def test_offloaded_networks_answer_the_same(kind, images):
-    told = CLASSES_TOLD if kind == "dit" else PROMPTS
+    prompts = CLASS_PROMPTS if kind == "dit" else PROMPTS
     whole, offloaded = (model_of(kind, resident=resident) for resident in (True, False))
 
     inner = whole.encode(images)
     assert torch.equal(offloaded.encode(images), inner)
     assert torch.equal(offloaded.decode(inner), whole.decode(inner))
     for mine, other in zip(
-        offloaded.reconstruct(images, SEEDS, 0.5, 2, told), whole.reconstruct(images, SEEDS, 0.5, 2, told), strict=True
+        offloaded.reconstruct(images, SEEDS, 0.5, 2, prompts),
+        whole.reconstruct(images, SEEDS, 0.5, 2, prompts),
+        strict=True,
     ):
         torch.testing.assert_close(mine.clean, other.clean, rtol=0, atol=1e-6)
-    torch.testing.assert_close(offloaded.generate(SEEDS, 2, told), whole.generate(SEEDS, 2, told), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        offloaded.generate(SEEDS, 2, prompts), whole.generate(SEEDS, 2, prompts), rtol=0, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("kind", ["sd1", "dit", "flux", "aura"])
 def test_after_every_answer_nothing_is_left_on_the_device(kind, images, monkeypatch):
     """Two networks at once might not fit: what ran last makes room."""
     model = model_of(kind, resident=False)
-    told = CLASSES_TOLD if kind == "dit" else PROMPTS
+    prompts = CLASS_PROMPTS if kind == "dit" else PROMPTS
     moved = []
     fetch, free = CpuOffload.pre_forward, model._pipeline.maybe_free_model_hooks
     monkeypatch.setattr(CpuOffload, "pre_forward", lambda *of, **named: (moved.append("there"), fetch(*of, **named))[1])
@@ -63,8 +67,8 @@ def test_after_every_answer_nothing_is_left_on_the_device(kind, images, monkeypa
 
     for ask in (
         lambda: model.decode(model.encode(images)),
-        lambda: list(model.reconstruct(images, SEEDS, 0.5, 2, told)),
-        lambda: model.generate(SEEDS, 2, told),
+        lambda: list(model.reconstruct(images, SEEDS, 0.5, 2, prompts)),
+        lambda: model.generate(SEEDS, 2, prompts),
     ):
         moved.clear()
         ask()

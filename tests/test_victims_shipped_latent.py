@@ -7,8 +7,9 @@ import torch
 
 from leakboard.api import LeakboardError, Model, member_digest
 from leakboard.registry.find import shared
-from leakboard_plugins.victims.emoji_sd import EmojiSd
-from leakboard_plugins.victims.fashion_sd import FashionSd
+from leakboard_plugins.victims.folders import shipped
+from leakboard_plugins.victims.latent.emoji_sd import EmojiSd
+from leakboard_plugins.victims.latent.fashion_sd import FashionSd
 
 LEVELS = ["light", "moderate", "heavy", "untrained"]
 TRAINED = LEVELS[:3]
@@ -34,7 +35,7 @@ def trained_with():
 
 @every_victim
 def test_all_levels_ship_and_match_their_manifests(victim):
-    assert victim.check_shipped() == LEVELS
+    assert victim().check_shipped() == LEVELS
 
 
 @every_victim
@@ -89,10 +90,10 @@ def test_longer_training_means_a_larger_gap_between_members_and_others(victim):
 @every_victim
 @every_level
 def test_the_autoencoder_alone_does_not_tell_members(victim, level):
-    told = manifest(victim, level)["autoencoder"]
+    stated = manifest(victim, level)["autoencoder"]
 
-    assert told["auc"]["low"] < 0.5 < told["auc"]["high"]
-    assert told["psnr"] > PSNR[victim]
+    assert stated["auc"]["low"] < 0.5 < stated["auc"]["high"]
+    assert stated["psnr"] > PSNR[victim]
 
 
 @every_victim
@@ -140,7 +141,7 @@ def test_the_right_caption_helps_to_denoise(victim, choose, trained_with):
     state = level.sqrt() * clean + (1 - level).sqrt() * noise
 
     right, other = (
-        (model.predict_noise(state, 600, told) - noise).square().flatten(1).mean(1) for told in (prompts, wrong)
+        (model.predict_noise(state, 600, texts) - noise).square().flatten(1).mean(1) for texts in (prompts, wrong)
     )
 
     difference = other - right
@@ -155,7 +156,7 @@ def test_guidance_costs_a_second_evaluation(victim, guidance, evaluations):
 
 @every_victim
 def test_a_level_that_is_not_installed_says_how_to_make_it(victim, tmp_path, monkeypatch):
-    monkeypatch.setattr(f"{victim.__module__}.WEIGHTS", tmp_path)
+    monkeypatch.setattr(shipped, "WEIGHTS", tmp_path)
 
     with pytest.raises(LeakboardError, match="heavy") as caught:
         victim(level="heavy").files()

@@ -10,7 +10,7 @@ import torch
 from helpers.pixel_models import PREDICTIONS, SIZE, save_tiny, tiny_unet
 from leakboard.api import LeakboardError, Unsupported
 from leakboard.noise import standard_normal
-from leakboard_plugins.victims.ddpm import Ddpm
+from leakboard_plugins.victims.pixel.ddpm import Ddpm
 
 SEEDS = range(5)
 
@@ -138,7 +138,7 @@ def test_last_clean_image_is_the_output(tiny, batch, scheduler):
     """The output is what diffusers' own loop ends with, also where the schedule ends above zero noise."""
     from diffusers import DDIMScheduler
 
-    from leakboard_plugins.victims.pixel_model import PixelModel
+    from leakboard_plugins.victims.pixel.model import PixelModel
 
     config = dict(DDIMScheduler(**scheduler).config)
     unet = tiny_unet().half().float().eval().requires_grad_(False)

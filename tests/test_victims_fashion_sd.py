@@ -1,13 +1,13 @@
-"""The text-to-image victim of clothes beside the pixel victim, and what it makes of pictures and captions.
+"""The text-to-image victim of clothes beside the pixel victim, and what it makes of images and captions.
 
-What it shares with the other text-to-image victims that ship is in test_embedded_sd.py.
+What it shares with the other text-to-image victims that ship is in test_victims_shipped_latent.py.
 """
 
 import pytest
 import torch
 
-from leakboard_plugins.victims.fashion_ddpm import FashionDdpm
-from leakboard_plugins.victims.fashion_sd import FashionSd
+from leakboard_plugins.victims.latent.fashion_sd import FashionSd
+from leakboard_plugins.victims.pixel.fashion_ddpm import FashionDdpm
 
 
 @pytest.mark.parametrize("level", ["light", "moderate", "heavy", "untrained"])
@@ -28,7 +28,7 @@ def test_it_takes_padded_clothes_and_gives_most_of_them_back(clothes):
     assert error < 0.06
 
 
-def test_what_it_generates_looks_like_what_it_is_told(clothes):
+def test_what_it_generates_looks_like_its_prompt(clothes):
     """Generated trousers and bags, each nearer to the mean of its own class among held-out images."""
     model = FashionSd(level="moderate", guidance=5.0).open("cpu")
     kinds = ["a photo of a trouser", "a photo of a bag"]

@@ -1,11 +1,12 @@
-"""What latent victims are told beside the noisy state: texts and classes."""
+"""What latent victims are conditioned on beside the noisy state: texts and classes."""
 
 import pytest
 import torch
 
-from helpers.latent_pipelines import CLASSES_TOLD, PROMPTS, SIDE, plain
+from helpers.latent_pipelines import CLASS_PROMPTS, PROMPTS, plain
+from helpers.pipeline_parts import SIDE
 from leakboard.api import Unsupported
-from leakboard_plugins.victims.stable_diffusion import StableDiffusion
+from leakboard_plugins.victims.latent.stable_diffusion import StableDiffusion
 
 # diffusers' samplers hand tensors to numpy in a way that numpy is about to change
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -20,10 +21,10 @@ def images():
 def test_no_prompt_is_unconditional_and_prompts_matter(opened, kind):
     state = torch.randn(3, 4, SIDE // 2, SIDE // 2, generator=torch.Generator().manual_seed(1))
     free = opened[kind].predict_noise(state, 300, None)
-    told = opened[kind].predict_noise(state, 300, CLASSES_TOLD if kind == "dit" else PROMPTS)
+    conditional = opened[kind].predict_noise(state, 300, CLASS_PROMPTS if kind == "dit" else PROMPTS)
 
     assert torch.equal(free, opened[kind].predict_noise(state, 300, ("", "", "")))
-    assert float((free[0] - told[0]).abs().max()) > 1e-3
+    assert float((free[0] - conditional[0]).abs().max()) > 1e-3
 
 
 def test_unconditional_is_what_the_large_model_was_trained_with(folders, opened):
@@ -60,7 +61,7 @@ def test_each_text_is_embedded_once(folders, opened, monkeypatch):
 
 
 def test_kept_texts_are_bounded(folders, monkeypatch):
-    from leakboard_plugins.victims import conditions
+    from leakboard_plugins.victims.latent import conditions
 
     model = StableDiffusion(model=str(folders["sd1"])).open("cpu")
     texts = model._conditions
@@ -82,12 +83,12 @@ def test_very_long_prompts_are_cut_in_silence(opened, images, kind, capfd):
 
 
 def test_classes_are_called_by_name_or_number(opened):
-    told = opened["dit"]._conditions.told
+    arguments = opened["dit"]._conditions.arguments
 
-    labels = told(["Tinca tinca", " COCK ", "207", "999", ""])["class_labels"]
+    labels = arguments(["Tinca tinca", " COCK ", "207", "999", ""])["class_labels"]
 
     assert labels.tolist() == [0, 7, 207, 999, 1000]
     with pytest.raises(Unsupported, match=r"'coc' is none of its 1000 .*did you mean 'cock'"):
-        told(["coc"])
+        arguments(["coc"])
     with pytest.raises(Unsupported, match="'1000' is none"):
-        told(["1000"])
+        arguments(["1000"])

@@ -12,7 +12,7 @@ import torch
 from helpers.latent_pipelines import PROMPTS, SEEDS, generators, plain
 from leakboard.api import LeakboardError, Samples, Unsupported
 from leakboard.testing import check_component
-from leakboard_plugins.victims.stable_diffusion import StableDiffusion
+from leakboard_plugins.victims.latent.stable_diffusion import StableDiffusion
 
 # what diffusers does in ways that are about to change
 pytestmark = [
@@ -139,9 +139,9 @@ def test_clean_samples_lie_on_the_straight_line_from_state_to_state(folders, ima
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_do_not_depend_on_the_batch(folders, images, kind):
     model = model_of(folders[kind], guidance=2.0)
-    told = ("a dog", "two dogs", " ".join(["three cats and a dog in an old garden"] * 3))
-    *_, both = model.reconstruct(images, SEEDS, 0.5, 2, told)
-    *_, alone = model.reconstruct(images[:1], SEEDS[:1], 0.5, 2, told[:1])
+    prompts = ("a dog", "two dogs", " ".join(["three cats and a dog in an old garden"] * 3))
+    *_, both = model.reconstruct(images, SEEDS, 0.5, 2, prompts)
+    *_, alone = model.reconstruct(images[:1], SEEDS[:1], 0.5, 2, prompts[:1])
 
     torch.testing.assert_close(alone.clean, both.clean[:1], rtol=1e-4, atol=1e-5)
 
@@ -189,7 +189,7 @@ def test_prompts_and_seeds_matter(folders, images, kind):
 
 
 def test_flux_pays_one_evaluation_a_step_under_guidance(folders):
-    """It was distilled to imitate guidance, which it is told as a number."""
+    """It was distilled to imitate guidance, which it takes as a number."""
     assert StableDiffusion(model=str(folders["flux"]), guidance=3.5).evaluations_per_step == 1
     assert StableDiffusion(model=str(folders["aura"]), guidance=3.5).evaluations_per_step == 2
     assert StableDiffusion(model=str(folders["aura"])).evaluations_per_step == 1
@@ -198,11 +198,11 @@ def test_flux_pays_one_evaluation_a_step_under_guidance(folders):
 @pytest.mark.parametrize(
     ("kind", "side"), [("aura", 16), ("sana", 16), ("lumina", 32), ("flux", 256), ("z_image", 1024)]
 )
-def test_the_size_is_that_of_the_pipeline_unless_told(folders, kind, side):
+def test_the_size_is_that_of_the_pipeline_unless_asked_otherwise(folders, kind, side):
     assert StableDiffusion(model=str(folders[kind])).open("cpu").image_shape == (3, side, side)
 
 
-def test_guidance_that_a_distilled_denoiser_cannot_be_told_is_refused(folders, tmp_path):
+def test_guidance_that_a_distilled_denoiser_does_not_take_is_refused(folders, tmp_path):
     """It would be a victim of another name with the same answers."""
     folder = shutil.copytree(folders["flux"], tmp_path / "schnell")
     transformer = diffusers.FluxTransformer2DModel.from_pretrained(folder, subfolder="transformer")
@@ -211,7 +211,7 @@ def test_guidance_that_a_distilled_denoiser_cannot_be_told_is_refused(folders, t
         diffusers.FluxTransformer2DModel(**config | {"guidance_embeds": False}).save_pretrained(folder / "transformer")
 
     assert model_of(folder).image_shape == (3, SIDE, SIDE)
-    with pytest.raises(LeakboardError, match=r"cannot be told any guidance, but guidance=3.5"):
+    with pytest.raises(LeakboardError, match=r"takes no guidance, but guidance=3.5"):
         model_of(folder, guidance=3.5)
 
 

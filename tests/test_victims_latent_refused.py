@@ -1,4 +1,4 @@
-"""What is said of latent pipelines that cannot be opened, and of prompts that cannot be told."""
+"""What is said of latent pipelines that cannot be opened, and of prompts that cannot be made."""
 
 import json
 import shutil
@@ -10,10 +10,11 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from helpers.latent_pipelines import SIDE, save_latent
+from helpers.latent_pipelines import save_latent
+from helpers.pipeline_parts import SIDE
 from helpers.pixel_models import save_tiny
 from leakboard.api import LeakboardError, Model, Samples, Unsupported
-from leakboard_plugins.victims.stable_diffusion import StableDiffusion
+from leakboard_plugins.victims.latent.stable_diffusion import StableDiffusion
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 TEXT = "text_encoder/model.safetensors"
@@ -55,7 +56,7 @@ def test_files_are_configuration_words_and_weights(folder):
 
 def test_listing_the_files_imports_no_torch(folder):
     code = (
-        "import sys; from leakboard_plugins.victims.stable_diffusion import StableDiffusion as Victim; "
+        "import sys; from leakboard_plugins.victims.latent.stable_diffusion import StableDiffusion as Victim; "
         "Victim(model=sys.argv[1]).files(); sys.exit('torch' in sys.modules)"
     )
 
@@ -281,26 +282,26 @@ def test_a_rule_for_prompts_that_makes_no_sense_is_refused(prompts):
     assert repr(prompts) in caught.value.where
 
 
-def test_prompts_are_told_by_rule():
+def test_prompts_are_made_by_rule():
     known = samples(("a red {cat}", "a dog"), ("cat", "dog"))
 
-    def told(rule, of=known):
-        return StableDiffusion(model="x", prompts=rule).told(of)
+    def made(rule, of=known):
+        return StableDiffusion(model="x", prompts=rule).prompts_for(of)
 
-    assert told("caption") == ("a red {cat}", "a dog")
-    assert told("empty", samples()) == ("", "")
-    assert told("template: a photo of {label}") == ("a photo of cat", "a photo of dog")
-    assert told("template:{label}, {caption}") == ("cat, a red {cat}", "dog, a dog")
-    assert told("template: a photo", samples()) == ("a photo", "a photo")
+    assert made("caption") == ("a red {cat}", "a dog")
+    assert made("empty", samples()) == ("", "")
+    assert made("template: a photo of {label}") == ("a photo of cat", "a photo of dog")
+    assert made("template:{label}, {caption}") == ("cat, a red {cat}", "dog, a dog")
+    assert made("template: a photo", samples()) == ("a photo", "a photo")
 
 
-def test_what_the_dataset_does_not_say_cannot_be_told():
+def test_what_the_dataset_does_not_say_makes_no_prompt():
     with pytest.raises(
         Unsupported, match=r"needs the captions .*prompts='template: a photo of \{label\}' or 'empty' would do"
     ):
-        StableDiffusion(model="x").told(samples(labels=("cat", "dog")))
+        StableDiffusion(model="x").prompts_for(samples(labels=("cat", "dog")))
     with pytest.raises(Unsupported, match="needs the labels"):
-        StableDiffusion(model="x", prompts="template: {label}").told(samples(captions=("a", "b")))
+        StableDiffusion(model="x", prompts="template: {label}").prompts_for(samples(captions=("a", "b")))
 
 
 def test_guidance_doubles_the_evaluations(folder):

@@ -12,8 +12,8 @@ from huggingface_hub import constants
 from helpers.pixel_models import tiny_unet
 from leakboard.api import LeakboardError, Model
 from leakboard_plugins.victims import VICTIMS
-from leakboard_plugins.victims.ddpm import Ddpm
-from leakboard_plugins.victims.layout import SCHEDULER_CONFIG, UNET_CONFIG, WEIGHTS
+from leakboard_plugins.victims.folders.layout import SCHEDULER_CONFIG, UNET_CONFIG, WEIGHTS
+from leakboard_plugins.victims.pixel.ddpm import Ddpm
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def test_a_network_of_uneven_levels_is_refused(copy):
     refused(copy, "2 widths, 2 blocks down and 1 up")
 
 
-def test_whatever_diffusers_says_of_a_configuration_is_told_with_its_place(copy):
+def test_whatever_diffusers_says_of_a_configuration_is_shown_with_its_place(copy):
     edit(copy / UNET_CONFIG, attention_head_dim=0)
 
     with pytest.raises(LeakboardError, match="cannot be opened") as caught:
@@ -223,20 +223,20 @@ def test_whatever_diffusers_says_of_a_configuration_is_told_with_its_place(copy)
     assert caught.value.where.endswith("unet")
 
 
-def test_a_sampler_that_cannot_be_made_is_told_with_its_place(tiny, monkeypatch):
-    from leakboard_plugins.victims import pixel_model
+def test_a_sampler_that_cannot_be_made_is_shown_with_its_place(tiny, monkeypatch):
+    from leakboard_plugins.victims.pixel.model import PixelModel
 
     def broken(*_):
         raise TypeError("no number")
 
-    monkeypatch.setattr(pixel_model.PixelModel, "_sampler", broken)
+    monkeypatch.setattr(PixelModel, "_sampler", broken)
     with pytest.raises(LeakboardError, match="no number") as caught:
         Ddpm(model=str(tiny["epsilon"])).open("cpu")
     assert caught.value.where.endswith(SCHEDULER_CONFIG)
 
 
 def test_listing_the_files_imports_no_torch(tiny):
-    code = "import sys; from leakboard_plugins.victims.ddpm import Ddpm; Ddpm(model=sys.argv[1]).files(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from leakboard_plugins.victims.pixel.ddpm import Ddpm; Ddpm(model=sys.argv[1]).files(); sys.exit('torch' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code, str(tiny["epsilon"])], check=False).returncode == 0
 
