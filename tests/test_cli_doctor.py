@@ -53,6 +53,68 @@ def test_missing_weights_are_a_finding_of_the_doctor(victim):
     assert "the weights are missing" in finding["detail"]
 
 
+SHIPPING = '''
+from dataclasses import dataclass
+from typing import ClassVar
+from leakboard.api import LeakboardError, Victim
+from leakboard.hookspecs import hookimpl
+
+@dataclass(frozen=True, kw_only=True)
+class Whole(Victim):
+    """Comes with two files."""
+    name: ClassVar[str] = "whole"
+    def check_shipped(self):
+        return ["small", "large"]
+
+@dataclass(frozen=True, kw_only=True)
+class Faulty(Victim):
+    """Fails where it should answer."""
+    name: ClassVar[str] = "faulty"
+    def check_shipped(self):
+        raise RuntimeError("no idea")
+
+@dataclass(frozen=True, kw_only=True)
+class Given(Victim):
+    """Cannot be made without a folder, so nothing of it ships."""
+    name: ClassVar[str] = "given"
+    folder: str
+    def check_shipped(self):
+        raise LeakboardError("never asked")
+
+@hookimpl
+def leakboard_victims():
+    return CLASSES
+'''
+
+
+@pytest.fixture
+def shipped(write, monkeypatch):
+    """What the doctor finds when a plugin brings these victims."""
+
+    def found(classes):
+        path = write("shipping.py", SHIPPING.replace("CLASSES", classes))
+        monkeypatch.setattr(doctor, "shared", Registry.load)
+        (finding,) = [row for row in doctor.examine([str(path)]) if row["check"] == "shipped files"]
+        return finding
+
+    return found
+
+
+def test_any_victim_may_say_what_comes_with_it(shipped):
+    finding = shipped("[Whole, Given]")
+
+    assert finding["ok"]
+    assert "fashion_ddpm moderate" in finding["detail"]
+    assert finding["detail"].endswith("whole small, whole large")
+
+
+def test_a_victim_that_fails_on_its_shipped_files_is_named(shipped):
+    finding = shipped("[Faulty, Whole]")
+
+    assert not finding["ok"]
+    assert finding["detail"].startswith("faulty: check_shipped() failed: RuntimeError: no idea")
+
+
 def test_a_check_that_breaks_is_a_finding(monkeypatch):
     def broken():
         raise OSError("no such disk")
