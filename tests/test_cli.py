@@ -19,7 +19,7 @@ def test_every_command_is_there_and_helps():
 @pytest.mark.parametrize(
     ("plugin", "words"),
     [
-        ("stable_diffusion", "What it is told with each sample: 'caption', 'empty'"),  # below the field
+        ("stable_diffusion", "Its prompt with each sample: 'caption', 'empty'"),  # below the field
         ("one_shot", "denoiser evaluations of one query; also the number of intermediates."),  # of the base class
     ],
 )

@@ -14,7 +14,7 @@ from leakboard.api import Step
 from leakboard.asking import Cost
 from leakboard.oracle.memo import Memo
 from leakboard.registry.find import Registry
-from leakboard_plugins.victims.pixel_model import PixelModel
+from leakboard_plugins.victims.pixel.model import PixelModel
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from leakboard.oracle.memo import Memo, digest
 from leakboard.oracle.twin import CountingTwin, placeholder_samples
 from leakboard.registry.find import Registry
 from leakboard_plugins.observers import OBSERVERS
-from leakboard_plugins.victims.pixel_model import PixelModel
+from leakboard_plugins.victims.pixel.model import PixelModel
 
 
 @pytest.fixture(scope="module")

@@ -311,7 +311,7 @@ def test_datasets_that_break_the_contract():
 
 
 class Sloppy(Model):
-    """Memo that depend on the batch, of the wrong shape and out of range."""
+    """Answers that depend on the batch, of the wrong shape and out of range."""
 
     def __init__(self):
         self.alphas_cumprod = torch.linspace(0.1, 0.9, 100)

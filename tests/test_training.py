@@ -18,7 +18,7 @@ from helpers.trainings import manifest
 from leakboard.api import Dataset, LeakboardError, Samples, member_digest
 from leakboard.training import RECIPES, Recipe, find_recipe
 from leakboard.training.manifest import WEIGHTS, write_manifests
-from leakboard_plugins.victims.ddpm import Ddpm
+from leakboard_plugins.victims.pixel.ddpm import Ddpm
 
 RECIPE = Recipe(
     name="tiny",

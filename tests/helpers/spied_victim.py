@@ -11,7 +11,7 @@ from helpers.pixel_models import SIZE, tiny_unet
 from leakboard.api import Defense, Model, Samples
 from leakboard.oracle.door import Door, Provider
 from leakboard.registry.find import shared
-from leakboard_plugins.victims.pixel_model import PixelModel
+from leakboard_plugins.victims.pixel.model import PixelModel
 
 COUNT = 6
 

@@ -92,7 +92,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
     from leakboard.oracle.fitting import Fitting
     from leakboard.oracle.memo import Memo
     from leakboard.oracle.pools import Pools
-    from leakboard.oracle.quality_gate import IMAGES, admit, wanted
+    from leakboard.oracle.quality_gate import IMAGES, check_quality, wanted
     from leakboard.tasks.observe import observe
 
     before = torch.get_num_threads()
@@ -119,7 +119,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
                 few = samples.take(chosen[:IMAGES])
                 with torch.no_grad(), Allowance(task.settings.timeout):
                     images = fitting.to_victim(few.images.to(device))
-                    admit(question, victim, model, images, victim.prompts_for(few), batch)
+                    check_quality(question, victim, model, images, victim.prompts_for(few), batch)
         except FAULTS as error:
             return _all_failed(task, error)
         memo = Memo(model, batch, victim.evaluations_per_step, fitting, device, population=task.population)
