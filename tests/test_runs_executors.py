@@ -79,7 +79,7 @@ def workers():
 
 def test_a_worker_killed_from_outside_costs_nothing(tmp_path, monkeypatch):
     killed = []
-    settle = leakboard.runs.ledger.Ledger.settle
+    settle = leakboard.runs.source.PlanSource.settle
 
     def kill_once(ledger, task, outcome):
         if not killed:
@@ -88,7 +88,7 @@ def test_a_worker_killed_from_outside_costs_nothing(tmp_path, monkeypatch):
             worker.kill()
         settle(ledger, task, outcome)
 
-    monkeypatch.setattr(leakboard.runs.ledger.Ledger, "settle", kill_once)
+    monkeypatch.setattr(leakboard.runs.source.PlanSource, "settle", kill_once)
     store = Store(tmp_path / "store.db")
     grid = tiny(victim="linear(nap=0.2)", run={"shard": 8})
     assert leakboard.run(grid, store, executor="processes", workers=1, threads=1).ok
