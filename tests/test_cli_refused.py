@@ -51,7 +51,7 @@ def test_a_bad_grid_is_exit_code_2_a_message_and_no_file(here, write, name):
         (["run", "GRID", "--store", "mysql://host/x"], "no store on mysql"),
         (["plan", "GRID", "--only", "x=y"], "there is no axis 'x'"),
         (["plan", "GRID", "--only", "distance=psmr"], "try: leakboard list distances"),
-        (["run", "GRID", "--executor", "serail"], "try: leakboard run --help"),
+        (["run", "GRID", "--executor", "serail"], "try: leakboard list executors"),
         (["list", "distancs"], "did you mean: distance"),
         (["show", "psmr"], "did you mean: psnr"),
         (["show", "psnr("], "cannot read the spec"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from leakboard.errors import LeakboardError
-from leakboard.faults import FAULTS, fault
+from leakboard.faults import FAULTS, blamed, fault
 from leakboard.registry.bind import fields_of, is_required
 from leakboard.registry.find import Registry, shared
 from leakboard.runs.provenance import PACKAGES, provenance
@@ -54,16 +54,15 @@ def _plugins(registry: Registry) -> tuple[bool, str]:
 
 
 def _shipped(registry: Registry) -> tuple[bool, str]:
-    """Victims say what of them comes with their package, after comparing it with its manifests.
-
-    One that needs parameters is somebody else's model.
-    """
+    """Asks every victim that can be made without parameters to compare what comes with it with its manifests."""
     checked, wrong = [], []
     for name, cls in sorted(registry.classes["victim"].items()):
         if any(is_required(field) for field in fields_of(cls)):
             continue
         try:
-            checked += [f"{name} {part}" for part in cast("Victim", cls()).check_shipped()]
+            # one victim's faulty code must not hide what the others say
+            with blamed(name, "check_shipped()"):
+                checked += [f"{name} {part}" for part in cast("Victim", cls()).check_shipped()]
         except LeakboardError as error:
             wrong.append(str(error))
     return not wrong, "; ".join(wrong) or f"match their manifests: {', '.join(checked) or 'no plugin ships any'}"
