@@ -178,6 +178,7 @@ def test_check_looks_at_executors_too():
 
 def test_an_executor_of_a_plugin_is_found_by_name(here, grid):
     assert "pool" in call("list", "executors", "--plugin", POOL).output
+    assert call("show", "pool", "--plugin", POOL).output.startswith("executor pool\n\na process pool of")
     call("run", grid, "--store", "r.db", "--executor", "pool", "--workers", "1", "--threads", "1", "--plugin", POOL)
 
 

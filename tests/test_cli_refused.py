@@ -57,6 +57,7 @@ def test_a_bad_grid_is_exit_code_2_a_message_and_no_file(here, write, name):
         (["show", "psnr("], "cannot read the spec"),
         (["show", "psnr(cap=0)"], "greater than 0"),
         (["check", "psmr"], "did you mean: psnr"),
+        (["check", "serail"], "did you mean: serial"),
         (["check", "secmi_", "--plugin", "nowhere.py"], "nowhere.py"),
         (["check", "cilloni_complete"], "is an attack"),
         (["failures", "nowhere.db"], "nowhere.db"),
