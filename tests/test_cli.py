@@ -1,10 +1,13 @@
 """What each command does."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from helpers.command_line import BROKEN, GRID, call, invoked, left_in, loaded, really
+
+POOL = Path(__file__).parent / "plugins" / "pool_executor.py"
 
 
 def test_every_command_is_there_and_helps():
@@ -166,6 +169,17 @@ def test_check_tells_how_a_plugin_keeps_to_the_contract(write):
     assert "12 checks: 12 ok, 0 failed, 0 declined" in call("check", "knn(k=3)").output
     output = call("check", "sad", "--plugin", write("sad.py", BROKEN), code=1).output
     assert "failed  finite numbers of each sample: ArithmeticError: no number today" in output
+
+
+def test_check_looks_at_executors_too():
+    assert "8 checks: 8 ok, 0 failed, 0 declined" in call("check", "serial").output
+    assert "8 checks: 8 ok, 0 failed, 0 declined" in call("check", "pool", "--plugin", POOL).output
+
+
+def test_an_executor_of_a_plugin_is_found_by_name(here, grid):
+    assert "pool" in call("list", "executors", "--plugin", POOL).output
+    assert call("show", "pool", "--plugin", POOL).output.startswith("executor pool\n\na process pool of")
+    call("run", grid, "--store", "r.db", "--executor", "pool", "--workers", "1", "--threads", "1", "--plugin", POOL)
 
 
 def test_failures_of_a_store(store):

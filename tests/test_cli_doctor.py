@@ -133,6 +133,23 @@ def test_a_broken_plugin_is_a_finding(monkeypatch):
     assert finding["detail"].startswith("not loaded: nowhere.py: ")
 
 
+def test_plugins_are_counted_by_kind_those_beside_the_axes_too():
+    (finding,) = [row for row in doctor.examine() if row["check"] == "plugins"]
+
+    assert finding["ok"]
+    assert " victims, " in finding["detail"]
+    assert "2 executors" in finding["detail"].split(", ")
+
+
+def test_a_victim_that_ships_nothing_or_needs_parameters_is_no_finding(registry):
+    assert {"ddpm", "stable_diffusion"} <= set(registry.classes["victim"])
+
+    (finding,) = [row for row in doctor.examine() if row["check"] == "shipped files"]
+    assert finding["ok"]
+    assert "fashion_ddpm light" in finding["detail"]
+    assert " ddpm" not in finding["detail"].replace("fashion_ddpm", "")
+
+
 def test_provenance_tells_versions_machine_and_source_state(tmp_path, monkeypatch):
     facts = provenance()
 

@@ -342,7 +342,7 @@ class Measure:
 
 
 class Source(Protocol):
-    """Where an executor gets its tasks from, and where what came of them goes."""
+    """Where an executor gets its tasks from, and where what came of them goes; one thread at a time uses it."""
 
     def take(self) -> Any:
         """A task that can run now, or None; there may be more after the next `settle`."""
@@ -360,7 +360,7 @@ class Executor:
     Attributes:
         name: what ``--executor`` calls it.
         run: runs tasks until the source is dry: (source, work, settings). ``work(task)`` gives the outcome, never
-            raises, and may be sent to another process; ``settings`` says how many workers are wanted.
+            raises, and may be sent to another process; ``settings`` is a `leakboard.workers.ExecutorSettings`.
         summary: one line for ``leakboard list``.
     """
 

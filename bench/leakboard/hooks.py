@@ -20,7 +20,9 @@ def leakboard_measures() -> list[Measure]:
 @hookimpl
 def leakboard_executors() -> list[Executor]:
     """This process, or worker processes."""
-    return []
+    from leakboard.runs.executors import PROCESSES, SERIAL
+
+    return [SERIAL, PROCESSES]
 
 
 @hookimpl

@@ -49,8 +49,8 @@ def _packages() -> tuple[bool, str]:
 
 def _plugins(registry: Registry) -> tuple[bool, str]:
     broken = "; ".join(f"{item.source}: {item.reason}" for item in registry.broken)
-    counts = ", ".join(f"{len(classes)} {kind}s" for kind, classes in registry.classes.items())
-    return not broken, f"not loaded: {broken}" if broken else f"{counts}, {len(registry.attacks)} attacks"
+    counts = ", ".join(f"{len(known)} {kind}s" for kind, known in (registry.classes | registry.values).items() if known)
+    return not broken, f"not loaded: {broken}" if broken else counts
 
 
 def _shipped(registry: Registry) -> tuple[bool, str]:

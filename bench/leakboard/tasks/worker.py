@@ -9,7 +9,7 @@ import threading
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Model, Samples
 from leakboard.errors import LeakboardError
@@ -21,6 +21,7 @@ from leakboard.tasks.splits import choose
 from leakboard.tasks.task import ObserveTask, PartOutcome, Settings, TaskOutcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
 
     from leakboard.registry.find import Registry
@@ -48,8 +49,8 @@ def work(task: Task, threads: int = 0) -> TaskOutcome:
         return _all_failed(task, error)
 
 
-def serve(connection: Connection, threads: int, note: Path) -> None:
-    """The life of a worker process: run what comes through the connection until it is closed."""
+def serve(connection: Connection, run: Callable[[Any], Any], note: Path) -> None:
+    """The life of a worker process: ``run`` what comes through the connection until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     watch(note)
@@ -58,7 +59,7 @@ def serve(connection: Connection, threads: int, note: Path) -> None:
             task = connection.recv()
         except (EOFError, OSError):
             return
-        outcome = work(task, threads)
+        outcome = run(task)
         stop_watching()
         connection.send(outcome)
 
