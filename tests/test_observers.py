@@ -47,7 +47,7 @@ def test_every_observer_keeps_the_contract(cls, enter, samples):
     assert labels == [pair.label for pair in again]
     for pair, same in zip(first, again, strict=True):
         assert pair.space == made.space
-        shape = (len(samples.ids), 1) if made.space == "statistic" else samples.images.shape
+        shape = (len(samples.ids), len(pair.names)) if made.space == "statistic" else samples.images.shape
         assert pair.reference.shape == pair.observation.shape == shape
         assert pair.observation.isfinite().all()
         assert torch.equal(pair.observation, same.observation)

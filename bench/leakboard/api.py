@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from leakboard.asking import (
     Step,
 )
 from leakboard.errors import AccessDenied, LeakboardError, Refused, Unsupported
+from leakboard.kinds import AXES, Axis, Extension, Kind
 from leakboard.samples import LazySamples, Samples, member_digest
 
 if TYPE_CHECKING:
@@ -78,12 +79,6 @@ __all__ = [
     "member_digest",
 ]
 
-Axis = Literal["dataset", "victim", "defense", "observer", "distance", "classifier"]
-"""What a grid varies."""
-Extension = Literal["attack", "measure", "executor", "recipe", "page"]
-"""What plugins bring beside the axes."""
-Kind = Axis | Extension
-AXES: tuple[Axis, ...] = get_args(Axis)
 At = Literal["query", "output", "both"]
 Fit = Literal["exact", "pad", "resize"]
 Flag = Literal["", "uncalibrated", "hidden"]

@@ -6,8 +6,8 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from leakboard.api import AXES
 from leakboard.keys import content_key
+from leakboard.kinds import AXES
 from leakboard.registry.bind import Bound, at
 
 if TYPE_CHECKING:
