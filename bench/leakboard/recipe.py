@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Recipe:
     dataset: str
     checkpoints: Mapping[str, int]
     seed: int = 0
-    summary: str = field(default="", compare=False)
+    summary: str = ""
 
     @property
     def wants_auxiliary(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import LeakboardError, member_digest
@@ -79,7 +79,7 @@ def claim(recipe: Recipe, given: Given) -> None:
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
-    """The fields of a recipe as JSON gives them back, but those that change nothing (``compare=False``).
+    """All fields of a recipe as JSON gives them back, but its summary, which changes nothing.
 
     Raises:
         LeakboardError: a field cannot be written as JSON.
@@ -91,7 +91,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
             f"the recipe {recipe.name!r} cannot be noted: {error}",
             expected="fields of numbers, texts and lists of them",
         ) from error
-    return {each.name: described[each.name] for each in fields(recipe) if each.compare}
+    return {name: value for name, value in described.items() if name != "summary"}
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
