@@ -15,8 +15,21 @@ if TYPE_CHECKING:
 NAME = "manifest.json"
 OURS = frozenset({"member_digest", "recipe"})
 """Keys of which every manifest of ours has at least one; others that happen to lie there are none of our business."""
-UNTOLD = frozenset({"format", "level", "device", "member_ids", "held_out_digest", "auxiliary_digest", "versions"})
-"""What a report does not show of it; facts of any recipe's own it shows."""
+TOLD = (
+    "epochs",
+    "seed",
+    "members",
+    "member_digest",
+    "held_out",
+    "data",
+    "loss",
+    "quality",
+    "weights",
+    "recipe",
+    "autoencoder",
+    "auxiliary",
+)
+"""What a report shows of it."""
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -37,8 +50,7 @@ def manifest_facts(folder: Path) -> dict[str, Any]:
         LeakboardError: the manifest is no JSON object.
     """
     manifest = read_manifest(folder)
-    shown = {name: value for name, value in manifest.items() if name not in UNTOLD}
-    return {"manifest": shown} if shown else {}
+    return {"manifest": {name: manifest[name] for name in TOLD if name in manifest}} if manifest else {}
 
 
 def manifest_digest(folder: Path) -> str | None:
