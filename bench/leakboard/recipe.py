@@ -66,7 +66,7 @@ class Stage:
         save: writes the averaged weights of ``module`` to the folder of a checkpoint, as a model that can be opened.
         checkpoints: name of the folder below ``out`` -> epochs after which it is saved; the largest ends the stage.
         batch_size: samples a step.
-        batches: the rows of every batch of an epoch (N, batch size, generator), such as a Poisson sample.
+        batches: from N, the batch size and a generator to the rows of every batch of an epoch; a Poisson sample, say.
         average: decay of the exponential moving average of the weights.
         clip_norm: longest gradient that is applied as it is.
         seed: of all that is drawn while training.
