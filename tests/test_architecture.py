@@ -20,6 +20,8 @@ PUBLIC = {
     "leakboard.digests",
     "leakboard.noise",
     "leakboard.quiet",
+    "leakboard.recipe",
+    "leakboard.training",
 }
 MAY_IMPORT = {
     "leakboard_plugins": PUBLIC,

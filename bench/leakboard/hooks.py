@@ -28,4 +28,6 @@ def leakboard_executors() -> list[Executor]:
 @hookimpl
 def leakboard_recipes() -> list[Recipe]:
     """How the embedded victims were made."""
-    return []
+    from leakboard.training.recipes import RECIPES
+
+    return list(RECIPES)
