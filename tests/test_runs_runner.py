@@ -253,7 +253,7 @@ def test_facts_that_cannot_be_told_are_a_fact_and_no_failure(store, write):
                     raise {"raise": RuntimeError, "quit": SystemExit}[self.how]("no facts today")
                 return {"object": {"x": object()}, "nan": {"x": float("nan")}, "none": None}[self.how]
 
-            def fit(self, features, member):
+            def fit(self, features, member, columns):
                 return lambda unseen: unseen.mean(axis=1)
 
         @hookimpl

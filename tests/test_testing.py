@@ -89,7 +89,7 @@ class Declining(Classifier):
     name: ClassVar[str] = "declining"
     declined_checks: ClassVar[dict[str, str]] = {"labels flip the ranking": "it guesses", "no such check": "typo"}
 
-    def fit(self, features, member):
+    def fit(self, features, member, columns):
         return lambda unseen: unseen.sum(axis=1)
 
 

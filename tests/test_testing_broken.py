@@ -218,7 +218,7 @@ class Upside(Classifier):
 
     name: ClassVar[str] = "upside"
 
-    def fit(self, features, member):
+    def fit(self, features, member, columns):
         direction = features[member].mean(0) - features[~member].mean(0)
         return lambda unseen: -unseen @ direction
 
@@ -229,7 +229,7 @@ class Ranked(Classifier):
 
     name: ClassVar[str] = "ranked"
 
-    def fit(self, features, member):
+    def fit(self, features, member, columns):
         direction = features[member].mean(0) - features[~member].mean(0)
         return lambda unseen: (unseen @ direction).argsort().argsort() / (direction.std() and 1.0)
 
