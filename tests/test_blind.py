@@ -195,9 +195,9 @@ def test_a_forest_finds_limits_that_no_line_does():
     member = np.arange(400) % 2 == 0
     features = np.where(member[:, None], 0.3, 1.0) * rng.uniform(-1, 1, (400, 2))
     features = np.column_stack([features, np.full(400, 7.0)])
-    scores = RandomForest(trees=20).fit(features[:200], member[:200])(features[200:])
+    scores = RandomForest(trees=20).fit(features[:200], member[:200], list("abc"))(features[200:])
     assert scores[member[200:]].mean() > 0.75 > 0.45 > scores[~member[200:]].mean()
-    flat = RandomForest(trees=5).fit(np.ones((40, 3)), member[:40])(np.ones((4, 3)))
+    flat = RandomForest(trees=5).fit(np.ones((40, 3)), member[:40], list("abc"))(np.ones((4, 3)))
     assert np.ptp(flat) == 0
 
 
@@ -205,7 +205,7 @@ def test_rare_words_weigh_more_and_the_weights_come_from_calibration_alone():
     """Everybody says the first word, members say the second; a row is scored by itself, empty captions too."""
     member = np.arange(60) % 2 == 0
     counts = np.column_stack([np.full(60, 3.0), member * (np.arange(60) % 4 == 0), np.zeros(60)])
-    scorer = TfidfLogistic().fit(counts, member)
+    scorer = TfidfLogistic().fit(counts, member, [f"word {word}" for word in range(counts.shape[1])])
     unseen = np.array([[3.0, 1, 0], [3, 0, 0], [0, 0, 0], [0, 0, 5]])
     scores = scorer(unseen)
     assert scores[0] == max(scores) > scores[1]

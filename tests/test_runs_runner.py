@@ -113,17 +113,17 @@ def test_features_that_spoil_while_the_grid_runs_are_made_again(store, monkeypat
     """Every file that the scoring tasks would read is cut short once, after it was written."""
     from leakboard.tasks import score as scoring
 
-    whole, spoilt = scoring._load, []
+    whole, spoilt = scoring.Tables.get, []
 
-    def spoil_first(artifacts, ids, keys):
+    def spoil_first(tables, keys, *, maps):
         if not spoilt:
             spoilt.extend(payloads(store, "features"))
             damage(store, "features", "cut")
             damage(store, "samples", "cut")
             scoring._population.cache_clear()
-        return whole(artifacts, ids, keys)
+        return whole(tables, keys, maps=maps)
 
-    monkeypatch.setattr(scoring, "_load", spoil_first)
+    monkeypatch.setattr(scoring.Tables, "get", spoil_first)
     report = leakboard.run(tiny(**AXES), store)
     assert report.ok
     assert spoilt

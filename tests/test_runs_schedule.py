@@ -18,8 +18,8 @@ def ask(*keys, observers=None):
 
 def fit(**cells):
     """One scoring task; cells by name, with the keys of the features that each needs."""
-    work = tuple(CellWork(name, "c", "adaptive", "true", 0, 0.5, needs, needs) for name, needs in cells.items())
-    return ScoreTask("label", "d", "v", 8, work, SETTINGS)
+    work = tuple(CellWork(name, "c", "true", 0, 0.5, needs, needs) for name, needs in cells.items())
+    return ScoreTask("label", "d", "victim", "v", 8, work, SETTINGS)
 
 
 def test_a_scoring_task_comes_next_as_soon_as_its_features_are_there():

@@ -268,7 +268,7 @@ class Classifier(Component):
 
     @property
     def maps(self) -> bool:
-        """True: it is given maps (N, P, *shape), one a pair, where others get all their numbers in a row (N, K)."""
+        """True: it is given float32 maps (N, P, *shape), one a pair; others get all their numbers in a row (N, K)."""
         return False
 
     @property

@@ -34,6 +34,7 @@ from leakboard.testing import (
     executors,
     extensions,
     observers,
+    recipes,
     victims,
 )
 from leakboard.testing.checks import Check, Declined, Subject
@@ -53,6 +54,7 @@ OF_KIND: dict[Kind, tuple[Check, ...]] = {
     "distance": distances.CHECKS,
     "classifier": classifiers.CHECKS,
     "executor": executors.CHECKS,
+    "recipe": recipes.CHECKS,
 }
 
 
