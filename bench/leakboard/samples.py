@@ -106,10 +106,14 @@ class LazySamples(Samples):
         return self._with(self.read(rows), rows)
 
 
+def opaque(ids: Sequence[str]) -> tuple[str, ...]:
+    """Ids of 32 hexadecimal digits that say nothing: a path such as ``members/1.png`` would tell who is one."""
+    return tuple(hashlib.blake2b(sample.encode(), digest_size=16).hexdigest() for sample in ids)
+
+
 def blinded(samples: Samples) -> Samples:
-    """A copy without labels, and with ids that say nothing: a path such as ``members/1.png`` would tell who is one."""
-    ids = tuple(hashlib.blake2b(sample.encode(), digest_size=16).hexdigest() for sample in samples.ids)
-    nobody = np.zeros_like(samples.member)
+    """A copy without labels, and with ids that say nothing."""
+    ids, nobody = opaque(samples.ids), np.zeros_like(samples.member)
     return Samples(ids, samples.images.clone(), nobody, samples.prompts, (), samples.labels, samples.metadata)
 
 

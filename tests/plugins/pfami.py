@@ -1,12 +1,13 @@
 """PFAMI: how much a crop raises the denoising loss, relative to the loss (Fu et al. 2023, arXiv 2308.12143)."""
 
+import itertools
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from leakboard import hookimpl
-from leakboard.api import Access, Classifier, Observer, Pair, Space
+from leakboard.api import Access, Classifier, Observer, Pair, Space, Unsupported
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,16 +23,16 @@ class Crops(Observer):
     def observe(self, oracle):
         from torchvision.transforms.v2.functional import center_crop, resize
 
-        size = list(oracle.originals.shape[-2:])
+        images, size = oracle.originals, list(oracle.originals.shape[-2:])
         kept = [[round(share * side) for side in size] for share in self.crops]
-        crops = [resize(center_crop(oracle.originals, each), size, antialias=True).clamp(0, 1) for each in kept]
-        for t in self.ts:
-            level = oracle.alphas_cumprod[t]
-            for kind, images in zip(("plain", *map(str, self.crops)), (oracle.originals, *crops), strict=True):
-                clean = oracle.encode(images)
-                noise = oracle.noise("pfami", clean, t)
-                predicted = oracle.predict_noise(level.sqrt() * clean + (1 - level).sqrt() * noise, t)
-                yield Pair(noise, predicted, f"t={t} {kind}", "noise")
+        crops = [resize(center_crop(images, each), size, antialias=True).clamp(0, 1) for each in kept]
+        encoded = {"plain": oracle.encode(images)} | dict(
+            zip(map(str, self.crops), map(oracle.encode, crops), strict=True)
+        )
+        for t, (kind, clean) in itertools.product(self.ts, encoded.items()):
+            level, noise = oracle.alphas_cumprod[t], oracle.noise("pfami", clean, t)
+            predicted = oracle.predict_noise(level.sqrt() * clean + (1 - level).sqrt() * noise, t)
+            yield Pair(noise, predicted, f"t={t} {kind}", "noise")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +45,10 @@ class Fluctuation(Classifier):
     def fit(self, features, member, columns):
         plain = {name.split()[0]: place for place, name in enumerate(columns) if name.endswith("plain")}
         crops = [place for place in range(len(columns)) if place not in plain.values()]
-        against = [plain.get(columns[place].split()[0], 0) for place in crops]
-        # larger means closer here, so that a feature is a loss below zero, and the sign cancels in the ratio
+        if not plain or not crops:
+            raise Unsupported("fluctuation needs pairs of the observer crops")
+        against = [plain[columns[place].split()[0]] for place in crops]
+        # larger means closer: a feature is a loss below zero, and the sign cancels in the ratio
         return lambda unseen: np.mean(unseen[:, crops] / np.minimum(unseen[:, against], -1e-9) - 1, axis=1)
 
 

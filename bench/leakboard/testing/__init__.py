@@ -93,8 +93,12 @@ def check_component(component: Component | type[Component], samples: Samples | N
     return rows + unknown
 
 
-def check_extension(value: object) -> list[CheckRow]:
+def check_extension(value: object, samples: Samples | None = None) -> list[CheckRow]:
     """Check a value that a plugin brings beside the axes: an executor, say.
+
+    Args:
+        value: what its hook returned.
+        samples: what a recipe is tried on, in place of a few smooth images.
 
     Returns:
         One row a check, whatever its outcome.
@@ -103,7 +107,8 @@ def check_extension(value: object) -> list[CheckRow]:
         TypeError: it is of no kind that plugins bring.
     """
     checks = extensions.CHECKS + OF_KIND.get(extensions.kind_of(value), ())
-    return [_run(check, value) for check in checks]
+    subject = Subject(cast("Any", type(value)), cast("Any", value), samples)
+    return [_run(check, subject) for check in checks]
 
 
 def summarize(rows: Sequence[CheckRow]) -> str:
@@ -122,7 +127,7 @@ def _instance(component: Component | type[Component]) -> Component | None:
     return component()
 
 
-def _run(check: Check, subject: object, declined: str = "") -> CheckRow:
+def _run(check: Check, subject: Subject, declined: str = "") -> CheckRow:
     if declined:
         return CheckRow(check.name, "declined", declined)
     try:

@@ -27,7 +27,7 @@ class Declined(Exception):
 
 @dataclass(frozen=True)
 class Subject:
-    """What is being checked.
+    """What is being checked: a plugin of an axis, or a value of an extension.
 
     Attributes:
         instance: None for a class that cannot be made without parameters.

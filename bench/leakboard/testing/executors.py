@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leakboard.faults import Allowance
-from leakboard.testing.checks import Check
+from leakboard.testing.checks import Check, Subject
 from leakboard.workers import ExecutorSettings
 
 if TYPE_CHECKING:
@@ -103,31 +103,36 @@ def _done(executor: Executor, tray: Tray, tasks: Sequence[str], workers: int = 2
     assert not wrong, f"settled with what is not their outcome: {', '.join(map(str, wrong))}"
 
 
-def _once(executor: Executor) -> None:
+def _once(subject: Subject) -> None:
+    executor: Executor = subject.made
     for workers in (1, 2):
         _done(executor, Tray(TASKS), TASKS, workers)
 
 
-def _later(executor: Executor) -> None:
+def _later(subject: Subject) -> None:
+    executor: Executor = subject.made
     """A chain, each link of which comes up when the one before is settled: meanwhile there is nothing to take."""
     chain = TASKS[:3]
     _done(executor, Tray(chain[:1], {chain[0]: chain[1], chain[1]: chain[2]}), chain)
 
 
-def _alone(executor: Executor) -> None:
+def _alone(subject: Subject) -> None:
+    executor: Executor = subject.made
     tray = Tray(TASKS)
     _run(executor, tray)
     assert not tray.crowded, "two threads use the source at the same time"
 
 
-def _dry(executor: Executor) -> None:
+def _dry(subject: Subject) -> None:
+    executor: Executor = subject.made
     tray = Tray(())
     runs = _run(executor, tray)
     assert not runs, "it ran tasks that nobody gave it"
     assert not tray.settled, "it settled tasks that nobody gave it"
 
 
-def _raises(executor: Executor) -> None:
+def _raises(subject: Subject) -> None:
+    executor: Executor = subject.made
     try:
         _run(executor, Tray(TASKS[:2], ends=True))
     except Ended:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from leakboard.registry.contract import VALUES, check_value
-from leakboard.testing.checks import Check, Declined
+from leakboard.testing.checks import Check, Declined, Subject
 from leakboard.testing.imports import imports_no_torch
 
 if TYPE_CHECKING:
@@ -26,14 +26,16 @@ def kind_of(value: object) -> Extension:
     raise TypeError(f"{value!r:.80} is no {', '.join(VALUES)}")
 
 
-def _contract(value: Any) -> None:
+def _contract(subject: Subject) -> None:
+    value = subject.made
     try:
         check_value(kind_of(value), value)
     except (TypeError, ValueError) as refused:
         raise AssertionError(str(refused)) from refused
 
 
-def _imports(value: Any) -> None:
+def _imports(subject: Subject) -> None:
+    value = subject.made
     functions = [getattr(each, "func", each) for each in vars(value).values() if callable(each)]
     if not functions:
         raise Declined("it brings no function")
@@ -41,7 +43,8 @@ def _imports(value: Any) -> None:
         imports_no_torch(module)
 
 
-def _line(value: Any) -> None:
+def _line(subject: Subject) -> None:
+    value = subject.made
     fields = [name for name in ("title", "summary") if hasattr(value, name)]
     if not fields:
         raise Declined(f"a {kind_of(value)} has none")
