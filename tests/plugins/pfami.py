@@ -24,12 +24,12 @@ class Crops(Observer):
         from torchvision.transforms.v2.functional import center_crop, resize
 
         images, size = oracle.originals, list(oracle.originals.shape[-2:])
-        kept = [[round(share * side) for side in size] for share in self.crops]
-        crops = [resize(center_crop(images, each), size, antialias=True).clamp(0, 1) for each in kept]
-        encoded = {"plain": oracle.encode(images)} | dict(
-            zip(map(str, self.crops), map(oracle.encode, crops), strict=True)
-        )
-        for t, (kind, clean) in itertools.product(self.ts, encoded.items()):
+        sent = {"plain": images}
+        for share in self.crops:
+            crop = center_crop(images, [round(share * side) for side in size])
+            sent[str(share)] = resize(crop, size, antialias=True).clamp(0, 1)
+        for t, kind in itertools.product(self.ts, sent):
+            clean = oracle.encode(sent[kind])
             level, noise = oracle.alphas_cumprod[t], oracle.noise("pfami", clean, t)
             predicted = oracle.predict_noise(level.sqrt() * clean + (1 - level).sqrt() * noise, t)
             yield Pair(noise, predicted, f"t={t} {kind}", "noise")
@@ -43,13 +43,12 @@ class Fluctuation(Classifier):
     trains: ClassVar[bool] = False
 
     def fit(self, features, member, columns):
-        plain = {name.split()[0]: place for place, name in enumerate(columns) if name.endswith("plain")}
-        crops = [place for place in range(len(columns)) if place not in plain.values()]
-        if not plain or not crops:
-            raise Unsupported("fluctuation needs pairs of the observer crops")
-        against = [plain[columns[place].split()[0]] for place in crops]
-        # larger means closer: a feature is a loss below zero, and the sign cancels in the ratio
-        return lambda unseen: np.mean(unseen[:, crops] / np.minimum(unseen[:, against], -1e-9) - 1, axis=1)
+        if "plain" not in columns[0]:
+            raise Unsupported("fluctuation needs the pairs of the observer crops")
+        width = next((place for place, name in enumerate(columns) if place and "plain" in name), len(columns))
+        # larger means closer: a feature is a loss below zero, and the sign cancels in the ratio of crop to plain
+        table = lambda unseen: np.minimum(unseen.reshape(len(unseen), -1, width), -1e-9)  # noqa: E731
+        return lambda unseen: (table(unseen)[..., 1:] / table(unseen)[..., :1] - 1).mean((1, 2))
 
 
 @hookimpl
