@@ -23,11 +23,11 @@ class Crops(Observer):
     def observe(self, oracle):
         from torchvision.transforms.v2.functional import center_crop, resize
 
-        images, size = oracle.originals, list(oracle.originals.shape[-2:])
-        sent = {"plain": images}
+        sent, size = {"plain": oracle.originals}, list(oracle.originals.shape[-2:])
         for share in self.crops:
-            crop = center_crop(images, [round(share * side) for side in size])
-            sent[str(share)] = resize(crop, size, antialias=True).clamp(0, 1)
+            sent[f"{share}"] = resize(center_crop(sent["plain"], [round(share * side) for side in size]), size).clamp(
+                0, 1
+            )
         for t, kind in itertools.product(self.ts, sent):
             clean = oracle.encode(sent[kind])
             level, noise = oracle.alphas_cumprod[t], oracle.noise("pfami", clean, t)
