@@ -4,8 +4,6 @@ import itertools
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from leakboard import hookimpl
 from leakboard.api import Access, Classifier, Observer, Pair, Space, Unsupported
 
@@ -25,9 +23,8 @@ class Crops(Observer):
 
         sent, size = {"plain": oracle.originals}, list(oracle.originals.shape[-2:])
         for share in self.crops:
-            sent[f"{share}"] = resize(center_crop(sent["plain"], [round(share * side) for side in size]), size).clamp(
-                0, 1
-            )
+            crop = center_crop(oracle.originals, [round(share * side) for side in size])
+            sent[str(share)] = resize(crop, size).clamp(0, 1)
         for t, kind in itertools.product(self.ts, sent):
             clean = oracle.encode(sent[kind])
             level, noise = oracle.alphas_cumprod[t], oracle.noise("pfami", clean, t)
@@ -47,7 +44,7 @@ class Fluctuation(Classifier):
             raise Unsupported("fluctuation needs the pairs of the observer crops")
         width = next((place for place, name in enumerate(columns) if place and "plain" in name), len(columns))
         # larger means closer: a feature is a loss below zero, and the sign cancels in the ratio of crop to plain
-        table = lambda unseen: np.minimum(unseen.reshape(len(unseen), -1, width), -1e-9)  # noqa: E731
+        table = lambda unseen: unseen.reshape(len(unseen), -1, width).clip(max=-1e-9)  # noqa: E731
         return lambda unseen: (table(unseen)[..., 1:] / table(unseen)[..., :1] - 1).mean((1, 2))
 
 
