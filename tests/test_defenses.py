@@ -233,9 +233,9 @@ def test_importing_plugins_imports_nothing_heavy(package):
     assert done.stdout.strip() == "set()"
 
 
-def refused(budget, queries, evaluations, cost=Cost(1, 10)):
+def refused(budget, queries, evaluations, cost=None):
     try:
-        budget.admit(Cost(queries, evaluations), cost)
+        budget.admit(Cost(queries, evaluations), cost or Cost(1, 10))
     except Refused as reason:
         return str(reason)
     return ""
