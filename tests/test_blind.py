@@ -184,9 +184,9 @@ def test_a_dataset_without_captions_does_not_fit():
 def test_value_is_the_signed_number_in_double_precision():
     column = torch.tensor([[-2.5], [0.0], [1e9 + 0.25]], dtype=torch.float64)
     pair = Pair(torch.tensor([[0.0], [1.0], [0.0]], dtype=torch.float64), column, "x", "statistic")
-    assert Value().measure(pair).tolist() == [-2.5, -1.0, 1e9 + 0.25]
+    assert Value().measure(pair).tolist() == [[-2.5], [-1.0], [1e9 + 0.25]]
     assert Value.larger_is_closer, "the harness must not turn its sign"
-    assert Value.spaces == {"statistic"}
+    assert Value.spaces == {"statistic", "gradient"}
 
 
 def test_a_forest_finds_limits_that_no_line_does():

@@ -257,7 +257,7 @@ def test_components_that_give_nothing_are_named_with_what_they_gave(tmp_path, wr
     assert set(store.failures()["error"]) == {
         "TypeError: no_model returned None from open(), expected a leakboard.api.Model",
         "TypeError: no_pairs returned None from observe(), expected pairs",
-        "TypeError: no_numbers returned None from measure(), expected a tensor (N,)",
+        "TypeError: no_numbers returned None from measure(), expected a tensor (N, ...)",
         "TypeError: no_images returned None from apply(), expected images",
         "TypeError: no_scorer returned None from fit(), expected a scorer",
         "GeneratorExit",

@@ -6,6 +6,7 @@ import leakboard
 from helpers.tiny_grids import PLUGIN, statuses, tiny
 from leakboard.errors import LeakboardError
 from leakboard.store import Store
+from leakboard.tasks import splits
 
 LIRA = PLUGIN.with_name("two_shadow_lira.py")
 
@@ -26,8 +27,15 @@ def test_an_empty_store_needs_everything(tmp_path):
 def test_shards_are_cut_by_sample_and_the_last_is_shorter(tmp_path):
     plan = leakboard.plan(tiny(run={"shard": 20}), artifacts=tmp_path)
     assert [(task.start, task.stop) for task in plan.observe] == [(0, 20), (20, 40), (40, 48)]
-    fewer = leakboard.plan(tiny(run={"shard": 20, "samples": 10}), artifacts=tmp_path)
+
+
+def test_more_samples_leave_the_shards_of_whole_blocks_as_they_were(tmp_path, monkeypatch):
+    """Features of fewer samples are those of more, where a shard holds no part of the last block."""
+    monkeypatch.setattr(splits, "BLOCK", 20)
+    plan = leakboard.plan(tiny(run={"shard": 20}), artifacts=tmp_path)
+    fewer = leakboard.plan(tiny(run={"shard": 20, "samples": 14}), artifacts=tmp_path)
     assert fewer.observe[0].wanted == plan.observe[0].wanted
+    assert fewer.observe[1].wanted != plan.observe[1].wanted
 
 
 def test_defenses_with_the_same_query_side_are_one_task(tmp_path):

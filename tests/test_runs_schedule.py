@@ -13,7 +13,7 @@ def ask(*keys, observers=None):
         Wanted(key, 0, "none", observer, "d")
         for key, observer in zip(keys, observers or "oo" * len(keys), strict=False)
     )
-    return ObserveTask("data", "d", "victim", "v", "none", 8, 0, 16, wanted, SETTINGS)
+    return ObserveTask("data", "d", "victim", "v", "none", 8, 16, 0, 16, wanted, SETTINGS)
 
 
 def fit(**cells):

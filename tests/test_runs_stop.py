@@ -10,7 +10,7 @@ ALL_FAILED = TaskOutcome((PartOutcome("key", "failed", "boom"),))
 
 
 def ask(victim):
-    return ObserveTask("data", "d", victim, victim, "none", 8, 0, 16, (), SETTINGS)
+    return ObserveTask("data", "d", victim, victim, "none", 8, 16, 0, 16, (), SETTINGS)
 
 
 def rule(*victims, left=True):
