@@ -9,10 +9,12 @@ import zlib
 
 import numpy as np
 
+from leakboard.api import Measure
 from leakboard.keys import contact_sheet_key
 from leakboard.statistics.measures import choose_threshold, evaluate
 from leakboard.store import AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, Store
 from leakboard.store.artifacts import Artifacts
+from leakboard_reports.hooks import leakboard_pages, leakboard_report
 from leakboard_reports.reading import Cell, Estimate
 
 VICTIMS = {"fashion_ddpm(epochs='moderate')": 1.0, "fashion_ddpm(epochs='light')": 0.35, "untrained": 0.0}
@@ -35,6 +37,14 @@ OBSERVERS = {
 DISTANCES = {"psnr": 1.0, "dssim": 0.85, "rmse": 0.97, "features(net='hog')": 0.5}
 CLASSIFIERS = {"logistic_regression": 1.0, "svm": 0.9, "decision_tree": 0.6, "naive_bayes": 0.7, "knn": 0.8}
 PUBLISHED = {"loss": (0.75, 1), "secmi": (0.3, 12), "pia": (1.25, 2), "pian": (1.1, 2), "sima": (0.9, 1)}
+MEASURES = [
+    Measure("auc", None, "AUC"),
+    Measure("tpr_at_1pct_fpr", None, "TPR at 1% FPR", ".1%"),
+    Measure("tpr_at_0.1pct_fpr", None, "TPR at 0.1% FPR", ".1%"),
+    Measure("balanced_accuracy", None, "balanced accuracy"),
+]
+"""Those that come with Leakboard, as a report is told of them."""
+NAMES = [measure.name for measure in MEASURES]
 SAMPLES = 128
 SMALL = {
     "victims": ("fashion_ddpm(epochs='moderate')", "untrained"),
@@ -248,6 +258,11 @@ def build(
     store.record(run, components=list(rows.values()), cells=cells, attempts=attempts, artifacts=stored)
     store.end_run(run, "done")
     return store
+
+
+def report(store, out, *pages):
+    """The index of a report as the command line writes it, with the pages that come with it and some more."""
+    return leakboard_report(store, out, [*leakboard_pages(), *pages], MEASURES)
 
 
 def made(auc, *, low=None, high=None, **axes):
