@@ -64,6 +64,11 @@ def component(kind, label, **info):
     return ComponentRow(kind=kind, spec=f"{label}", label=label, identity=digest(kind, label), info=info)
 
 
+def observer(label, access):
+    """Published attacks compare noise, the others images."""
+    return component("observer", label, access=access, space="noise" if "_observer" in label else "image")
+
+
 MANIFEST = {
     "recipe": "fashion_ddpm",
     "epochs": 330,
@@ -126,8 +131,8 @@ def attacks(observers, distances, classifiers, published):
         yield name, f"{name}_observer(t=100)", "lp(p=4)", "threshold", strength, "gray", nfe
 
 
-def results(scores, member, calibration):
-    threshold = choose_threshold(scores[calibration], member[calibration])
+def results(scores, member, calibration, attacker):
+    threshold = None if attacker == "none" else choose_threshold(scores[calibration], member[calibration])
     measured = evaluate(scores[~calibration], member[~calibration], threshold=threshold)
     return tuple(
         ResultRow(
@@ -193,13 +198,14 @@ def build(
             victims, defenses, attackers, attacks(observers, distances, classifiers, published), ("true", "permuted")
         )
         for victim, defense, attacker, (attack, o, d, c, strength, access, nfe), labels in grid:
-            if labels == "permuted" and (not permuted or defense != "none" or attacker == "naive" or attack):
+            if labels == "permuted" and (not permuted or defense != "none" or attacker != "adaptive" or attack):
                 continue
             if defense == "none" and attacker == "naive":
                 continue
             key = digest(victim, defense, attacker, o, d, c, seed, labels, samples)
             null = access == "none" or victim == "untrained" or labels == "permuted"
-            for kind, label in (("observer", o), ("distance", d), ("classifier", c)):
+            rows.setdefault(("observer", o), observer(o, access))
+            for kind, label in (("distance", d), ("classifier", c)):
                 rows.setdefault((kind, label), component(kind, label + hostile * (label == "psnr")))
             cells.append(
                 CellRow(
@@ -228,7 +234,7 @@ def build(
             if failing and d == "dssim" and o.startswith("progressive"):
                 attempts.append(AttemptRow(cell_key=key, status="skipped", error="dssim needs images of 7 x 7 or more"))
                 continue
-            gain = VICTIMS[victim] * DEFENSES[defense] * strength * (0.8 if attacker == "naive" else 1)
+            gain = VICTIMS[victim] * DEFENSES[defense] * strength * (1 if attacker == "adaptive" else 0.8)
             gain = 0.0 if labels == "permuted" else blind_leak if access == "none" else gain
             rng = np.random.default_rng(zlib.crc32(key.encode()))
             scores = gain * member + 0.8 * shared + 0.6 * rng.normal(size=2 * samples)
@@ -252,7 +258,7 @@ def build(
                     scores_key=digest("scores", key),
                     batch_size=64,
                     fit=FITS.get(victim, "exact"),
-                    results=results(scores, member, calibration),
+                    results=results(scores, member, calibration, attacker),
                 )
             )
     store.record(run, components=list(rows.values()), cells=cells, attempts=attempts, artifacts=stored)
