@@ -65,7 +65,7 @@ def test_a_page_that_joins_has_the_frame_of_the_index(written):
         assert shared in cost
         assert shared in index
     assert re.findall("<h1>(.*?)</h1>", cost) == ["What a leak costs"]
-    assert "<title>What a leak costs – Membership leakage: demo</title>" in cost
+    assert "<title>What a leak costs \N{EN DASH} Membership leakage: demo</title>" in cost
 
 
 def test_the_page_of_a_plugin_says_what_the_store_says(written, store):

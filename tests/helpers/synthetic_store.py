@@ -26,6 +26,7 @@ DEFENSES = {
     "jpeg(quality=75)": 0.95,
     "box_blur(radius=1, at='output')": 0.5,
     "gaussian_noise(sigma=0.05) + jpeg(quality=75)": 0.9,
+    "gaussian_noise(sigma=0.05) + jpeg(at='output')": 0.9,
 }
 OBSERVERS = {
     "one_shot": (0.55, "black", 10),
