@@ -137,7 +137,7 @@ def test_the_summary_takes_no_attacker_who_knows_less_for_the_best():
     assert (found.top.cell.attacker, found.top.told) == ("adaptive", "")
     assert [(top.told, top.cell.auc.value, top.leaks) for top in found.others] == [
         (f"{SHADOW} attacker", 0.9, True),
-        ("none attacker", 0.6, False),
+        ("attacker without labels", 0.6, False),
     ]
 
 
@@ -150,7 +150,7 @@ def test_prices_compare_attackers_of_one_knowledge():
     ]
     own, blind = prices.price_lists(cells, [], lambda _: None)
     assert (own.attackers, own.told, own.base.auc.value) == (("adaptive", "naive"), "", 0.9)
-    assert (blind.attackers, blind.told, blind.base.auc.value) == (("none",), "none attacker", 0.6)
+    assert (blind.attackers, blind.told, blind.base.auc.value) == (("none",), "attacker without labels", 0.6)
     assert blind.rows[0].best["none"].value == pytest.approx(-0.1)
 
 

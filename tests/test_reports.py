@@ -242,9 +242,7 @@ def test_a_report_needs_a_folder(store, tmp_path):
 def test_thousands_of_cells_stay_a_small_page():
     """2,000 cells below 3 MB: the table in the page is its own JSON and a first screen of rows."""
     rng = np.random.default_rng(0)
-    estimate = dict.fromkeys(
-        NAMES, Estimate(0.512345678, 0.4123456789, 0.612345678, "uncalibrated", 256, 256)
-    )
+    estimate = dict.fromkeys(NAMES, Estimate(0.512345678, 0.4123456789, 0.612345678, "uncalibrated", 256, 256))
     axes = [
         {"observer": o, "distance": d, "classifier": c, "defense": f, "seed": s}
         for o in OBSERVERS for d in DISTANCES for c in CLASSIFIERS for f in DEFENSES for s in range(3)

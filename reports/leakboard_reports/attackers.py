@@ -26,6 +26,11 @@ def kind_of(attacker: str) -> str:
     return attacker.partition("(")[0].strip()
 
 
+def called(attacker: str) -> str:
+    """What headings call an attacker."""
+    return "attacker without labels" if attacker == "none" else f"{attacker} attacker"
+
+
 def legend(cells: Iterable[Cell]) -> list[tuple[str, str]]:
     """The kinds of attackers that there are, each with what it knows."""
     kinds = {kind_of(cell.attacker) for cell in cells}
@@ -51,4 +56,4 @@ def by_knowledge(cells: Iterable[Cell]) -> list[list[Cell]]:
 
 def told(cells: Sequence[Cell]) -> str:
     """How a heading calls the attackers of one group; empty for those who know members of the victim."""
-    return "" if cells[0].attacker in OWN else f"{cells[0].attacker} attacker"
+    return "" if cells[0].attacker in OWN else called(cells[0].attacker)

@@ -36,6 +36,11 @@ class Heatmap:
     defenses: tuple[str, ...]
     rows: tuple[HeatRow, ...]
 
+    @property
+    def title(self) -> str:
+        """Who attacks, as a heading calls it."""
+        return attackers.called(self.attacker)
+
 
 @dataclass(frozen=True)
 class SeedRow:
