@@ -343,7 +343,11 @@ def test_the_page_is_accessible_and_fits(page, visit, width, scheme):
 @in_browser
 def test_text_of_others_runs_no_script(tmp_path, visit):
     wild = synthetic_store.build(tmp_path / "wild.db", hostile=HOSTILE, **SMALL)
-    tab = visit(report(wild, tmp_path / "out"))
+    index = report(wild, tmp_path / "out")
+    runs = visit(index.with_name("runs.html"), wait="table.sortable th button")
+    assert HOSTILE in runs.locator("main").text_content()
+    assert runs.log == []
+    tab = visit(index)
     tab.fill("input[name=search]", "psnr")
     assert tab.log == []
     assert HOSTILE in tab.inner_text("#board tbody tr >> nth=0")
