@@ -141,3 +141,21 @@ def enter(answers, samples):
     from helpers.spied_victim import entrance
 
     return entrance(answers, samples)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium."""
+    from helpers.browsing import chromium
+
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a page in it, offline."""
+    from helpers.browsing import visits
+
+    with visits(browser) as open_page:
+        yield open_page

@@ -3,12 +3,12 @@
 import pytest
 
 import leakboard
+from helpers.synthetic_store import report
 from helpers.tiny_grids import PLUGIN, statuses
 from leakboard.grid.grid import Grid
 from leakboard.statistics.measures import FAMILY_ERROR, chance_p_value
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
-from leakboard_reports.hooks import leakboard_report
 
 SPLIT = '''
 """A split of one pool of images with black margins, captions and files; the non-members may be altered a little."""
@@ -176,7 +176,7 @@ def shifted(plugin, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clean_page(clean, tmp_path_factory):
-    return leakboard_report(clean, tmp_path_factory.mktemp("page") / "out").read_text()
+    return report(clean, tmp_path_factory.mktemp("page") / "out").read_text()
 
 
 def aucs(store, dataset="split"):
@@ -232,7 +232,7 @@ def sections(text):
 
 
 def test_the_report_calls_every_attack_on_a_shifted_split_suspect(shifted, tmp_path):
-    page = sections(leakboard_report(shifted, tmp_path / "out").read_text())
+    page = sections(report(shifted, tmp_path / "out").read_text())
     for how, check in SEEN_BY.items():
         suspect = f"Every attack on split(how=&#39;{how}&#39;) is suspect"
         for name in ("doubts", "leaderboard", "heatmap", "price", "roc", "seeds"):
@@ -257,7 +257,7 @@ def test_the_report_tells_of_the_dataset_and_how_its_images_were_fitted(clean, c
     (fit,) = {artifacts.get(key)[1]["fit"] for key in clean.artifact_digests("preview")}
     assert "padded" in fit
     assert fit in page["pictures"]
-    table = page["provenance"][page["provenance"].index('aria-label="Datasets"') :].split("</table>")[0]
+    table = page["subjects"][page["subjects"].index('aria-label="Datasets"') :].split("</table>")[0]
     assert '<td class="number">150</td>' in table
     assert "24 x 24 RGB" in table
     assert "<li>drawn at random, no licence needed</li><li>2 near duplicates &lt;left&gt; in</li>" in table

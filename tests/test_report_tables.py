@@ -12,12 +12,11 @@ import pytest
 from PIL import Image
 
 from helpers import synthetic_store
-from helpers.synthetic_store import SMALL, made
+from helpers.synthetic_store import SMALL, made, report
 from leakboard.statistics.measures import evaluate, paired_auc_difference
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
 from leakboard_reports import charts, datasets, formats, manifests, nulls, pictures, prices, summary, tables
-from leakboard_reports.hooks import leakboard_report
 from leakboard_reports.payloads import ScoreReader, psnr, read_previews
 from leakboard_reports.reading import best, headline, read_cells
 
@@ -101,7 +100,7 @@ def test_seeds_are_told_apart_from_samples():
 
 
 def test_facts_are_flattened():
-    found = tables.flatten({"loss": {"members": 0.0221, "held_out": 0.5}, "tags": ["a", 1]})
+    found = formats.flatten({"loss": {"members": 0.0221, "held_out": 0.5}, "tags": ["a", 1]})
     assert found == [("loss.members", "0.0221"), ("loss.held_out", "0.5"), ("tags", "a, 1")]
 
 
@@ -226,7 +225,7 @@ def test_findings_name_the_leak_and_the_best_defense(store, cells):
     (found,) = summary.findings(cells, lists)
     assert found.leaks
     assert found.helpful.defense == "box_blur(radius=1, at='output')"
-    assert found.top.auc.value == max(c.auc.value for c in headline(cells) if c.role == "attack" and c.undefended)
+    assert found.top.cell.auc.value == max(c.auc.value for c in headline(cells) if c.role == "attack" and c.undefended)
 
 
 def test_the_best_of_many_at_chance_is_no_leak():
@@ -256,7 +255,7 @@ def test_lost_and_damaged_files_leave_gaps(tmp_path):
     for number, entry in enumerate(list(Artifacts(lost.artifacts).list())):
         path = Artifacts(lost.artifacts).path(entry.key)
         path.unlink() if number % 2 else path.write_bytes(path.read_bytes()[:-3])
-    text = leakboard_report(lost, tmp_path / "out").read_text()
+    text = report(lost, tmp_path / "out").read_text()
     assert "No scores of an undefended victim could be read" in text
     assert "There are no pictures to show" in text
     assert "vega" not in text.split("</head>")[0]
@@ -266,12 +265,12 @@ def test_lost_and_damaged_pictures_are_told_by_what_they_show(tmp_path):
     """Nothing of a file is left to say so, hence by the key; whoever reads the page is told how to have them again."""
     synthetic_store.build(tmp_path / "demo.db", **SMALL)
     store = Store(tmp_path / "demo.db", read_only=True)
-    assert "missing or damaged" not in leakboard_report(store, tmp_path / "out").read_text()
+    assert "missing or damaged" not in report(store, tmp_path / "out").read_text()
     artifacts = Artifacts(store.artifacts)
     of = {(meta["victim"], meta["defense"]): artifacts.path(key) for key, meta in previews_of(store, artifacts)}
     of["untrained", "none"].unlink()
     of["untrained", "box_blur(radius=1)"].write_bytes(b"garbage")
-    text = leakboard_report(store, tmp_path / "out").read_text()
+    text = report(store, tmp_path / "out").read_text()
     section = text[text.index('id="pictures"') : text.index('id="nulls"')]
     note = section[: section.index("</p>")]
     assert "missing or damaged" in note
@@ -382,6 +381,7 @@ def test_datasets_are_told_with_size_and_notes(store):
         (formats.percent(0.1234), "12.3"),
         (formats.amount(1234.0), "1,234"),
         (formats.amount(0.8123), "0.81"),
+        (formats.amount(None), "not measured"),
         (formats.amount(0.0001), "< 0.01"),
         (formats.decimal(0.5625), "0.563"),
         (formats.decibel(math.inf), "unchanged"),

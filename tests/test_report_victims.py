@@ -9,10 +9,9 @@ import re
 import pytest
 
 from helpers import synthetic_store
-from helpers.synthetic_store import MANIFEST, PADDED, SMALL, made
+from helpers.synthetic_store import MANIFEST, PADDED, SMALL, made, report
 from leakboard.store import Store
 from leakboard_reports import board, manifests, tables
-from leakboard_reports.hooks import leakboard_report
 from leakboard_reports.reading import UNKNOWN, read_cells
 
 MODERATE = "fashion_ddpm(epochs='moderate')"
@@ -27,7 +26,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(store, tmp_path_factory):
-    return leakboard_report(store, tmp_path_factory.mktemp("page") / "report")
+    return report(store, tmp_path_factory.mktemp("page") / "report")
 
 
 def autoencoder(**more):
@@ -58,7 +57,7 @@ def test_the_fit_is_in_both_csv_files_and_in_the_pages_json(page):
 
 
 def test_the_fit_is_a_column_where_victims_differ_and_told_once_where_they_agree(page):
-    mixed = tables.leaderboard([made(0.8), made(0.7, victim="sd", fit=PADDED)])
+    mixed = tables.leaderboard([made(0.8), made(0.7, victim="sd", fit=PADDED)], ["auc"])
     assert "fit" not in board.alike(mixed)
     assert board.alike(mixed[:1])["fit"] == "exact"
     caption = re.search(r"<caption>(.*?)</caption>", section(page.read_text(), "leaderboard")).group(1)
@@ -66,7 +65,7 @@ def test_the_fit_is_a_column_where_victims_differ_and_told_once_where_they_agree
 
 
 def test_victims_stand_in_a_table_with_their_fit_and_their_autoencoder(page):
-    table = section(page.read_text(), "provenance").split('aria-label="How the victims take images"')[1]
+    table = section(page.read_text(), "subjects").split('aria-label="How the victims take images"')[1]
     row = re.search(r'<tr><th scope="row">untrained</th>.*?</tr>', table, re.DOTALL).group()
     assert re.findall(r"<td>(.*?)</td>", row) == [PADDED, LINE]
     assert "Measured by encode and decode." in table
@@ -75,7 +74,7 @@ def test_victims_stand_in_a_table_with_their_fit_and_their_autoencoder(page):
 def test_the_summary_of_a_victim_tells_its_autoencoder(page, tmp_path):
     assert f"Autoencoder: {LINE}." in section(page.read_text(), "summary")
     plain = synthetic_store.build(tmp_path / "plain.db", manifest={"epochs": 3}, **SMALL)
-    text = leakboard_report(plain, tmp_path / "out").read_text()
+    text = report(plain, tmp_path / "out").read_text()
     assert "Autoencoder:" not in text
     assert "not at chance by itself" not in text
 
@@ -83,8 +82,8 @@ def test_the_summary_of_a_victim_tells_its_autoencoder(page, tmp_path):
 def test_an_autoencoder_that_tells_members_apart_is_marked(tmp_path):
     measured = {"psnr": 20.0, "auc": {"value": 0.7, "low": 0.65, "high": 0.75}}
     leaky = synthetic_store.build(tmp_path / "leaky.db", manifest={**MANIFEST, "autoencoder": measured}, **SMALL)
-    text = leakboard_report(leaky, tmp_path / "out").read_text()
-    for name in ("summary", "provenance"):
+    text = report(leaky, tmp_path / "out").read_text()
+    for name in ("summary", "subjects"):
         assert "own AUC 0.700 [0.650, 0.750]" in section(text, name)
         assert '<strong class="up">not at chance by itself</strong>' in section(text, name)
 

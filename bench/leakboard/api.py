@@ -371,7 +371,8 @@ class Page:
     Attributes:
         name: stem of its file.
         title: its heading, and its name in the navigation.
-        body: from the store to the HTML below the heading; the report puts it into its own base template.
+        body: from the store to the HTML below the heading; the report puts it into its own base template. Text that
+            is not meant as HTML is the page's to escape, see `leakboard_reports.table` and ``html.escape``.
     """
 
     name: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leakboard.statistics.measures import roc
+from leakboard_reports import attackers
 from leakboard_reports.formats import decimal, percent
 from leakboard_reports.reading import ACCESS_ORDER, Cell, best, headline, places
 
@@ -37,11 +38,15 @@ class Curve:
 
 @dataclass(frozen=True)
 class Plot:
-    """The curves of one victim without a defense: the best attack of each access level, and the blind check."""
+    """The curves of one victim without a defense: the best attack of each access level, and the blind check.
+
+    Attackers of one knowledge alone are compared, those who know most; ``told`` is how a heading calls them.
+    """
 
     dataset: str
     victim: str
     curves: tuple[Curve, ...]
+    told: str = ""
 
     @property
     def place(self) -> tuple[str, str]:
@@ -55,11 +60,13 @@ def plots(cells: Iterable[Cell], scores: Callable[[Cell], Scores | None]) -> lis
     shown = headline(cell for cell in pool if cell.role == "attack" or cell.access == "none")
     found = []
     for place in places(cell for cell in shown if cell.role == "attack"):
-        mine = [cell for cell in shown if cell.place == place]
-        tops = [_chosen([cell for cell in mine if cell.access == access], access) for access in ACCESS_ORDER]
+        attacks = attackers.by_knowledge(cell for cell in shown if cell.place == place and cell.role == "attack")[0]
+        blind = [cell for cell in shown if cell.place == place and cell.access == "none"]
+        by_access = ([cell for cell in (*attacks, *blind) if cell.access == access] for access in ACCESS_ORDER)
+        tops = [_chosen(some, access) for some, access in zip(by_access, ACCESS_ORDER, strict=True)]
         curves = tuple(curve for top in tops if top and (curve := _curve(top, scores)))
         if curves:
-            found.append(Plot(*place, curves))
+            found.append(Plot(*place, curves, attackers.told(attacks)))
     return found
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from markupsafe import Markup
 
 MINUS = "\N{MINUS SIGN}"
 ABSENT = "\N{EN DASH}"
+NOT_MEASURED = "not measured"
+"""What stands for a number that a table of results should have; a dash stands for one that cannot be."""
 
 
 def decimal(value: float | None, places: int = 3) -> str:
@@ -34,9 +38,9 @@ def percent(value: float | None) -> str:
 
 
 def amount(value: float | None) -> str:
-    """A cost: whole and large numbers plain, others with one or two decimals."""
+    """A cost: whole and large numbers plain, others with one or two decimals; what nobody measured is said to be so."""
     if value is None or math.isnan(value):
-        return ABSENT
+        return NOT_MEASURED
     if value == int(value) or value >= 100:
         return f"{int(_rounded(value, 0)):,}"
     return "< 0.01" if value < 0.005 else _rounded(value, 1 if value >= 10 else 2)
@@ -60,6 +64,18 @@ def softly(text: str) -> Markup:
 
     pieces = str(escape(text)).replace("(", "(<wbr>").replace("_", "_<wbr>")
     return Markup(pieces)  # noqa: S704 - escaped above
+
+
+def flatten(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested JSON facts as rows of (dotted name, text)."""
+    rows: list[tuple[str, str]] = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            rows += flatten(value, f"{prefix}{name}.")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list) else value
+            rows.append((f"{prefix}{name}", f"{text:.6g}" if isinstance(text, float) else str(text)))
+    return rows
 
 
 def heat(auc: float | None) -> str:

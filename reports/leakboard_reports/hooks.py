@@ -1,4 +1,4 @@
-"""The report that comes with Leakboard, announced through the same hook as anybody else's."""
+"""The report that comes with Leakboard and a page of it, announced through the same hooks as anybody else's."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING
 from leakboard.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from leakboard.api import Measure, Page
     from leakboard.store import Store
 
 
 @hookimpl
-def leakboard_report(store: Store, out: Path) -> Path:
+def leakboard_report(store: Store, out: Path, pages: Sequence[Page], measures: Sequence[Measure]) -> Path:
     """Static pages of a store; the page to open first is ``out/index.html``."""
     from leakboard_reports.pages import render
 
-    return render(store, out)
+    return render(store, out, pages, measures)
+
+
+@hookimpl
+def leakboard_pages() -> list[Page]:
+    """What was run: runs, their grids and machines, components, and what failed."""
+    from leakboard_reports.what_was_run import PAGE
+
+    return [PAGE]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from leakboard.errors import LeakboardError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
 
@@ -22,11 +22,15 @@ LEDGER = ".leakboard-report.json"
 OURS = {"index.html", "assets", "charts", "data"}
 
 
-class Pages:
-    """The files of one report. ``downloads`` are the CSV files, ``vega`` the chart library's address in the page."""
+class Files:
+    """The files of one report. ``downloads`` are the CSV files, ``vega`` the chart library's address in the page.
 
-    def __init__(self, out: Path) -> None:
+    ``pages`` names the pages beside the index.
+    """
+
+    def __init__(self, out: Path, pages: Iterable[str] = ()) -> None:
         self.out = out
+        self._ours = OURS | {f"{name}.html" for name in pages}
         self.downloads: list[str] = []
         self.vega = ""
         self._written: set[str] = set()
@@ -62,8 +66,12 @@ class Pages:
         writer.writerows(rows)
         self.downloads.append(self._write(f"data/{name}", text.getvalue().encode()))
 
+    def page(self, name: str, text: str) -> None:
+        """Write one page beside the index."""
+        self._write(f"{name}.html", text.encode())
+
     def index(self, text: str) -> Path:
-        """Write the page, then remove files of an earlier report that this one does not have."""
+        """Write the index, then remove files of an earlier report that this one does not have."""
         self._write("index.html", text.encode())
         ledger = self.out / LEDGER
         old: set[str] = set()
@@ -90,7 +98,7 @@ class Pages:
             raise _cannot_write(error, self.out) from error
         if LEDGER in present:
             return
-        if foreign := sorted(present & OURS):
+        if foreign := sorted(present & self._ours):
             raise LeakboardError(
                 f"the folder holds {', '.join(foreign)}, and no report made these",
                 where=str(self.out),

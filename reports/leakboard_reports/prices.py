@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from leakboard.statistics.intervals import Interval, sum_interval
 from leakboard.statistics.measures import paired_auc_difference
+from leakboard_reports import attackers
 from leakboard_reports.payloads import Preview, psnr, shared
 from leakboard_reports.reading import Cell, attacks_of, best, defense_order, headline, is_none, places
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from leakboard_reports.payloads import Scores
 
     ReadScores = Callable[[Cell], Scores | None]
-
-ATTACKERS = ("adaptive", "naive")
 
 
 @dataclass(frozen=True)
@@ -55,26 +54,32 @@ class Price:
 
 @dataclass(frozen=True)
 class PriceList:
-    """All defenses of one victim; ``base`` is the best attack without any."""
+    """All defenses of one victim against ``attackers`` of like knowledge; ``base`` is their best attack without any.
+
+    ``told`` is how a heading calls them, see `attackers.told`.
+    """
 
     dataset: str
     victim: str
     base: Cell
     rows: tuple[Price, ...]
+    attackers: tuple[str, ...] = attackers.OWN
+    told: str = ""
 
 
 def price_lists(cells: Iterable[Cell], previews: Sequence[Preview], scores: ReadScores) -> list[PriceList]:
-    """One list per victim that was attacked without a defense and with at least one."""
+    """One list per victim and knowledge of attackers that attacked it without a defense and with at least one."""
     shown = [cell for cell in headline(attacks_of(cells)) if cell.labels == "true"]
     lists = []
     for place in places(shown):
-        mine = [cell for cell in shown if cell.place == place]
-        base = best(cell for cell in mine if cell.undefended)
-        defenses = sorted({cell.defense for cell in mine if not cell.undefended}, key=defense_order)
-        if base and defenses:
-            images = [preview for preview in previews if preview.place == place and preview.seed == base.seed]
-            rows = tuple(_price(defense, mine, base, images, scores) for defense in defenses)
-            lists.append(PriceList(*place, base, rows))
+        for mine in attackers.by_knowledge(cell for cell in shown if cell.place == place):
+            base = best(cell for cell in mine if cell.undefended)
+            defenses = sorted({cell.defense for cell in mine if not cell.undefended}, key=defense_order)
+            if base and defenses:
+                images = [preview for preview in previews if preview.place == place and preview.seed == base.seed]
+                rows = tuple(_price(defense, mine, base, images, scores) for defense in defenses)
+                who = attackers.OWN if base.attacker in attackers.OWN else (base.attacker,)
+                lists.append(PriceList(*place, base, rows, who, attackers.told(mine)))
     return lists
 
 
@@ -94,7 +99,7 @@ def change(cell: Cell, base: Cell, scores: ReadScores) -> Change:
 def _price(defense: str, cells: Sequence[Cell], base: Cell, previews: Sequence[Preview], scores: ReadScores) -> Price:
     tops: dict[str, Change] = {}
     same: dict[str, Change] = {}
-    for attacker in ATTACKERS:
+    for attacker in dict.fromkeys(cell.attacker for cell in cells):
         pool = [cell for cell in cells if cell.defense == defense and cell.attacker == attacker]
         top = best(pool)
         if top:

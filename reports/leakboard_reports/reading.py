@@ -33,7 +33,10 @@ class Estimate:
 class Cell:
     """The last finished attempt of one cell, with the labels of its axes.
 
-    ``fit`` tells how images were fitted to the victim: ``exact``, the rule in words, or ``unknown``.
+    Attributes:
+        fit: how images were fitted to the victim: ``exact``, the rule in words, or ``unknown``.
+        note: what a reader must know of the numbers (refused questions, say).
+        bypass: the places at which the defense is passed by, see `leakboard_reports.bypasses`.
     """
 
     key: str
@@ -57,6 +60,8 @@ class Cell:
     peak_mb: float | None
     fit: str
     scores_key: str | None
+    note: str = ""
+    bypass: tuple[str, ...] = ()
 
     @property
     def auc(self) -> Estimate:
@@ -139,9 +144,14 @@ def _preference(cell: Cell) -> tuple[float, int]:
     return -(cell.samples or math.inf), cell.seed
 
 
+def by_auc(cell: Cell) -> tuple[float, float, str]:
+    """Sorts the highest AUC first; between equals the cheaper and then the alphabetically first."""
+    return -cell.auc.value, cell.nfe or 0.0, cell.title
+
+
 def best(cells: Iterable[Cell]) -> Cell | None:
-    """The highest AUC; between equals the cheaper and then the alphabetically first."""
-    return min(cells, key=lambda c: (-c.auc.value, c.nfe or 0.0, c.title), default=None)
+    """The first `by_auc`, if there is any."""
+    return min(cells, key=by_auc, default=None)
 
 
 def places(cells: Iterable[Cell]) -> list[tuple[str, str]]:
@@ -158,6 +168,7 @@ def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
         **{name: int(row[name]) for name in ("seed", "samples")},
         **{name: _number(row[name]) for name in ("queries", "nfe", "seconds", "peak_mb")},
         "fit": str(row["fit"] or UNKNOWN),
+        "note": _text(row.get("note")) or "",
     }
 
 

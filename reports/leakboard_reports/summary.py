@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leakboard.statistics.measures import chance_p_value
-from leakboard_reports.reading import Cell, attacks_of, best, headline, places
+from leakboard_reports import attackers
+from leakboard_reports.reading import Cell, attacks_of, by_auc, headline, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,30 +19,50 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Top:
+    """The best attack of attackers who know equally much.
+
+    Attributes:
+        cell: the best without a defense (with the lightest one, if none ran without).
+        tried: how many attacks it is the best of.
+        leaks: whether it beats chance after correcting for that number.
+        told: how a heading calls the attackers, see `attackers.told`.
+    """
+
+    cell: Cell
+    tried: int
+    leaks: bool
+    told: str
+
+
+@dataclass(frozen=True)
 class Finding:
     """One victim in words.
 
     Attributes:
-        top: the best attack without a defense (with the lightest one, if it never ran without).
-        tried: how many attacks it is the best of.
-        leaks: whether it beats chance after correcting for that number.
+        top: the best attack of those who know most.
+        others: the best attacks of those who know less; they are no competitors of the first.
         helpful: the defense that measurably lowers the best adaptive attack the most, if any does.
         harmful: defenses that measurably raise it.
     """
 
     dataset: str
     victim: str
-    top: Cell
-    tried: int
-    leaks: bool
+    top: Top
+    others: tuple[Top, ...]
     defended: int
     helpful: Price | None
     harmful: tuple[Price, ...]
 
+    @property
+    def leaks(self) -> bool:
+        """Whether attackers of any knowledge beat chance."""
+        return any(top.leaks for top in (self.top, *self.others))
+
 
 @dataclass(frozen=True)
 class Doubts:
-    """What the banner warns of."""
+    """What the banner warns of; ``unmeasured`` cells are done and have no AUC."""
 
     nulls: Nulls
     failed: int
@@ -49,32 +70,29 @@ class Doubts:
     uncalibrated: int
     hidden: int
     cells: int
+    unmeasured: int = 0
 
     @property
     def serious(self) -> bool:
         """Whether a reader should stop and look."""
-        return bool(self.nulls.alarms or self.failed or not self.nulls.count)
+        return bool(self.nulls.alarms or self.failed or self.unmeasured or not self.nulls.count)
 
 
 def findings(cells: Iterable[Cell], lists: Sequence[PriceList]) -> list[Finding]:
     """One per attacked victim, the most leaking first."""
     shown = [cell for cell in headline(attacks_of(cells)) if cell.labels == "true"]
-    prices = {(each.dataset, each.victim): each.rows for each in lists}
+    prices = {(each.dataset, each.victim): each.rows for each in lists if not each.told}
     found = []
     for place in places(shown):
-        mine = [cell for cell in shown if cell.place == place]
-        bare = [cell for cell in mine if cell.undefended] or mine
-        top = best(bare)
-        if top is None:
-            continue
+        groups = attackers.by_knowledge(cell for cell in shown if cell.place == place)
+        top, *others = map(_top, groups)
         rows = prices.get(place, ())
         helpful = [row for row in rows if (adaptive := adaptive_change(row)) and adaptive.lowers]
         found.append(
             Finding(
                 *place,
                 top,
-                len(bare),
-                _beats_chance(top, len(bare)),
+                tuple(others),
                 len(rows),
                 min(helpful, key=lambda row: row.best["adaptive"].cell.auc.value, default=None),
                 tuple(row for row in rows if (adaptive := adaptive_change(row)) and adaptive.raises),
@@ -83,13 +101,20 @@ def findings(cells: Iterable[Cell], lists: Sequence[PriceList]) -> list[Finding]
     return found
 
 
+def _top(cells: Sequence[Cell]) -> Top:
+    """Of some cells, at least one."""
+    bare = [cell for cell in cells if cell.undefended] or list(cells)
+    top = min(bare, key=by_auc)
+    return Top(top, len(bare), _beats_chance(top, len(bare)), attackers.told(bare))
+
+
 def adaptive_change(price: Price) -> Change | None:
     """The change that counts: the best attack of an attacker who knows the defense."""
     return price.best.get("adaptive")
 
 
-def doubts(cells: Sequence[Cell], nulls: Nulls, failures: pd.DataFrame) -> Doubts:
-    """Counts for the banner."""
+def doubts(cells: Sequence[Cell], nulls: Nulls, failures: pd.DataFrame, done: int | None = None) -> Doubts:
+    """Counts for the banner; of ``done`` cells those that are shown have an AUC."""
     counts = failures.groupby("status")["count"].sum().to_dict() if len(failures) else {}
     flags = [measure.flag for cell in cells if (measure := cell.measures.get("tpr_at_1pct_fpr"))]
     return Doubts(
@@ -99,6 +124,7 @@ def doubts(cells: Sequence[Cell], nulls: Nulls, failures: pd.DataFrame) -> Doubt
         flags.count("uncalibrated"),
         flags.count("hidden"),
         len(cells),
+        0 if done is None else done - len(cells),
     )
 
 

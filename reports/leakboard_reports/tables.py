@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leakboard.statistics.measures import Spread, seed_spread
+from leakboard_reports import attackers
 from leakboard_reports.reading import ACCESS_ORDER, Cell, attacks_of, best, defense_order, headline, places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 MAX_ROWS = 30
 """A heatmap with more rows than this merges the distances of an observer."""
-
-MEASURES = ("auc", "tpr_at_1pct_fpr", "tpr_at_0.1pct_fpr", "balanced_accuracy")
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,11 @@ class Heatmap:
     attacker: str
     defenses: tuple[str, ...]
     rows: tuple[HeatRow, ...]
+
+    @property
+    def title(self) -> str:
+        """Who attacks, as a heading calls it."""
+        return attackers.called(self.attacker)
 
 
 @dataclass(frozen=True)
@@ -68,14 +72,14 @@ def ranks(cells: Iterable[Cell]) -> dict[str, int]:
     return ranked
 
 
-def leaderboard(cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """One flat row a cell, highest AUC first, for the CSV file and for the table in the page."""
+def leaderboard(cells: Sequence[Cell], measures: Sequence[str]) -> list[dict[str, Any]]:
+    """One flat row a cell with its numbers of ``measures``, highest AUC first: for the CSV file and for the page."""
     ranked = ranks(cells)
     ordered = sorted(cells, key=lambda c: (-c.auc.value, ACCESS_ORDER.index(c.access), c.nfe or 0, c.title))
-    return [_flat(cell, ranked.get(cell.key)) for cell in ordered]
+    return [_flat(cell, ranked.get(cell.key), measures) for cell in ordered]
 
 
-def _flat(cell: Cell, rank: int | None) -> dict[str, Any]:
+def _flat(cell: Cell, rank: int | None, measures: Sequence[str]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "rank": rank,
         "attack": cell.attack,
@@ -84,14 +88,15 @@ def _flat(cell: Cell, rank: int | None) -> dict[str, Any]:
             axis: getattr(cell, axis) for axis in ("attacker", "access", "role", "labels", "dataset", "seed", "samples")
         },
     }
-    for name in MEASURES:
+    for name in measures:
         found = cell.measures.get(name)
         row[name] = found and found.value
         row[f"{name}_low"] = found and found.low
         row[f"{name}_high"] = found and found.high
         row[f"{name}_flag"] = found.flag if found else ""
-    costs = {name: getattr(cell, name) for name in ("queries", "nfe", "seconds", "peak_mb", "fit")}
-    return {**row, "n_member": cell.auc.n_member, "n_nonmember": cell.auc.n_nonmember, **costs, "cell": cell.key}
+    others = {name: getattr(cell, name) for name in ("queries", "nfe", "seconds", "peak_mb", "fit", "note")}
+    sizes = {"n_member": cell.auc.n_member, "n_nonmember": cell.auc.n_nonmember}
+    return {**row, **sizes, **others, "bypass": ", ".join(cell.bypass), "cell": cell.key}
 
 
 def heatmaps(cells: Iterable[Cell]) -> list[Heatmap]:
@@ -101,14 +106,15 @@ def heatmaps(cells: Iterable[Cell]) -> list[Heatmap]:
     for place in places(shown):
         mine = [cell for cell in shown if cell.place == place]
         defenses = tuple(sorted({cell.defense for cell in mine}, key=defense_order))
-        attackers = sorted({cell.attacker for cell in mine})
-        maps += [Heatmap(*place, attacker, defenses, _heat_rows(mine, attacker, defenses)) for attacker in attackers]
+        known = sorted({cell.attacker for cell in mine}, key=attackers.order)
+        maps += [Heatmap(*place, attacker, defenses, _heat_rows(mine, attacker, defenses)) for attacker in known]
     return maps
 
 
 def _heat_rows(cells: Sequence[Cell], attacker: str, defenses: Sequence[str]) -> tuple[HeatRow, ...]:
-    # Without a defense there is nothing to adapt to: both attackers share those cells.
-    pool = [cell for cell in cells if cell.attacker == attacker or cell.undefended]
+    # Without a defense there is nothing to adapt to: adaptive and naive attackers share those cells.
+    alike = attackers.OWN if attacker in attackers.OWN else (attacker,)
+    pool = [cell for cell in cells if cell.attacker == attacker or (cell.undefended and cell.attacker in alike)]
     fine: dict[str, list[Cell]] = defaultdict(list)
     coarse: dict[str, list[Cell]] = defaultdict(list)
     for cell in pool:
@@ -144,15 +150,3 @@ def seed_rows(cells: Iterable[Cell]) -> list[SeedRow]:
             spread = seed_spread(cell.auc.value for cell in seeds.values())
             rows.append(SeedRow(dataset, victim, defense, title, attacker, spread, half))
     return sorted(rows, key=lambda row: (row.dataset, row.victim, *defense_order(row.defense), -row.spread.mean))
-
-
-def flatten(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested JSON facts as rows of (dotted name, text)."""
-    rows: list[tuple[str, str]] = []
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            rows += flatten(value, f"{prefix}{name}.")
-        else:
-            text = ", ".join(map(str, value)) if isinstance(value, list) else value
-            rows.append((f"{prefix}{name}", f"{text:.6g}" if isinstance(text, float) else str(text)))
-    return rows

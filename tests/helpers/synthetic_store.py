@@ -9,10 +9,12 @@ import zlib
 
 import numpy as np
 
+from leakboard.api import Measure
 from leakboard.keys import contact_sheet_key
 from leakboard.statistics.measures import choose_threshold, evaluate
 from leakboard.store import AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, Store
 from leakboard.store.artifacts import Artifacts
+from leakboard_reports.hooks import leakboard_pages, leakboard_report
 from leakboard_reports.reading import Cell, Estimate
 
 VICTIMS = {"fashion_ddpm(epochs='moderate')": 1.0, "fashion_ddpm(epochs='light')": 0.35, "untrained": 0.0}
@@ -24,6 +26,7 @@ DEFENSES = {
     "jpeg(quality=75)": 0.95,
     "box_blur(radius=1, at='output')": 0.5,
     "gaussian_noise(sigma=0.05) + jpeg(quality=75)": 0.9,
+    "gaussian_noise(sigma=0.05) + jpeg(at='output')": 0.9,
 }
 OBSERVERS = {
     "one_shot": (0.55, "black", 10),
@@ -35,6 +38,14 @@ OBSERVERS = {
 DISTANCES = {"psnr": 1.0, "dssim": 0.85, "rmse": 0.97, "features(net='hog')": 0.5}
 CLASSIFIERS = {"logistic_regression": 1.0, "svm": 0.9, "decision_tree": 0.6, "naive_bayes": 0.7, "knn": 0.8}
 PUBLISHED = {"loss": (0.75, 1), "secmi": (0.3, 12), "pia": (1.25, 2), "pian": (1.1, 2), "sima": (0.9, 1)}
+MEASURES = [
+    Measure("auc", None, "AUC"),
+    Measure("tpr_at_1pct_fpr", None, "TPR at 1% FPR", ".1%"),
+    Measure("tpr_at_0.1pct_fpr", None, "TPR at 0.1% FPR", ".1%"),
+    Measure("balanced_accuracy", None, "balanced accuracy"),
+]
+"""Those that come with Leakboard, as a report is told of them."""
+NAMES = [measure.name for measure in MEASURES]
 SAMPLES = 128
 SMALL = {
     "victims": ("fashion_ddpm(epochs='moderate')", "untrained"),
@@ -52,6 +63,11 @@ def digest(*parts):
 
 def component(kind, label, **info):
     return ComponentRow(kind=kind, spec=f"{label}", label=label, identity=digest(kind, label), info=info)
+
+
+def observer(label, access):
+    """Published attacks compare noise, the others images."""
+    return component("observer", label, access=access, space="noise" if "_observer" in label else "image")
 
 
 MANIFEST = {
@@ -116,8 +132,8 @@ def attacks(observers, distances, classifiers, published):
         yield name, f"{name}_observer(t=100)", "lp(p=4)", "threshold", strength, "gray", nfe
 
 
-def results(scores, member, calibration):
-    threshold = choose_threshold(scores[calibration], member[calibration])
+def results(scores, member, calibration, attacker):
+    threshold = None if attacker == "none" else choose_threshold(scores[calibration], member[calibration])
     measured = evaluate(scores[~calibration], member[~calibration], threshold=threshold)
     return tuple(
         ResultRow(
@@ -183,13 +199,14 @@ def build(
             victims, defenses, attackers, attacks(observers, distances, classifiers, published), ("true", "permuted")
         )
         for victim, defense, attacker, (attack, o, d, c, strength, access, nfe), labels in grid:
-            if labels == "permuted" and (not permuted or defense != "none" or attacker == "naive" or attack):
+            if labels == "permuted" and (not permuted or defense != "none" or attacker != "adaptive" or attack):
                 continue
             if defense == "none" and attacker == "naive":
                 continue
             key = digest(victim, defense, attacker, o, d, c, seed, labels, samples)
             null = access == "none" or victim == "untrained" or labels == "permuted"
-            for kind, label in (("observer", o), ("distance", d), ("classifier", c)):
+            rows.setdefault(("observer", o), observer(o, access))
+            for kind, label in (("distance", d), ("classifier", c)):
                 rows.setdefault((kind, label), component(kind, label + hostile * (label == "psnr")))
             cells.append(
                 CellRow(
@@ -218,7 +235,7 @@ def build(
             if failing and d == "dssim" and o.startswith("progressive"):
                 attempts.append(AttemptRow(cell_key=key, status="skipped", error="dssim needs images of 7 x 7 or more"))
                 continue
-            gain = VICTIMS[victim] * DEFENSES[defense] * strength * (0.8 if attacker == "naive" else 1)
+            gain = VICTIMS[victim] * DEFENSES[defense] * strength * (1 if attacker == "adaptive" else 0.8)
             gain = 0.0 if labels == "permuted" else blind_leak if access == "none" else gain
             rng = np.random.default_rng(zlib.crc32(key.encode()))
             scores = gain * member + 0.8 * shared + 0.6 * rng.normal(size=2 * samples)
@@ -242,12 +259,17 @@ def build(
                     scores_key=digest("scores", key),
                     batch_size=64,
                     fit=FITS.get(victim, "exact"),
-                    results=results(scores, member, calibration),
+                    results=results(scores, member, calibration, attacker),
                 )
             )
     store.record(run, components=list(rows.values()), cells=cells, attempts=attempts, artifacts=stored)
     store.end_run(run, "done")
     return store
+
+
+def report(store, out, *pages):
+    """The index of a report as the command line writes it, with the pages that come with it and some more."""
+    return leakboard_report(store, out, [*leakboard_pages(), *pages], MEASURES)
 
 
 def made(auc, *, low=None, high=None, **axes):

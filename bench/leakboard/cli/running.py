@@ -87,7 +87,7 @@ def run(
         click.echo("interrupted: nothing finished is lost, the same command continues", err=True)
         sys.exit(130)
     opened = Store(store, read_only=True)
-    page = render(opened, Path(report), plugins) if report else None
+    page = render(opened, Path(report), plugins).page if report else None
     click.echo(summary(done, opened, page))
     sys.exit(0 if done.ok else 1)
 

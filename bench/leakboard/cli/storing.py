@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import html
+import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from leakboard.cli.options import artifacts_option, open_store, plugin_option, store_argument, store_option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from leakboard.api import Page
     from leakboard.store import Store
 
 
-def render(store: Store, out: Path, plugins: tuple[str, ...]) -> Path:
-    """Write the pages of a store with whichever plugin renders reports.
+class Rendered(NamedTuple):
+    """A report that was written: the page to open first, and one line for each page that failed."""
+
+    page: Path
+    faults: tuple[str, ...]
+
+
+def render(store: Store, out: Path, plugins: tuple[str, ...]) -> Rendered:
+    """Write the pages of a store with whichever plugin renders reports; what pages failed is told on stderr too.
 
     Raises:
         LeakboardError: nothing renders reports, or what does so failed; it names the plugin.
@@ -23,9 +36,14 @@ def render(store: Store, out: Path, plugins: tuple[str, ...]) -> Path:
     from leakboard.errors import LeakboardError
     from leakboard.registry.find import shared
 
-    hook = shared(plugins).manager.hook.leakboard_report
+    registry, faults = shared(plugins), list[str]()
+    pages = [
+        replace(page, body=_watched(page, registry.sources["page", page.name], faults))
+        for page in registry.values["page"].values()
+    ]
+    hook = registry.manager.hook.leakboard_report
     try:
-        page: Path | None = hook(store=store, out=out)
+        index: Path | None = hook(store=store, out=out, pages=pages, measures=list(registry.values["measure"].values()))
     except LeakboardError:
         raise
     except (Exception, SystemExit) as error:
@@ -36,9 +54,34 @@ def render(store: Store, out: Path, plugins: tuple[str, ...]) -> Path:
             f"the plugin {', '.join(names) or '?'} could not render the report: {type(error).__name__}: {error}",
             where=f"{last.filename}, line {last.lineno}",
         ) from error
-    if page is None:
+    if index is None:
         raise LeakboardError("no plugin renders reports", next="leakboard doctor")
-    return page
+    for line in faults:
+        click.echo(line, err=True)
+    return Rendered(index, tuple(faults))
+
+
+def _watched(page: Page, source: str, faults: list[str]) -> Callable[[Store], str]:
+    """The body of a page that gives HTML whatever happens, so that one page does not take the report along.
+
+    What went wrong is what the page shows, and is added to ``faults``.
+    """
+    from leakboard.faults import FAULTS, fault, raised_at
+
+    def body(store: Store) -> str:
+        place = ""
+        try:
+            text: object = page.body(store)
+            if isinstance(text, str) and text.strip():
+                return text
+            wrong = f"it returned {text!r:.80}, expected HTML"
+        except FAULTS as error:
+            wrong, place = fault(error).error, raised_at(error)
+        line = f"the page {page.name} of {source} could not be made: {wrong}" + (f" ({place})" if place else "")
+        faults.append(line)
+        return f"<p><strong>This page could not be made.</strong></p>\n<p>{html.escape(line)}</p>"
+
+    return body
 
 
 @click.command()
@@ -46,8 +89,13 @@ def render(store: Store, out: Path, plugins: tuple[str, ...]) -> Path:
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder for the pages.")
 @plugin_option
 def report(store: str, out: str, plugins: tuple[str, ...]) -> None:
-    """Write the HTML leaderboard of STORE: static pages that work from file://, without a network."""
-    click.echo(render(open_store(store), Path(out), plugins))
+    """Write the HTML leaderboard of STORE: static pages that work from file://, without a network.
+
+    Exit code 1 when a page of a plugin could not be made: all others are written, and it says why.
+    """
+    written = render(open_store(store), Path(out), plugins)
+    click.echo(written.page)
+    sys.exit(1 if written.faults else 0)
 
 
 @click.command()

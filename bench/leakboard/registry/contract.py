@@ -94,6 +94,8 @@ def check_value(kind: api.Extension, value: object) -> None:
     name = getattr(value, "name", None)
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(f"a {kind} is called {name!r:.80}, expected letters, digits, dots and dashes")
+    if kind == "page" and name.lower() == "index":
+        raise ValueError(f"a page is called {name!r}, and that is the report's own first page")
 
 
 def check_class(kind: api.Axis, cls: object) -> None:

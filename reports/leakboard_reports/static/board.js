@@ -4,14 +4,12 @@
 (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const PAGE = 25;
-  const MINUS = "\u2212", ABSENT = "\u2013";
+  const ABSENT = "\u2013", NOT_MEASURED = "not measured";
   const form = document.getElementById("board-controls");
   const table = document.getElementById("board");
 
-  const decimal = (value, places = 3) => (value === null ? ABSENT : value.toFixed(places).replace("-", MINUS));
-  const percent = (value) => decimal(value === null ? null : 100 * value, 1);
   const amount = (value) => {
-    if (value === null) return ABSENT;
+    if (value === null) return NOT_MEASURED;
     if (Number.isInteger(value) || value >= 100) return Math.round(value).toLocaleString("en");
     return value < 0.005 ? "< 0.01" : value.toFixed(value >= 10 ? 1 : 2);
   };
@@ -29,18 +27,29 @@
   };
 
   const board = read("board-data");
-  const columns = read("board-columns").map(([key, label, kind, shown]) => ({ key, label, kind, shown }));
+  const columns = read("board-columns").map(([key, label, kind]) => ({ key, label, kind }));
   const at = Object.fromEntries(board.columns.map((name, place) => [name, place]));
   const value = (row, name) => (name in board.words ? board.words[name][row[at[name]]] : row[at[name]]);
   const title = (row) => value(row, "attack") || [value(row, "observer"), value(row, "distance"), value(row, "classifier")].join(" \u00b7 ");
   const haystack = new Map(board.rows.map((row) => [row, Object.keys(board.words).map((name) => value(row, name)).join(" ").toLowerCase()]));
 
-  const interval = (row, name, write) => {
+  // Measures come as they are written, so that a page reads the same with and without scripts.
+  const measure = (row, name) => {
     const number = value(row, name);
-    if (number === null) return ABSENT;
-    const text = make("span", "nobreak", make("b", "", write(number)), " ");
-    if (value(row, `${name}_low`) !== null) {
-      text.append(make("span", "ci", `[${write(value(row, `${name}_low`))}, ${write(value(row, `${name}_high`))}]`));
+    const flag = board.flags[value(row, `${name}_flag`)];
+    if (number === null) return make("span", "muted", value(row, `${name}_text`));
+    if (flag === "hidden") {
+      const gap = make("span", "muted", ABSENT);
+      gap.title = "Too few non-members for this number";
+      return gap;
+    }
+    const text = make("span", "nobreak", make("b", "", value(row, `${name}_text`)));
+    const limits = value(row, `${name}_limits`);
+    if (limits) text.append(" ", make("span", "ci", limits));
+    if (flag === "uncalibrated") {
+      const mark = make("abbr", "", "\u2020");
+      mark.title = "uncalibrated: too few non-members";
+      text.append(mark);
     }
     return text;
   };
@@ -56,42 +65,39 @@
     );
     return picture;
   };
-  const rate = (row, name) => {
-    const flag = value(row, `${name}_flag`);
-    if (flag === "hidden") {
-      const gap = make("span", "muted", ABSENT);
-      gap.title = "Too few non-members for this rate";
-      return gap;
-    }
-    const text = interval(row, name, percent);
-    if (flag === "uncalibrated") {
-      const mark = make("abbr", "", "\u2020");
-      mark.title = "uncalibrated: too few non-members";
-      text.append(mark);
-    }
-    return text;
-  };
   // Long specs may break after an opening bracket or an underscore.
   const softly = (text) => text.split(/(?<=[(_])/).flatMap((part, place) => (place ? [make("wbr"), part] : [part]));
+  const marks = (row) => [
+    ...(value(row, "note") ? [["\u2021", value(row, "note")]] : []),
+    ...value(row, "bypass").split(", ").filter(Boolean).map((place) => board.marks[place]),
+  ].map(([text, meaning]) => {
+    const mark = make("abbr", "", text);
+    mark.title = meaning;
+    return mark;
+  });
   const attack = (row) => {
     const parts = ["observer", "distance", "classifier"].map((name) => value(row, name));
     const named = value(row, "attack");
-    return named
-      ? [make("b", "", named), make("span", "sub", ...softly(parts.join(" \u00b7 ")))]
-      : [...softly(parts[0]), make("span", "sub", ...softly(parts.slice(1).join(" \u00b7 ")))];
+    const note = value(row, "note");
+    return [
+      ...(named ? [make("b", "", named)] : softly(parts[0])),
+      ...marks(row),
+      make("span", "sub", ...softly((named ? parts : parts.slice(1)).join(" \u00b7 "))),
+      ...(note ? [make("span", "sub told", `\u2021 ${note}`)] : []),
+    ];
   };
   const contents = {
     rank: (row) => [String(value(row, "rank") ?? ABSENT)],
     attack,
-    auc: (row) => [interval(row, "auc", decimal), whisker(row)],
-    tpr_at_1pct_fpr: (row) => [rate(row, "tpr_at_1pct_fpr")],
-    "tpr_at_0.1pct_fpr": (row) => [rate(row, "tpr_at_0.1pct_fpr")],
-    balanced_accuracy: (row) => [interval(row, "balanced_accuracy", decimal)],
     n_member: (row) => [`${value(row, "n_member")} / ${value(row, "n_nonmember")}`],
     queries: (row) => [amount(value(row, "queries"))],
     nfe: (row) => [amount(value(row, "nfe"))],
     seconds: (row) => [amount(value(row, "seconds"))],
     peak_mb: (row) => [amount(value(row, "peak_mb"))],
+  };
+  const content = (row, { key, kind }) => {
+    if (kind === "measure") return key === "auc" ? [measure(row, key), whisker(row)] : [measure(row, key)];
+    return contents[key] ? contents[key](row) : [String(value(row, key))];
   };
 
   const sorting = { key: "auc", down: true };
@@ -127,19 +133,20 @@
     const ticked = new Set(new FormData(form).getAll("column"));
     return columns.filter(({ key }) => ticked.has(key) && !fixed.includes(key));
   };
+  const look = (kind, key) => `${kind === "text" ? "text" : "number"} c-${key.replace(".", "")}`;
   const head = (shown) => {
     const line = make("tr");
     for (const { key, label, kind } of shown) {
       const button = make("button", "", label);
       button.type = "button";
       button.addEventListener("click", () => {
-        sorting.down = sorting.key === key ? !sorting.down : kind === "number" && key !== "rank";
+        sorting.down = sorting.key === key ? !sorting.down : kind !== "text" && key !== "rank";
         sorting.key = key;
         page = 0;
         update();
         table.querySelector(`th[data-key="${key}"] button`).focus();
       });
-      const cell = make("th", `${kind} c-${key.replace(".", "")}`, button);
+      const cell = make("th", look(kind, key), button);
       cell.scope = "col";
       cell.dataset.key = key;
       if (sorting.key === key) cell.setAttribute("aria-sort", sorting.down ? "descending" : "ascending");
@@ -151,9 +158,9 @@
     const lines = rows.map((row) => {
       const line = make("tr");
       for (const { key, kind } of shown) {
-        const cell = make(key === "attack" ? "th" : "td", `${kind} c-${key.replace(".", "")}`);
+        const cell = make(key === "attack" ? "th" : "td", look(kind, key));
         if (key === "attack") cell.scope = "row";
-        cell.append(...(contents[key] ? contents[key](row) : [String(value(row, key))]));
+        cell.append(...content(row, { key, kind }));
         line.append(cell);
       }
       return line;
