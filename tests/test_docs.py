@@ -197,3 +197,31 @@ def test_links_between_pages_lead_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*(?:/|\.(?:py|toml|md|svg)))(?:::(\w+))?`")
+"""A path in backticks: a folder ends with a slash, a file with what it is; after two colons, a name in it."""
+
+
+def found(path):
+    """Where a path of the architecture page leads: into the harness, or from the root of the repository."""
+    places = [base / path for base in (ROOT / "bench" / "leakboard", ROOT) if (base / path).exists()]
+    return places[0] if places else None
+
+
+def test_whatever_the_architecture_page_names_is_there():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = PATH.findall(text)
+    assert len(named) > 80
+
+    assert {path for path, _ in named if found(path) is None} == set()
+    for path, name in named:
+        assert not name or re.search(rf"^(def|class) {name}\b", found(path).read_text("utf-8"), re.MULTILINE), name
+
+
+def test_every_room_is_on_the_architecture_page_and_in_its_picture():
+    rooms = {path.parent.name for path in (ROOT / "bench" / "leakboard").glob("*/__init__.py")}
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    picture = (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
+
+    assert {room for room in rooms if f"| `{room}/` |" not in page or f">{room}/<" not in picture} == set()
