@@ -12,7 +12,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leakboard.runs.executors import ENVIRONMENT
+from leakboard.runs.processes import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

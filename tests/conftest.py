@@ -44,7 +44,7 @@ def tiny(tmp_path_factory):
 @pytest.fixture(scope="session")
 def models(tiny):
     """The tiny pipelines, opened as victims."""
-    from leakboard_plugins.victims.ddpm import Ddpm
+    from leakboard_plugins.victims.pixel.ddpm import Ddpm
 
     return {kind: Ddpm(model=str(folder)).open("cpu") for kind, folder in tiny.items()}
 
@@ -106,7 +106,7 @@ def folders(tmp_path_factory):
 def opened(folders):
     """The tiny latent pipelines as victims with all parameters left out."""
     from helpers.latent_pipelines import Lazily
-    from leakboard_plugins.victims.stable_diffusion import StableDiffusion
+    from leakboard_plugins.victims.latent.stable_diffusion import StableDiffusion
 
     return Lazily(lambda kind: StableDiffusion(model=str(folders[kind])).open("cpu"))
 

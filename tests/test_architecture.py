@@ -20,6 +20,8 @@ PUBLIC = {
     "leakboard.digests",
     "leakboard.noise",
     "leakboard.quiet",
+    "leakboard.recipe",
+    "leakboard.training",
 }
 MAY_IMPORT = {
     "leakboard_plugins": PUBLIC,
@@ -110,10 +112,10 @@ def test_packages_import_only_what_they_may(package, path):
 def test_the_contract_imports_nothing_of_ours_but_questions_errors_and_samples():
     ours = {name for name in imports(tree_of(PACKAGES["leakboard"] / "api.py")) if name.startswith("leakboard")}
 
-    assert ours == {"leakboard.asking", "leakboard.errors", "leakboard.samples"}
+    assert ours == {"leakboard.asking", "leakboard.errors", "leakboard.kinds", "leakboard.samples"}
     asking = {name for name in imports(tree_of(HARNESS / "asking.py")) if name.startswith("leakboard")}
     assert asking == {"leakboard.errors"}
-    for name in ("errors.py", "samples.py"):
+    for name in ("errors.py", "kinds.py", "samples.py"):
         assert not [found for found in imports(tree_of(PACKAGES["leakboard"] / name)) if found.startswith("leakboard")]
 
 

@@ -23,7 +23,7 @@ def test_the_promised_attacks_are_there():
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack_resolves(name, registry):
     """Each part is one known component, and the distance measures what the observer yields."""
-    attack = registry.attack(name)
+    attack = registry.value("attack", name)
     assert attack == ATTACKS[name]
     observer = registry.one("observer", attack.observer).only
     distance = registry.one("distance", attack.distance).only
@@ -57,7 +57,7 @@ def test_attacks_are_different_from_each_other(registry):
     ],
 )
 def test_gray_box_attacks_have_the_published_parameters(name, observer, distance, registry):
-    attack = registry.attack(name)
+    attack = registry.value("attack", name)
     assert registry.one("observer", attack.observer).spec == registry.one("observer", observer).spec
     assert registry.one("distance", attack.distance).spec == registry.one("distance", distance).spec
     assert registry.one("classifier", attack.classifier).only.name == "threshold"

@@ -10,9 +10,10 @@ from scipy.fft import dctn
 from scipy.stats import kurtosis, skew
 
 from helpers.contract_checks import failed
+from helpers.spied_victim import Halving
 from leakboard.api import Model, Pair, Samples, Unsupported
 from leakboard.errors import LeakboardError
-from leakboard.oracle.door import Door
+from leakboard.oracle.door import Door, Provider
 from leakboard.oracle.memo import Memo
 from leakboard.registry.find import shared
 from leakboard_plugins.classifiers import RandomForest, TfidfLogistic
@@ -36,16 +37,15 @@ def sampled(pictures, captions=CAPTIONS, **metadata):
 
 def asked(observer, samples):
     """Its numbers by name; the door leads to a victim that answers nothing."""
-    door = Door(Memo(Model(), 64), samples, samples.images / 2, observer.access, seed=0)
-    pairs = list(observer.observe(door))
+    door = Door(Memo(Model(), 64), samples, 0, observer.access, Provider((Halving(),)))
+    (pair,) = observer.observe(door)
     assert door.asked.queries == 0
-    for pair in pairs:
-        assert pair.reference.shape == pair.observation.shape == (len(samples.ids), 1)
-        assert pair.space == observer.space == "statistic"
-        assert not pair.reference.any()
-        assert pair.observation.isfinite().all()
-    assert len({pair.label for pair in pairs}) == len(pairs)
-    return {pair.label: pair.observation[:, 0].numpy() for pair in pairs}
+    assert pair.reference.shape == pair.observation.shape == (len(samples.ids), len(pair.names))
+    assert pair.space == observer.space == "statistic"
+    assert not pair.reference.any()
+    assert pair.observation.isfinite().all()
+    assert len(set(pair.names)) == len(pair.names)
+    return {name: pair.observation[:, place].numpy() for place, name in enumerate(pair.names)}
 
 
 def through_jpeg(image, quality):
@@ -195,9 +195,9 @@ def test_a_forest_finds_limits_that_no_line_does():
     member = np.arange(400) % 2 == 0
     features = np.where(member[:, None], 0.3, 1.0) * rng.uniform(-1, 1, (400, 2))
     features = np.column_stack([features, np.full(400, 7.0)])
-    scores = RandomForest(trees=20).fit(features[:200], member[:200])(features[200:])
+    scores = RandomForest(trees=20).fit(features[:200], member[:200], list("abc"))(features[200:])
     assert scores[member[200:]].mean() > 0.75 > 0.45 > scores[~member[200:]].mean()
-    flat = RandomForest(trees=5).fit(np.ones((40, 3)), member[:40])(np.ones((4, 3)))
+    flat = RandomForest(trees=5).fit(np.ones((40, 3)), member[:40], list("abc"))(np.ones((4, 3)))
     assert np.ptp(flat) == 0
 
 
@@ -205,7 +205,7 @@ def test_rare_words_weigh_more_and_the_weights_come_from_calibration_alone():
     """Everybody says the first word, members say the second; a row is scored by itself, empty captions too."""
     member = np.arange(60) % 2 == 0
     counts = np.column_stack([np.full(60, 3.0), member * (np.arange(60) % 4 == 0), np.zeros(60)])
-    scorer = TfidfLogistic().fit(counts, member)
+    scorer = TfidfLogistic().fit(counts, member, [f"word {word}" for word in range(counts.shape[1])])
     unseen = np.array([[3.0, 1, 0], [3, 0, 0], [0, 0, 0], [0, 0, 5]])
     scores = scorer(unseen)
     assert scores[0] == max(scores) > scores[1]
@@ -233,7 +233,7 @@ def test_senseless_parameters_are_refused(kind, spec):
 @pytest.mark.parametrize("name", ["blind_pixels", "blind_statistics", "blind_captions"])
 def test_named_blind_checks_are_null_and_fit_together(name):
     registry = shared(())
-    attack = registry.attack(name)
+    attack = registry.value("attack", name)
     observer = registry.one("observer", attack.observer).only
     assert observer.null
     assert observer.access == "black"

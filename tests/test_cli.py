@@ -1,10 +1,13 @@
 """What each command does."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from helpers.command_line import BROKEN, GRID, call, invoked, left_in, loaded, really
+
+POOL = Path(__file__).parent / "plugins" / "pool_executor.py"
 
 
 def test_every_command_is_there_and_helps():
@@ -19,7 +22,7 @@ def test_every_command_is_there_and_helps():
 @pytest.mark.parametrize(
     ("plugin", "words"),
     [
-        ("stable_diffusion", "What it is told with each sample: 'caption', 'empty'"),  # below the field
+        ("stable_diffusion", "Its prompt with each sample: 'caption', 'empty'"),  # below the field
         ("one_shot", "denoiser evaluations of one query; also the number of intermediates."),  # of the base class
     ],
 )
@@ -30,8 +33,8 @@ def test_parameters_are_explained_as_their_docstrings_do(plugin, words):
     assert "Attributes:" not in shown
 
 
-def test_training_names_its_recipes():
-    assert "Recipes: emoji_sd, fashion_ddpm, fashion_sd." in call("train", "--help").output
+def test_training_says_where_its_recipes_are_listed():
+    assert "Recipes: leakboard list recipes." in call("train", "--help").output
 
 
 def test_an_interrupted_training_says_how_to_go_on(tmp_path, monkeypatch):
@@ -163,9 +166,20 @@ def test_a_cell_that_fails_is_exit_code_1_and_is_grouped(here, grid, write):
 
 
 def test_check_tells_how_a_plugin_keeps_to_the_contract(write):
-    assert "12 checks: 12 ok, 0 failed, 0 declined" in call("check", "knn(k=3)").output
+    assert "15 checks: 15 ok, 0 failed, 0 declined" in call("check", "knn(k=3)").output
     output = call("check", "sad", "--plugin", write("sad.py", BROKEN), code=1).output
-    assert "failed  one finite number a sample: ArithmeticError: no number today" in output
+    assert "failed  finite numbers of each sample: ArithmeticError: no number today" in output
+
+
+def test_check_looks_at_executors_too():
+    assert "8 checks: 8 ok, 0 failed, 0 declined" in call("check", "serial").output
+    assert "8 checks: 8 ok, 0 failed, 0 declined" in call("check", "pool", "--plugin", POOL).output
+
+
+def test_an_executor_of_a_plugin_is_found_by_name(here, grid):
+    assert "pool" in call("list", "executors", "--plugin", POOL).output
+    assert call("show", "pool", "--plugin", POOL).output.startswith("executor pool\n\na process pool of")
+    call("run", grid, "--store", "r.db", "--executor", "pool", "--workers", "1", "--threads", "1", "--plugin", POOL)
 
 
 def test_failures_of_a_store(store):

@@ -80,6 +80,6 @@ def test_every_dataset_is_found_under_its_name():
 
 
 def test_importing_the_plugins_imports_no_torch():
-    code = "import sys, leakboard_plugins.datasets, leakboard_plugins.victims, leakboard_plugins.victims.pixel_model; sys.exit(bool({'torch', 'datasets', 'PIL'} & set(sys.modules)))"
+    code = "import sys, leakboard_plugins.datasets, leakboard_plugins.victims, leakboard_plugins.victims.pixel.model; sys.exit(bool({'torch', 'datasets', 'PIL'} & set(sys.modules)))"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from scipy.ndimage import gaussian_filter
 
-from leakboard.api import Unsupported
+from leakboard.api import Refused, Unsupported
+from leakboard.asking import Cost
 from leakboard.errors import LeakboardError
 from leakboard.registry.bind import build
 from leakboard.registry.specs import Spec
-from leakboard_defenses import DEFENSES, BoxBlur, GaussianBlur, GaussianNoise, Jpeg, Nothing
+from leakboard_defenses import DEFENSES, BoxBlur, Budget, GaussianBlur, GaussianNoise, Jpeg, Nothing
 from leakboard_defenses.hooks import leakboard_defenses
 
 SHAPES = [(5, 1, 28, 28), (4, 3, 33, 40)]
@@ -219,7 +220,7 @@ def test_senseless_parameters_are_refused(cls, wrong):
 
 def test_the_hook_announces_all_of_them():
     assert leakboard_defenses() == DEFENSES
-    assert [cls.name for cls in DEFENSES] == ["none", "box_blur", "gaussian_blur", "gaussian_noise", "jpeg"]
+    assert [cls.name for cls in DEFENSES] == ["none", "box_blur", "gaussian_blur", "gaussian_noise", "jpeg", "budget"]
     assert all(checked(cls) == cls() for cls in DEFENSES)
 
 
@@ -230,3 +231,33 @@ def test_importing_plugins_imports_nothing_heavy(package):
     code = f"import sys, {package}; print({{'torch', 'sklearn', 'skimage', 'scipy', 'PIL'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def refused(budget, queries, evaluations, cost=None):
+    try:
+        budget.admit(Cost(queries, evaluations), cost or Cost(1, 10))
+    except Refused as reason:
+        return str(reason)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("budget", "last", "beyond", "reason"),
+    [
+        (Budget(queries=5), (4, 1000), (5, 1000), "budget(queries=5) refused more after 5 queries a sample"),
+        (Budget(queries=None, evaluations=45), (100, 35), (100, 36), "refused more after 36 evaluations"),
+        (Budget(queries=5, evaluations=45), (4, 35), (4, 40), "budget(evaluations=45)"),
+    ],
+)
+def test_a_budget_lets_its_last_question_pass_and_no_more(budget, last, beyond, reason):
+    assert refused(budget, *last) == ""
+    assert reason in refused(budget, *beyond)
+
+
+def test_a_budget_never_refuses_what_costs_nothing():
+    assert refused(Budget(queries=1), 9, 9, Cost(0, 0)) == ""
+
+
+def test_a_budget_that_limits_nothing_is_a_slip():
+    with pytest.raises(LeakboardError, match="limits nothing"):
+        checked(Budget, queries=None)

@@ -7,6 +7,7 @@ import pytest
 from helpers.grids import AXES, TEXT, labels, make
 from leakboard.errors import LeakboardError
 from leakboard.grid.grid import Grid
+from leakboard.keys import content_key
 
 
 def test_one_point_an_axis_is_one_cell():
@@ -14,7 +15,7 @@ def test_one_point_an_axis_is_one_cell():
 
     assert cell.dataset.spec == "fashion_mnist"
     assert cell.observer.label == "complete(steps=2)"
-    assert (cell.defense.label, cell.attacker, cell.labels, cell.seed, cell.attack) == (
+    assert (cell.defense.label, cell.attacker.spec, cell.labels, cell.seed, cell.attack) == (
         "none",
         "adaptive",
         "true",
@@ -69,21 +70,138 @@ def test_a_triple_that_has_a_name_is_one_cell_with_that_name():
 def test_without_a_defense_both_attackers_are_one_cell():
     grid = make(defense=["none", "none(at='output')", "jpeg"], attacker=["adaptive", "naive"])
 
-    found = [(cell.defense.label, cell.attacker, cell.calibration_defense.label) for cell in grid.cells]
-    assert found == [("none", "adaptive", "none"), ("jpeg", "adaptive", "jpeg"), ("jpeg", "naive", "none")]
+    found = [(cell.defense.label, cell.attacker.name, calibration(cell)) for cell in grid.cells]
+    assert found == [
+        ("none", "adaptive", [("light", "none")]),
+        ("jpeg", "adaptive", [("light", "jpeg")]),
+        ("jpeg", "naive", [("light", "none")]),
+    ]
+
+
+def calibration(cell):
+    """Level of each victim that a cell's attacker calibrates on, and the defense before it."""
+    return [(victim.only.level, defense.label) for victim, defense in cell.attacker.calibrates_on]
+
+
+SHADOW = """shadow(victims=["fashion_ddpm(level={'moderate', 'heavy'})"])"""
+
+
+def test_shadow_victims_stand_behind_the_same_defense_and_nobody_is_known_to_an_attacker_without_labels():
+    grid = make(defense=["none", "jpeg"], attacker=[SHADOW, "none"])
+
+    found = [(cell.defense.label, cell.attacker.name, calibration(cell)) for cell in grid.cells]
+    assert found == [
+        ("none", "shadow", [("heavy", "none"), ("moderate", "none")]),
+        ("none", "none", []),
+        ("jpeg", "shadow", [("heavy", "jpeg"), ("moderate", "jpeg")]),
+        ("jpeg", "none", []),
+    ]
+
+
+def test_an_attacker_has_one_canonical_spelling_by_which_it_is_found():
+    other = """shadow(victims=["fashion_ddpm(level='heavy')", 'fashion_ddpm'])"""
+    first, second = make(attacker=SHADOW).cells[0], make(attacker=other).cells[0]
+
+    assert first.attacker.spec == second.attacker.spec
+    assert first.attacker.label == second.attacker.label == other
+    assert first.key == second.key
+    grid = make(attacker=["adaptive", SHADOW, "none"])
+    for pattern in (first.attacker.spec, first.attacker.label, "shadow*moderate*"):
+        (cell,) = grid.select(only=[f"attacker={pattern}"]).cells
+        assert cell.key == first.key
+    assert make(attacker=first.attacker.spec).cells[0].key == first.key
+
+
+def test_the_key_of_a_cell_knows_its_shadow_victims_and_stays_what_it_was_without():
+    moderate, heavy = (f"""shadow(victims=["fashion_ddpm(level='{level}')"])""" for level in ("moderate", "heavy"))
+    cells = make(defense="jpeg", attacker=["adaptive", "naive", "none", moderate, heavy, SHADOW]).cells
+
+    assert len({cell.key for cell in cells}) == 6
+    for cell in cells[:2]:
+        parts = [getattr(cell, axis).identity for axis in cell.axes]
+        assert cell.key == content_key("cell", parts, cell.attacker.name, "true", 0, 0, 0.5)
+    assert all(victim.identity in cells[5].attacker.identity[1] for victim in cells[5].attacker.shadows)
+
+
+def test_a_sweep_of_victims_is_several_attackers():
+    grid = make(attacker="""shadow(victims={["fashion_ddpm(level='moderate')"], ["fashion_ddpm(level='heavy')"]})""")
+
+    assert [calibration(cell) for cell in grid.cells] == [[("moderate", "none")], [("heavy", "none")]]
+
+
+def test_a_rule_takes_the_attack_of_a_shadow_victim_on_itself_out_of_a_grid():
+    victims = "fashion_ddpm(level={'light', 'heavy'})"
+    attacker = ["adaptive", """shadow(victims=["fashion_ddpm(level='heavy')"])"""]
+    grid = make(victim=victims, attacker=attacker, exclude={"victim": "*heavy*", "attacker": "shadow*"})
+
+    assert [(cell.victim.only.level, cell.attacker.name) for cell in grid.cells] == [
+        ("light", "adaptive"),
+        ("light", "shadow"),
+        ("heavy", "adaptive"),
+    ]
+
+
+def test_a_classifier_that_trains_is_skipped_where_there_are_no_labels():
+    grid = make(classifier=["threshold", "logistic_regression"], attacker="none")
+
+    assert [cell.skip_reason() for cell in grid.cells] == [
+        "",
+        "logistic_regression trains on labels, and the attacker none has none",
+    ]
+
+
+API = """
+from dataclasses import dataclass
+from typing import ClassVar
+from leakboard import hookimpl
+from leakboard.api import Victim
+
+@dataclass(frozen=True, kw_only=True)
+class Behind(Victim):
+    "A victim behind an API."
+    name: ClassVar[str] = "behind_an_api"
+    access: str = "black"
+
+@hookimpl
+def leakboard_victims():
+    return [Behind]
+"""
+
+
+def test_an_observer_that_asks_for_more_than_a_victim_answers_is_skipped_and_a_blind_check_never(write):
+    plugin = write("extra.py", API)
+    grid = make(
+        victim=["behind_an_api", "behind_an_api(access='gray')"],
+        observer=["complete(steps=2)", "complete(steps=2, access='black')", "blind"],
+        plugins=[plugin],
+    )
+
+    reasons = [cell.skip_reason() for cell in grid.cells]
+    assert reasons == [
+        "complete(steps=2) asks for gray access, behind_an_api answers black at most",
+        "",
+        "",
+        "",
+        "",
+        "",
+    ]
+    (cell,) = make(attacker="shadow(victims=['behind_an_api'])", plugins=[plugin]).cells
+    assert cell.skip_reason() == "complete(steps=2) asks for gray access, behind_an_api answers black at most"
 
 
 def test_a_naive_attacker_alone_is_still_a_grid():
-    assert [cell.attacker for cell in make(defense=["none", "jpeg"], attacker="naive").cells] == ["adaptive", "naive"]
+    cells = make(defense=["none", "jpeg"], attacker="naive").cells
+    assert [cell.attacker.name for cell in cells] == ["adaptive", "naive"]
 
 
 def test_permuted_labels_add_a_null_check_to_every_adaptive_cell():
-    grid = make(defense=["none", "jpeg"], attacker=["adaptive", "naive"], checks={"permuted_labels": True})
+    grid = make(defense=["none", "jpeg"], attacker=["adaptive", "naive", "none"], checks={"permuted_labels": True})
 
     permuted = [cell for cell in grid.cells if cell.labels == "permuted"]
-    assert [(cell.defense.label, cell.attacker) for cell in permuted] == [("none", "adaptive"), ("jpeg", "adaptive")]
+    attacked = [(cell.defense.label, cell.attacker.name) for cell in permuted]
+    assert attacked == [("none", "adaptive"), ("jpeg", "adaptive")]
     assert all(cell.is_null for cell in permuted)
-    assert len(grid.cells) == 5
+    assert len(grid.cells) == 7
 
 
 def test_null_observers_and_untrained_victims_are_null_checks():

@@ -64,7 +64,17 @@ def test_an_exclude_rule_that_cannot_be_meant_is_refused(rule, what):
         ('["none", "box_blur(radius={1, 2})"]', "[]", "'defense' is empty", "grid.defense", "at least one", ""),
         ('["psnr", "rmse"]', '"psnr"', "bad value 'psnr'", "grid.distance", "a valid list", ""),
         ('["psnr", "rmse"]', "[3]", "bad value 3", "grid.distance.0", "a valid string", ""),
-        ('"naive"', '"naiv"', "bad value 'naiv'", "grid.attacker.1", "'adaptive' or 'naive'", "naive"),
+        ('"naive"', '"naiv"', "unknown attacker 'naiv'", "grid.attacker", "shadow(victims=", "naive"),
+        ('"naive"', '"naive(victims=1)"', "naive has no parameter 'victims'", "grid.attacker", "no parameters", ""),
+        ('"naive"', '"shadow"', "shadow needs victims", "grid.attacker", "shadow(victims=", ""),
+        ('"naive"', '"shadow(victims=[])"', "shadow needs victims", "grid.attacker", "other members", ""),
+        ('"naive"', "\"shadow(victims='ddpm')\"", "shadow cannot take victims='ddpm'", "attacker", "['...', ...]", ""),
+        ('"naive"', '"shadow(victims=[3])"', "shadow cannot take victims=[3]", "grid.attacker", "['...', ...]", ""),
+        ('"naive"', '"shadow(victim=[])"', "shadow has no parameter 'victim'", "attacker", "victims", "victims"),
+        ('"naive"', "\"shadow(victims=['ddmp'])\"", "unknown victim 'ddmp'", "grid.attacker, victims", "ddpm", "ddpm"),
+        ('"naive"', '"naive + none"', "only defenses chain", "grid.attacker", "shadow", ""),
+        ('"naive"', '"naive("', "cannot read the spec", "grid.attacker", "name(key=value", ""),
+        ('["adaptive", "naive"]', "[]", "'attacker' is empty", "grid.attacker", "at least one", ""),
         ("distance =", "distanc =", "unknown key 'distanc'", "grid.distanc", "distance", "distance"),
         ('distance = ["psnr", "rmse"]', "", "the grid has no distance", "[grid]", "together", ""),
         ('dataset = ["fashion_mnist"]', "", "'dataset' is missing", "grid.dataset", "a value", ""),
@@ -112,6 +122,21 @@ def test_bad_input_is_refused_with_place_and_expectation(old, new, what, where, 
     assert where in error.where
     assert expected in error.expected
     assert error.nearest == nearest
+
+
+@pytest.mark.parametrize(
+    ("attacker", "what"),
+    [
+        ("""shadow(victims=["fashion_ddpm(level='light')"])""", "attacked with itself as a shadow victim"),
+        ("shadow(victims=['fashion_ddpm', 'fashion_ddpm'])", "shadow has the victim fashion_ddpm twice"),
+    ],
+)
+def test_shadow_victims_that_cannot_be_meant_are_refused(attacker, what):
+    error = refusal(make, attacker=["adaptive", attacker])
+
+    assert what in error.what
+    assert error.where.startswith("Grid.of, grid.attacker")
+    assert error.expected
 
 
 def test_a_missing_file_gets_the_nearest_one_beside_it(write):

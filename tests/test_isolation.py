@@ -217,7 +217,7 @@ def test_components_that_give_nothing_are_named_with_what_they_gave(tmp_path, wr
         class NoScorer(Classifier):
             name: ClassVar[str] = "no_scorer"
 
-            def fit(self, features, member):
+            def fit(self, features, member, columns):
                 return None
 
         @hookimpl

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from helpers.spied_victim import observer
+from helpers.spied_victim import Halving, observer
 from leakboard.api import AccessDenied, LeakboardError, Model
-from leakboard.oracle.door import Door
+from leakboard.oracle.door import Door, Provider
 from leakboard.oracle.memo import Memo
 from leakboard.registry.bind import build
 from leakboard.registry.specs import Spec
@@ -24,11 +24,11 @@ def test_the_victim_sees_the_defended_image(cls, enter, answers):
 
 def test_blind_asks_nothing(samples):
     answers = Memo(Model(), 64)
-    door = Door(answers, samples, samples.images / 2, "black", 0)
+    door = Door(answers, samples, 0, "black", Provider((Halving(),)))
     pairs = list(observer("blind").observe(door))
     assert [pair.label for pair in pairs] == ["mirrored", "upside down", "smoothed", "shifted", "flat"]
     assert observer("blind").null
-    assert answers.paid.evaluations == answers.paid.queries == door.asked.queries == len(answers.memo) == 0
+    assert answers.paid.evaluations == answers.paid.queries == door.asked.queries == len(answers.known) == 0
     for pair in pairs:
         assert torch.equal(pair.reference, samples.images)
         assert not torch.allclose(pair.observation, samples.images)
@@ -47,7 +47,7 @@ def test_every_observer_keeps_the_contract(cls, enter, samples):
     assert labels == [pair.label for pair in again]
     for pair, same in zip(first, again, strict=True):
         assert pair.space == made.space
-        shape = (len(samples.ids), 1) if made.space == "statistic" else samples.images.shape
+        shape = (len(samples.ids), len(pair.names)) if made.space == "statistic" else samples.images.shape
         assert pair.reference.shape == pair.observation.shape == shape
         assert pair.observation.isfinite().all()
         assert torch.equal(pair.observation, same.observation)

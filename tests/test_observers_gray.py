@@ -73,7 +73,7 @@ STATISTICS = {"loss": loss_64, "secmi": secmi_64, "pia": pia_64, "pian": pian_64
 @pytest.mark.parametrize("name", STATISTICS)
 def test_named_attack_equals_the_float64_formula(name, registry, enter, predicted, samples):
     """Through the specs of attacks.toml, so that its parameters are held too."""
-    attack = registry.attack(name)
+    attack = registry.value("attack", name)
     door = enter()
     (pair,) = registry.one("observer", attack.observer).only.observe(door)
     found = registry.one("distance", attack.distance).only.measure(pair).numpy()
@@ -153,5 +153,5 @@ def test_attacks_share_the_first_prediction(backwards, enter, answers, model):
 def test_a_timestep_beyond_the_schedule_does_not_fit_and_costs_nothing(spec, samples):
     answers = Memo(Spied(num_train_timesteps=60), 64)
     with pytest.raises(Unsupported, match="60 timesteps, timestep 60"):
-        list(observer(spec).observe(Door(answers, samples, samples.images, "gray", 0)))
+        list(observer(spec).observe(Door(answers, samples, 0, "gray")))
     assert answers.paid.evaluations == 0

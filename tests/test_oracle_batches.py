@@ -14,7 +14,7 @@ from leakboard.api import Step
 from leakboard.asking import Cost
 from leakboard.oracle.memo import Memo
 from leakboard.registry.find import Registry
-from leakboard_plugins.victims.pixel_model import PixelModel
+from leakboard_plugins.victims.pixel.model import PixelModel
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_victim_elsewhere_gets_batches_and_its_answers_come_back(question, mod
     with PretendedGpu() as gpu:
         model.alphas_cumprod = model.alphas_cumprod.to(GPU)
         schedule, gpu.rows = gpu.rows, 0
-        found = QUESTIONS[question](make_door(model, "white", samples, answers=Memo(model, 3, device=GPU)))
+        found = QUESTIONS[question](make_door(model, "white", samples, memo=Memo(model, 3, device=GPU)))
         assert {part.device.type for part in found} == {"cpu"}
     assert gpu.rows == (0 if question == "schedule" else 3)
     assert schedule == 10
@@ -121,7 +121,7 @@ def test_a_victim_elsewhere_keeps_one_step_of_a_reconstruction_there(model, monk
 
     monkeypatch.setattr(model, "reconstruct", counted)
     with PretendedGpu():
-        door = make_door(model, samples=make_samples(7), answers=Memo(model, 3, device=GPU))
+        door = make_door(model, samples=make_samples(7), memo=Memo(model, 3, device=GPU))
         assert len([*door.reconstruct(door.images, 0.5, 4).intermediates()]) == 4
     assert len(most) == 3 * 4
     assert max(most) <= 2
@@ -140,7 +140,7 @@ def test_where_the_victim_computes_at_home_it_is_shown_the_question_itself(model
 def test_features_agree_across_batch_sizes(attack, pixel_model):
     """To float rounding, and so do those of samples observed in a shard of their own."""
     registry, samples = Registry.load(), make_samples(7)
-    named = registry.attack(attack)
+    named = registry.value("attack", attack)
     observer, distance = (registry.one(kind, getattr(named, kind)).only for kind in ("observer", "distance"))
 
     def features(part, batch_size):

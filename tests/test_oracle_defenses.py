@@ -1,16 +1,18 @@
 """The one door to a victim: what defenses do to all that passes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
 from helpers.handmade_victim import Handmade
 from helpers.oracles import make_door, make_samples
+from helpers.spied_victim import Halving
 from leakboard.api import Defense
-from leakboard.oracle.door import Door
-from leakboard.oracle.memo import Memo, defended
+from leakboard.noise import seeder
+from leakboard.oracle.provider import defended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +24,16 @@ class Adding(Defense):
 
     def apply(self, images, noise):
         return (images + self.amount + 0.05 * noise(images)).clamp(0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brighter(Defense):
+    """Adds a tenth, and no noise."""
+
+    name: ClassVar[str] = "brighter"
+
+    def apply(self, images, noise):
+        return (images + 0.1).clamp(0, 1)
 
 
 @pytest.fixture
@@ -45,14 +57,14 @@ def test_a_defense_that_breaks_its_contract_is_named(result, message, monkeypatc
     samples = make_samples()
     monkeypatch.setattr(Adding, "apply", lambda self, images, noise: result(images))
     with pytest.raises(ValueError, match=f"adding returned .*{message}"):
-        defended(Adding(), samples.images, samples, 0, "query0")
+        defended(Adding(), samples.images, seeder(0, samples.ids), "query0")
 
 
 def test_a_defense_may_reach_both_ends_of_the_range_and_work_in_place(monkeypatch):
     samples = make_samples()
     original = samples.images.clone()
     monkeypatch.setattr(Adding, "apply", lambda self, images, noise: images.round_())
-    assert set(defended(Adding(), samples.images, samples, 0, "query0").unique().tolist()) == {0.0, 1.0}
+    assert set(defended(Adding(), samples.images, seeder(0, samples.ids), "query0").unique().tolist()) == {0.0, 1.0}
     assert torch.equal(samples.images, original)
 
 
@@ -60,7 +72,7 @@ def test_noise_of_a_defense_belongs_to_sample_seed_and_place():
     samples = make_samples(6)
 
     def noisy(part, seed=0, place="query0"):
-        return defended(Adding(), part.images, part, seed, place)
+        return defended(Adding(), part.images, seeder(seed, part.ids), place)
 
     whole = noisy(samples)
     order = [4, 2, 0, 5, 3, 1]
@@ -73,7 +85,7 @@ def test_output_defenses_act_on_everything_given_out_in_order(model):
     """Clamped at 1 and then darker by 0.2; the other order would give another image."""
     chain = (Adding(amount=0.9), Adding(amount=-0.2))
     plain = make_door(model)
-    door = make_door(model, output_defenses=chain, answers=plain.answers)
+    door = make_door(model, output=chain, memo=plain.memo)
     given = [door.reconstruct(door.images, 0.5, 2).output(), *door.reconstruct(door.images, 0.5, 2).intermediates()]
     given += [*door.reconstruct(door.images, 0.5, 2).states(), door.generate(2)]
     for images in given:
@@ -85,7 +97,7 @@ def test_output_defenses_act_on_everything_given_out_in_order(model):
 def test_output_noise_is_new_for_every_question_and_step_but_not_for_the_same(model):
     """Were it the same, it would cancel between two steps and hide nothing."""
     plain = make_door(model, "white")
-    noisy = make_door(model, "white", output_defenses=(Adding(amount=0.0),), answers=plain.answers)
+    noisy = make_door(model, "white", output=(Adding(amount=0.0),), memo=plain.memo)
 
     def added(strength, steps, draw=0):
         asked = [door.reconstruct(door.images / 2 + 0.25, strength, steps, draw) for door in (plain, noisy)]
@@ -100,13 +112,93 @@ def test_output_noise_is_new_for_every_question_and_step_but_not_for_the_same(mo
     assert torch.corrcoef(rows).fill_diagonal_(0).abs().max() < 0.25
 
 
-def test_the_attackers_own_image_always_passes_the_query_defense(model):
-    """An observer that sends the originals gets the answer for what the provider makes of them."""
-    samples = make_samples()
-    door = Door(Memo(model, 64), samples, samples.images / 2, "gray", 0)
+SENT = {
+    "equal": lambda images: images,
+    "scaled": lambda images: images * (1 - 1e-6),
+    "mirrored": lambda images: images.flip(-1),
+    "cropped": lambda images: interpolate(images[..., 1:-1, 1:-1], images.shape[-2:], mode="bilinear"),
+    "one of many": lambda images: torch.cat([images[:1], images[1:] * 0.9]),
+    "of its own": lambda images: torch.full_like(images, 0.5),
+}
+ASKED = {
+    "encode": lambda door, images: door.encode(images),
+    "reconstruct": lambda door, images: door.reconstruct(images, 0.5, 2).output(),
+}
 
-    sent = door.reconstruct(door.originals, 0.5, 2).output()
 
-    assert torch.equal(sent, door.reconstruct(door.images, 0.5, 2).output())
-    assert torch.equal(door.encode(door.originals), door.encode(door.images))
-    assert door.memo.paid.queries == 1
+@pytest.mark.parametrize("sent", SENT)
+@pytest.mark.parametrize("asked", ASKED)
+def test_every_image_that_is_sent_passes_the_query_defense_once(model, sent, asked):
+    """However it was made: a hair's breadth from the original, or not at all."""
+    door = make_door(model, query=(Halving(), Brighter()))
+    undefended = make_door(model)
+    images = SENT[sent](door.originals)
+
+    answer = ASKED[asked](door, images)
+
+    assert torch.allclose(answer, ASKED[asked](undefended, (images / 2 + 0.1).clamp(0, 1)), atol=1e-6)
+    assert not torch.allclose(answer, ASKED[asked](undefended, images), atol=1e-2)
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_what_the_victim_sees_is_for_looking_only(model, asked):
+    """Sent again, it is defended again, like anybody's image."""
+    door, undefended = make_door(model, query=(Halving(),)), make_door(model)
+
+    assert torch.equal(door.images, door.originals / 2)
+    assert torch.equal(ASKED[asked](door, door.images), ASKED[asked](undefended, door.originals / 4))
+
+
+def test_what_the_victim_gave_out_is_defended_when_it_is_sent_back(model):
+    door, undefended = make_door(model, query=(Halving(),)), make_door(model)
+    given = door.reconstruct(door.originals, 0.5, 2).output()
+
+    assert torch.equal(door.encode(given), undefended.encode(given / 2))
+
+
+def test_states_of_the_victims_own_space_are_no_images_and_pass_as_they_are(model):
+    door, undefended = make_door(model, query=(Halving(),)), make_door(model)
+    state = undefended.encode(undefended.originals)
+
+    assert torch.equal(door.predict_noise(state, 3), undefended.predict_noise(state, 3))
+    assert torch.equal(door.decode(state), undefended.decode(state))
+
+
+def test_query_noise_is_that_of_the_question_whoever_asks(model):
+    """The same image meets the same noise in every question at one draw; another image or draw meets another."""
+    samples = make_samples(6)
+    noisy = make_door(model, "gray", samples, query=(Adding(),))
+    again = make_door(model, "gray", samples.take([4]), query=(Adding(),))
+    own = noisy.originals / 2 + 0.25
+    inside = replace(samples, images=own)
+
+    def noise(images, draw=0):
+        door = make_door(model, "gray", inside, query=(Adding(),))
+        return (door._through(images, draw) - images).flatten(1)
+
+    first = noise(own)
+    assert torch.equal(noise(own * (1 - 1e-7)), first) or torch.allclose(noise(own * (1 - 1e-7)), first, atol=1e-6)
+    assert torch.equal(noisy.encode(noisy.originals)[4:5], again.encode(again.originals))
+    others = torch.stack(
+        [each.flatten() for each in (first, noise(own.flip(-1)), noise(own * 0.9), noise(own, draw=1))]
+    )
+    assert torch.corrcoef(others).fill_diagonal_(0).abs().max() < 0.25
+    grey = noise(torch.full_like(own, 0.5))
+    assert torch.corrcoef(torch.stack([grey.flatten(), first.flatten()]))[0, 1].abs() < 0.25
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda images: images * 2 - 1, "leave"),
+        (lambda images: images * torch.nan, "not numbers"),
+        (lambda images: images[:2], "were sent"),
+        (lambda images: images.flatten(1), "were sent"),
+    ],
+    ids=["scaled to -1", "nan", "rows", "no images"],
+)
+@pytest.mark.parametrize("asked", ASKED)
+def test_what_is_no_image_is_not_taken_for_one(model, wrong, message, asked):
+    door = make_door(model)
+    with pytest.raises(ValueError, match=message):
+        ASKED[asked](door, wrong(door.originals))

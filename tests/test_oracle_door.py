@@ -1,13 +1,18 @@
 """The one door to a victim: what is remembered, what is paid, who is let in, what the victim is told and shown."""
 
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
 import pytest
 import torch
 
 from helpers.handmade_victim import Handmade
 from helpers.oracles import make_door, make_samples
 from helpers.pixel_models import SIZE
-from leakboard.api import AccessDenied
+from leakboard.api import AccessDenied, Defense, Refused, Unsupported
 from leakboard.asking import Cost
+from leakboard.noise import normal
+from leakboard.oracle.door import Door, Provider
 from leakboard.oracle.fitting import Fitting
 from leakboard.oracle.memo import Memo, digest
 
@@ -23,7 +28,7 @@ def model():
 def test_the_same_question_is_asked_once_by_content(model):
     """Another tensor object with the same numbers is the same question, from another door too."""
     door = make_door(model)
-    other = make_door(model, answers=door.memo, seed=7)
+    other = make_door(model, memo=door.memo, seed=7)
     first = door.predict_noise(door.encode(door.images), 3)
     again = other.predict_noise(other.encode(other.images.clone()), 3)
     assert model.calls == [("predict_noise", 5)]
@@ -68,18 +73,18 @@ def test_digest_tells_numbers_shapes_and_types_apart():
 
 def test_cost_does_not_depend_on_who_asked_first(model):
     first, second = make_door(model), make_door(model)
-    second.answers = first.answers
+    second.memo = first.memo
     for door in (first, second):
         door.predict_noise(door.encode(door.images), 3)
         door.reconstruct(door.images, 0.5, 4)
     assert first.asked == second.asked
     assert first.asked.seconds > 0
     assert (first.asked.queries, first.asked.evaluations) == (2, 5)
-    assert (first.answers.paid.queries, first.answers.paid.evaluations) == (2, 5)
+    assert (first.memo.paid.queries, first.memo.paid.evaluations) == (2, 5)
 
 
 def test_guidance_doubles_what_a_sampler_step_costs_and_nothing_else(model):
-    door = make_door(model, "white", answers=Memo(model, 64, evaluations_per_step=2))
+    door = make_door(model, "white", memo=Memo(model, 64, evaluations_per_step=2))
     inner = door.encode(door.images)
     door.predict_noise(inner, 3)
     door.reconstruct(door.images, 0.5, 4)
@@ -91,7 +96,7 @@ def test_guidance_doubles_what_a_sampler_step_costs_and_nothing_else(model):
 
 def test_an_observer_that_writes_into_answers_harms_no_other(model):
     door = make_door(model)
-    other = make_door(model, answers=door.memo)
+    other = make_door(model, memo=door.memo)
     clean = other.encode(other.images)
     expected = (clean + 3, clean.clone(), other.decode(clean))
     door.predict_noise(clean, 3).zero_()
@@ -155,7 +160,7 @@ def test_decoded_images_are_kept_within_their_room_and_decoded_anew_beyond(model
     decode = model.decode
     model.decode = lambda inner: (decoded.append(len(inner)), decode(inner))[1]
     one_image = make_samples().images.nbytes
-    door = make_door(model, answers=Memo(model, 64, room=one_image))
+    door = make_door(model, memo=Memo(model, 64, room=one_image))
     walk = door.reconstruct(door.images, 0.5, 3)
     first = [image.clone() for image in walk.intermediates()]
     assert len(decoded) == 3
@@ -172,10 +177,10 @@ def test_an_observer_that_reads_only_the_output_pays_for_one_decoding(model):
     assert decoded == [5]
 
 
-def test_the_victim_is_told_what_it_is_to_be_told_unless_a_question_says_otherwise(model):
+def test_the_victim_gets_its_default_prompts_unless_a_question_says_otherwise(model):
     samples = make_samples(prompts=tuple("abcde"))
     door = make_door(model, samples=samples)
-    door.told = ("told",) * 5
+    door.default_prompts = ("told",) * 5
     assert (door.prompts, door.captions) == (("told",) * 5, samples.prompts)
     state = door.encode(door.images)
     lengths = door.predict_noise(state, 0) - state
@@ -199,10 +204,99 @@ def test_images_are_fitted_to_the_victim_and_its_answers_back(model):
     seen = []
     encode = model.encode
     model.encode = lambda images: (seen.append(images.shape[1:]), encode(images))[1]
-    door = make_door(model, answers=Memo(model, 64, fitting=fitting))
+    door = make_door(model, memo=Memo(model, 64, fitting=fitting))
     inner = door.encode(door.images)
     output = door.reconstruct(door.images, 0.5, 1).output()
     assert inner.shape[1:] == (1, SIZE + 4, SIZE + 4)
     assert set(seen) == {(1, SIZE + 4, SIZE + 4)}
     assert output.shape == samples.images.shape
     torch.testing.assert_close(door.decode(inner), samples.images)
+
+
+# What is done, and what is refused
+
+
+class Hasty(Handmade):
+    """Makes one step, however many are asked."""
+
+    def reconstruct(self, images, seeds, strength, steps, prompts):
+        return super().reconstruct(images, seeds, strength, 1, prompts)
+
+
+def test_a_victim_that_makes_other_steps_than_asked_is_no_answer_and_billed_for_what_it_did():
+    door = make_door(Hasty(), "black")
+    for _ in range(2):
+        with pytest.raises(Unsupported, match="made 1 steps where 10 were asked"):
+            door.reconstruct(door.originals, 0.5, 10)
+    assert (door.memo.paid.queries, door.memo.paid.evaluations) == (1, 1)
+    assert (door.asked.queries, door.asked.evaluations) == (2, 2)
+
+
+def test_a_victim_that_answers_images_alone_gives_no_more_to_anybody(model):
+    door = Door(Memo(model, 64), make_samples(), 0, "white", Provider(access="black"))
+
+    assert door.reconstruct(door.originals, 0.5, 2).output().shape == door.originals.shape
+    with pytest.raises(Unsupported, match="encode needs gray access, the victim answers black at most"):
+        door.encode(door.originals)
+    with pytest.raises(Unsupported, match="intermediates needs gray"):
+        list(door.reconstruct(door.originals, 0.5, 2).intermediates())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget(Defense):
+    """Lets so many queries and evaluations of a sample pass."""
+
+    name: ClassVar[str] = "budget"
+    queries: float = 1e9
+    evaluations: float = 1e9
+
+    def admit(self, asked, cost):
+        if asked.queries + cost.queries > self.queries or asked.evaluations + cost.evaluations > self.evaluations:
+            raise Refused(f"refused after {asked.queries:g} queries")
+
+    def apply(self, images, noise):
+        return images
+
+
+@pytest.mark.parametrize("at", ["query", "output"])
+def test_a_defense_that_counts_refuses_what_goes_beyond(model, at):
+    door = make_door(model, **{at: (Budget(queries=2),)})
+    door.encode(door.originals)
+    door.predict_noise(door.encode(door.originals), 1)
+    door.reconstruct(door.originals, 0.5, 3)
+    with pytest.raises(Refused, match="after 2 queries"):
+        door.reconstruct(door.originals, 0.5, 4)
+    assert door.asked.queries == 2
+    assert [size for query, size in model.calls] == [5, 5]
+
+
+def test_a_budget_counts_what_an_attack_asks_whoever_paid_for_it(model):
+    """The second observer gets its answers from the memo, and would have had to ask all the same."""
+    first = make_door(model)
+    first.reconstruct(first.originals, 0.5, 3)
+    second = make_door(model, memo=first.memo, query=(Budget(evaluations=5),))
+    second.reconstruct(second.originals, 0.5, 3)
+    with pytest.raises(Refused):
+        second.reconstruct(second.originals, 0.5, 3, draw=1)
+
+
+# What it gives away of the samples
+
+
+def test_an_observer_sees_no_names_and_no_labels(model):
+    ids = tuple(f"{'members' if row % 2 == 0 else 'others'}/{row}.png" for row in range(5))
+    told = replace(make_samples(), ids=ids, notes=("members/0.png looks like others/1.png",), member_digest="digest")
+    door = make_door(model, samples=told)
+
+    seen = repr([value for name, value in vars(door).items() if not name.startswith("_")])
+    assert not any(word in seen for word in ("members", "others", "digest'"))
+    assert not door.samples.member.any()
+    assert len(set(door.samples.ids)) == 5
+
+
+def test_noise_is_that_of_the_real_names(model):
+    """Whoever they are called to the observer: numbers do not change with what is hidden."""
+    samples = make_samples()
+    door = make_door(model, samples=samples, seed=3)
+
+    assert torch.equal(door.noise("loss", samples.images, 2), normal(3, "loss", 2, samples.ids, samples.images))

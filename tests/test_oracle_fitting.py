@@ -14,30 +14,30 @@ def images(*shape):
 def test_padding_is_undone_exactly():
     fitting = Fitting((1, 28, 27), (1, 32, 32), "pad")
     fitting.check()
-    there = fitting.to_victim(images(1, 28, 27))
-    assert there.shape == (3, 1, 32, 32)
-    assert float(there[:, :, :2].abs().sum() + there[:, :, -2:].abs().sum() + there[..., :2].abs().sum()) == 0
-    assert torch.equal(there[:, :, 2:30, 2:29], images(1, 28, 27))
-    assert torch.equal(fitting.from_victim(there), images(1, 28, 27))
+    fitted = fitting.to_victim(images(1, 28, 27))
+    assert fitted.shape == (3, 1, 32, 32)
+    assert float(fitted[:, :, :2].abs().sum() + fitted[:, :, -2:].abs().sum() + fitted[..., :2].abs().sum()) == 0
+    assert torch.equal(fitted[:, :, 2:30, 2:29], images(1, 28, 27))
+    assert torch.equal(fitting.from_victim(fitted), images(1, 28, 27))
 
 
 def test_resizing_there_and_back_keeps_size_range_and_smooth_pictures():
     fitting = Fitting((3, 16, 16), (3, 64, 48), "resize")
     fitting.check()
     smooth = torch.nn.functional.interpolate(images(3, 4, 4), (16, 16), mode="bicubic").clamp(0, 1)
-    there = fitting.to_victim(smooth)
-    assert there.shape == (3, 3, 64, 48)
-    assert 0 <= there.min() <= there.max() <= 1
-    torch.testing.assert_close(fitting.from_victim(there), smooth, rtol=0, atol=0.05)
+    fitted = fitting.to_victim(smooth)
+    assert fitted.shape == (3, 3, 64, 48)
+    assert 0 <= fitted.min() <= fitted.max() <= 1
+    torch.testing.assert_close(fitting.from_victim(fitted), smooth, rtol=0, atol=0.05)
 
 
 def test_grey_is_shown_to_a_colour_victim_as_grey():
     fitting = Fitting((1, 8, 8), (3, 8, 8))
     fitting.check()
-    there = fitting.to_victim(images(1, 8, 8))
-    assert there.shape == (3, 3, 8, 8)
-    assert torch.equal(there[:, 0], there[:, 2])
-    torch.testing.assert_close(fitting.from_victim(there), images(1, 8, 8))
+    fitted = fitting.to_victim(images(1, 8, 8))
+    assert fitted.shape == (3, 3, 8, 8)
+    assert torch.equal(fitted[:, 0], fitted[:, 2])
+    torch.testing.assert_close(fitting.from_victim(fitted), images(1, 8, 8))
     assert fitting.note == "8x8 grey images repeated to 8x8 RGB for the victim, and its answers back"
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from leakboard.api import LeakboardError, Model, Unsupported, Victim
-from leakboard.oracle import quality_gate as admission
+from leakboard.oracle import quality_gate
 from leakboard.registry.find import Registry
 
 ONE = ("a victim", "a dataset")
@@ -15,7 +15,7 @@ ONE = ("a victim", "a dataset")
 
 @pytest.fixture(autouse=True)
 def nobody_is_known(monkeypatch):
-    monkeypatch.setattr(admission, "_admitted", set())
+    monkeypatch.setattr(quality_gate, "_passed", set())
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def images():
 class Relabelled(Model):
     """A trained model whose configuration lies about what its network predicts."""
 
-    def __init__(self, truth, trained, said):
-        self.trained, self.truth, self.said = trained, truth, said
+    def __init__(self, truth, trained, claimed):
+        self.trained, self.truth, self.claimed = trained, truth, claimed
         self.alphas_cumprod, self.encode = trained.alphas_cumprod, trained.encode
 
     def predict_noise(self, state, timestep, prompts):
@@ -40,7 +40,7 @@ class Relabelled(Model):
             "epsilon": output,
             "v_prediction": signal * output + spread * state,
             "sample": (state - signal * output) / spread,
-        }[self.said]
+        }[self.claimed]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,33 +56,33 @@ def trained():
     return Registry.load().one("victim", "fashion_ddpm(level='light')").only.open("cpu")
 
 
-def test_a_trained_victim_is_admitted_once_a_dataset(trained, images):
-    assert admission.wanted(Gated(), trained, ONE)
-    admission.admit(ONE, Gated(), trained, images, None)
-    assert not admission.wanted(Gated(), trained, ONE)
-    assert admission.wanted(Gated(), trained, ("a victim", "another dataset"))
+def test_a_trained_victim_is_checked_once_a_dataset(trained, images):
+    assert quality_gate.wanted(Gated(), trained, ONE)
+    quality_gate.check_quality(ONE, Gated(), trained, images, None)
+    assert not quality_gate.wanted(Gated(), trained, ONE)
+    assert quality_gate.wanted(Gated(), trained, ("a victim", "another dataset"))
 
 
 def test_an_untrained_victim_is_refused_with_its_loss(images):
     model = Registry.load().one("victim", "fashion_ddpm(level='untrained')").only.open("cpu")
     with pytest.raises(LeakboardError, match=r"denoising loss of gated is at chance: [0-9.]+ where a linear guess"):
-        admission.admit(ONE, Gated(), model, images, None)
-    assert not admission.wanted(Victim(), model, ONE)
+        quality_gate.check_quality(ONE, Gated(), model, images, None)
+    assert not quality_gate.wanted(Victim(), model, ONE)
 
 
 TYPES = ("epsilon", "v_prediction", "sample")
 
 
-@pytest.mark.parametrize(("truth", "said"), [*itertools.permutations(TYPES, 2)])
-def test_a_mislabelled_prediction_type_is_named(truth, said, trained, images):
+@pytest.mark.parametrize(("truth", "claimed"), [*itertools.permutations(TYPES, 2)])
+def test_a_mislabelled_prediction_type_is_named(truth, claimed, trained, images):
     with pytest.raises(LeakboardError, match=f"times better when its predictions are read as {truth}") as refusal:
-        admission.admit(ONE, Gated(), Relabelled(truth, trained, said), images, None)
+        quality_gate.check_quality(ONE, Gated(), Relabelled(truth, trained, claimed), images, None)
     assert "allow_untrained=True" in str(refusal.value)
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_a_truthful_label_is_admitted(kind, trained, images):
-    admission.admit(ONE, Gated(), Relabelled(kind, trained, kind), images, None)
+def test_a_truthful_label_passes(kind, trained, images):
+    quality_gate.check_quality(ONE, Gated(), Relabelled(kind, trained, kind), images, None)
 
 
 def test_a_victim_without_a_noise_schedule_cannot_be_judged():
@@ -91,11 +91,11 @@ def test_a_victim_without_a_noise_schedule_cannot_be_judged():
         def alphas_cumprod(self):
             raise Unsupported("the victim matches flows")
 
-    assert not admission.wanted(Gated(), Flowing(), ONE)
-    assert not admission.wanted(Gated(), Model(), ONE)
+    assert not quality_gate.wanted(Gated(), Flowing(), ONE)
+    assert not quality_gate.wanted(Gated(), Model(), ONE)
 
 
-def test_the_gate_asks_in_batches_with_what_the_victim_is_told(trained, images):
+def test_the_gate_asks_in_batches_with_the_prompts_of_the_victim(trained, images):
     seen = []
 
     class Counting(Relabelled):
@@ -103,6 +103,8 @@ def test_the_gate_asks_in_batches_with_what_the_victim_is_told(trained, images):
             seen.append((len(state), timestep, prompts))
             return self.trained.predict_noise(state, timestep, prompts)
 
-    admission.admit(ONE, Gated(), Counting("epsilon", trained, "epsilon"), images, tuple("ab" * 12), batch=16)
+    quality_gate.check_quality(
+        ONE, Gated(), Counting("epsilon", trained, "epsilon"), images, tuple("ab" * 12), batch=16
+    )
     sizes = [(16, tuple("ab" * 8)), (8, tuple("ab" * 4))]
-    assert seen == [(size, timestep, told) for timestep in (200, 400, 600) for size, told in sizes]
+    assert seen == [(size, timestep, texts) for timestep in (200, 400, 600) for size, texts in sizes]

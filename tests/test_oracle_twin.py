@@ -10,7 +10,7 @@ from leakboard.oracle.memo import Memo, digest
 from leakboard.oracle.twin import CountingTwin, placeholder_samples
 from leakboard.registry.find import Registry
 from leakboard_plugins.observers import OBSERVERS
-from leakboard_plugins.victims.pixel_model import PixelModel
+from leakboard_plugins.victims.pixel.model import PixelModel
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def paid(answers, samples, specs):
     registry = Registry.load()
     for spec in specs:
         observer = registry.one("observer", spec).only
-        list(observer.observe(make_door(answers.model, observer.access, samples, answers=answers)))
+        list(observer.observe(make_door(answers.model, observer.access, samples, memo=answers)))
     return answers.paid.queries, answers.paid.evaluations
 
 

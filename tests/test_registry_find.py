@@ -73,7 +73,7 @@ def test_a_plugin_file_adds_its_classes_and_attacks(load):
     registry = load(GOOD)
 
     assert registry.one("distance", "mine").label == "mine"
-    assert registry.attack("my_attack").distance == "mine"
+    assert registry.value("attack", "my_attack").distance == "mine"
     assert registry.sources["distance", "mine"].endswith("extra.py")
 
 
@@ -244,7 +244,7 @@ def test_an_unknown_name_gets_the_nearest_one(registry, kind, name, hint):
 
 def test_an_unknown_attack_gets_the_nearest_one(registry):
     with pytest.raises(LeakboardError) as refused:
-        registry.attack("secmy")
+        registry.value("attack", "secmy")
 
     assert (refused.value.nearest, refused.value.next) == ("secmi", "leakboard list attacks")
 

@@ -1,41 +1,57 @@
 """Where tasks run makes no difference to what comes of them."""
 
 import contextlib
-import os
+import pickle
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
 import leakboard
 from helpers.tiny_grids import numbers, payloads, same, tiny
+from leakboard.api import Executor
 from leakboard.errors import LeakboardError
-from leakboard.runs.executors import Processes, Serial, make_executor
+from leakboard.runs.executors import PROCESSES, SERIAL
+from leakboard.runs.guard import run_tasks
 from leakboard.store import Store
+from leakboard.workers import ExecutorSettings
+
+POOL = Path(__file__).parent / "plugins" / "pool_executor.py"
+SETTINGS = ExecutorSettings(workers=2, threads=3)
+
+
+class Dry:
+    """A source without tasks."""
+
+    def take(self):
+        return None
+
+    def settle(self, task, outcome):
+        raise AssertionError("there was no task")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("choice", "message"),
     [
-        (("serail", 0, 0), "did you mean: serial"),
-        (("processes", -1, 0), "--workers"),
-        (("serial", 0, -2), "--threads"),
+        ({"executor": "serail"}, "did you mean: serial"),
+        ({"executor": "serail"}, "one of processes, serial"),
+        ({"executor": "processes", "workers": -1}, "--workers"),
+        ({"executor": "serial", "threads": -2}, "--threads"),
     ],
 )
-def test_bad_choices_are_explained(arguments, message):
+def test_bad_choices_are_explained_before_anything_is_written(tmp_path, choice, message):
     with pytest.raises(LeakboardError, match=message):
-        make_executor(*arguments)
+        leakboard.run(tiny(), tmp_path / "store.db", **choice)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_threads_are_an_equal_share_of_the_cores(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    chosen = [make_executor("processes", workers, threads) for workers, threads in ((0, 0), (2, 0), (2, 3), (20, 0))]
-    assert [(one.workers, one.threads) for one in chosen] == [(8, 1), (2, 4), (2, 3), (20, 1)]
-
-
-def test_an_accelerator_gets_one_worker_unless_told_otherwise():
-    assert make_executor("processes", 0, 0, "cuda").workers == 1
-    assert make_executor("processes", 3, 0, "cuda").workers == 3
+def test_the_work_can_be_sent_to_another_process():
+    given = []
+    run_tasks(Executor("noting", lambda source, work, settings: given.append((work, settings))), Dry(), SETTINGS)
+    ((work, settings),) = given
+    assert pickle.loads(pickle.dumps(work)).keywords == {"threads": 3}
+    assert pickle.loads(pickle.dumps(settings)) == SETTINGS
 
 
 def test_a_run_in_this_process_leaves_its_threads_as_they_were(tmp_path):
@@ -55,13 +71,14 @@ GRID = {
 
 
 def test_executor_order_and_workers_change_no_bit(tmp_path):
-    """The same features and scores, to the last bit; ``reversed`` runs the tasks in another order."""
-    stores = {name: Store(tmp_path / f"{name}.db") for name in ("serial", "processes", "reversed")}
+    """To the last bit; ``reversed`` runs the tasks in another order, ``pool`` is an executor of a third party."""
+    stores = {name: Store(tmp_path / f"{name}.db") for name in ("serial", "processes", "reversed", "pool")}
     leakboard.run(tiny(**GRID), stores["serial"], threads=1)
     leakboard.run(tiny(**GRID), stores["processes"], executor="processes", workers=2, threads=1)
     back = {key: value[::-1] if isinstance(value, list) else value for key, value in GRID.items()}
     leakboard.run(tiny(**back), stores["reversed"], threads=1)
-    for other in ("processes", "reversed"):
+    leakboard.run(tiny(**GRID, plugins=[POOL]), stores["pool"], executor="pool", workers=2, threads=1)
+    for other in ("processes", "reversed", "pool"):
         assert numbers(stores["serial"]).equals(numbers(stores[other]))
         for kind in ("features", "scores"):
             assert same(payloads(stores["serial"], kind), payloads(stores[other], kind))
@@ -79,16 +96,16 @@ def workers():
 
 def test_a_worker_killed_from_outside_costs_nothing(tmp_path, monkeypatch):
     killed = []
-    settle = leakboard.runs.ledger.Ledger.settle
+    settle = leakboard.runs.source.PlanSource.settle
 
-    def kill_once(ledger, task, outcome):
+    def kill_once(source, task, outcome):
         if not killed:
             worker = workers()[0]
             killed.append(worker.pid)
             worker.kill()
-        settle(ledger, task, outcome)
+        settle(source, task, outcome)
 
-    monkeypatch.setattr(leakboard.runs.ledger.Ledger, "settle", kill_once)
+    monkeypatch.setattr(leakboard.runs.source.PlanSource, "settle", kill_once)
     store = Store(tmp_path / "store.db")
     grid = tiny(victim="linear(nap=0.2)", run={"shard": 8})
     assert leakboard.run(grid, store, executor="processes", workers=1, threads=1).ok
@@ -111,15 +128,12 @@ def test_no_worker_outlives_a_run(tmp_path):
 
     start = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
-        Processes(2, 1)(Broken())
+        run_tasks(PROCESSES, Broken(), ExecutorSettings(workers=2, threads=1))
     assert time.perf_counter() - start < 60
     assert workers() == []
 
 
-def test_a_dry_source_starts_no_worker():
-    class Dry:
-        def take(self):
-            return None
-
-    Serial(0)(Dry())
-    Processes(2, 1)(Dry())
+@pytest.mark.parametrize("executor", [SERIAL, PROCESSES], ids=lambda executor: executor.name)
+def test_a_dry_source_starts_no_worker(executor, monkeypatch):
+    monkeypatch.setattr("leakboard.runs.processes._Worker", lambda *_: pytest.fail("a worker was started"))
+    run_tasks(executor, Dry(), SETTINGS)

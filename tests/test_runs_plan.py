@@ -3,8 +3,11 @@
 import pytest
 
 import leakboard
-from helpers.tiny_grids import statuses, tiny
+from helpers.tiny_grids import PLUGIN, statuses, tiny
+from leakboard.errors import LeakboardError
 from leakboard.store import Store
+
+LIRA = PLUGIN.with_name("two_shadow_lira.py")
 
 
 def shape(plan):
@@ -37,6 +40,41 @@ def test_defenses_with_the_same_query_side_are_one_task(tmp_path):
 def test_a_naive_attacker_needs_the_undefended_features_too(tmp_path):
     grid = tiny(defense=["fog"], attacker=["naive"], run={"shard": 48})
     assert shape(leakboard.plan(grid, artifacts=tmp_path)) == [("fog", 0, 48, 1), ("none", 0, 48, 1)]
+
+
+def test_shadow_victims_are_asked_about_the_same_samples_as_victims_of_their_own(tmp_path):
+    """Behind the same defense; features that another cell needs of them are made once."""
+    shadow = "shadow(victims=['micro(seed={1, 2})'])"
+    axes = {"victim": "micro", "defense": "fog", "run": {"shard": 48}, "plugins": [LIRA]}
+    plan = leakboard.plan(tiny(**axes, attacker=shadow), artifacts=tmp_path)
+    asked = [(task.victim, task.query, task.start, task.stop, task.wanted[0].defense) for task in plan.observe]
+    assert asked == [(f"micro(seed={seed})", "fog", 0, 48, "fog(at='query', share=0.1)") for seed in (0, 1, 2)]
+    (work,) = plan.score[0].cells
+    assert work.calibrate_on == ()
+    assert [(each.victim, each.features) for each in work.shadows] == [
+        (task.victim, (task.wanted[0].key,)) for task in plan.observe[1:]
+    ]
+    assert work.evaluate_on == (plan.observe[0].wanted[0].key,)
+    assert work.needs == {task.wanted[0].key for task in plan.observe}
+    assert plan.score[0].victim == "micro(seed=0)"
+
+    others = tiny(**axes | {"victim": "micro(seed={1, 2})"})
+    alone = leakboard.plan(others, artifacts=tmp_path)
+    assert [task.wanted[0].key for task in alone.observe] == [task.wanted[0].key for task in plan.observe[1:]]
+
+
+def test_an_attacker_without_labels_needs_nothing_but_what_is_scored(tmp_path):
+    plan = leakboard.plan(tiny(classifier="threshold", attacker="none", run={"shard": 48}), artifacts=tmp_path)
+    (work,) = plan.score[0].cells
+    assert (work.calibrate_on, work.shadows, work.evaluate_on) == ((), (), (plan.observe[0].wanted[0].key,))
+
+
+def test_shadow_victims_that_tell_are_refused_by_the_plan_and_by_the_run(tmp_path):
+    grid = tiny(victim="linear", attacker="shadow(victims=['linear(gain=0.5)'])")
+    for action in (leakboard.plan, leakboard.run):
+        with pytest.raises(LeakboardError, match="tell those of linear"):
+            action(grid, tmp_path / "store.db")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_cells_that_do_not_fit_are_left_out_with_the_reason(tmp_path):

@@ -113,17 +113,17 @@ def test_features_that_spoil_while_the_grid_runs_are_made_again(store, monkeypat
     """Every file that the scoring tasks would read is cut short once, after it was written."""
     from leakboard.tasks import score as scoring
 
-    whole, spoilt = scoring._load, []
+    whole, spoilt = scoring.Tables.get, []
 
-    def spoil_first(artifacts, ids, keys):
+    def spoil_first(tables, keys, *, maps):
         if not spoilt:
             spoilt.extend(payloads(store, "features"))
             damage(store, "features", "cut")
             damage(store, "samples", "cut")
             scoring._population.cache_clear()
-        return whole(artifacts, ids, keys)
+        return whole(tables, keys, maps=maps)
 
-    monkeypatch.setattr(scoring, "_load", spoil_first)
+    monkeypatch.setattr(scoring.Tables, "get", spoil_first)
     report = leakboard.run(tiny(**AXES), store)
     assert report.ok
     assert spoilt
@@ -253,7 +253,7 @@ def test_facts_that_cannot_be_told_are_a_fact_and_no_failure(store, write):
                     raise {"raise": RuntimeError, "quit": SystemExit}[self.how]("no facts today")
                 return {"object": {"x": object()}, "nan": {"x": float("nan")}, "none": None}[self.how]
 
-            def fit(self, features, member):
+            def fit(self, features, member, columns):
                 return lambda unseen: unseen.mean(axis=1)
 
         @hookimpl
@@ -275,7 +275,7 @@ def test_an_interrupt_is_written_down_and_passed_on(store, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(leakboard.runs.ledger.Ledger, "settle", interrupt)
+    monkeypatch.setattr(leakboard.runs.source.PlanSource, "settle", interrupt)
     with pytest.raises(KeyboardInterrupt):
         leakboard.run(tiny(), store)
     assert list(store.runs()["status"]) == ["interrupted"]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from leakboard.runs.schedule import Schedule, points
+from leakboard.runs.schedule import TaskQueue, points
 from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Wanted
 
 SETTINGS = Settings("artifacts", (), "cpu", 8, 0.0)
@@ -18,66 +18,66 @@ def ask(*keys, observers=None):
 
 def fit(**cells):
     """One scoring task; cells by name, with the keys of the features that each needs."""
-    work = tuple(CellWork(name, "c", "adaptive", "true", 0, 0.5, needs, needs) for name, needs in cells.items())
-    return ScoreTask("label", "d", "v", 8, work, SETTINGS)
+    work = tuple(CellWork(name, "c", "true", 0, 0.5, needs, needs) for name, needs in cells.items())
+    return ScoreTask("label", "d", "victim", "v", 8, work, SETTINGS)
 
 
 def test_a_scoring_task_comes_next_as_soon_as_its_features_are_there():
     first, second, score = ask("a"), ask("b"), fit(one=("a",))
-    schedule = Schedule([first, second], [score, fit(two=("b",))])
-    assert schedule.take() == first
-    schedule.arrived("a")
-    assert [schedule.take(), schedule.take(), schedule.take()] == [score, second, None]
+    queue = TaskQueue([first, second], [score, fit(two=("b",))])
+    assert queue.take() == first
+    queue.arrived("a")
+    assert [queue.take(), queue.take(), queue.take()] == [score, second, None]
 
 
 def test_a_scoring_task_whose_features_lie_on_disk_comes_first():
     score = fit(one=("on disk",))
-    schedule = Schedule([ask("a")], [score, fit(two=("a",))])
-    assert schedule.take() == score
+    queue = TaskQueue([ask("a")], [score, fit(two=("a",))])
+    assert queue.take() == score
 
 
 def test_features_that_failed_take_along_only_the_cells_that_need_them():
-    schedule = Schedule([ask("a", "b")], [fit(one=("a",), two=("b",))])
-    schedule.take()
-    assert [cell.key for cell in schedule.failed("a")] == ["one"]
-    assert schedule.take() is None
-    schedule.arrived("b")
-    assert schedule.take() == fit(two=("b",))
+    queue = TaskQueue([ask("a", "b")], [fit(one=("a",), two=("b",))])
+    queue.take()
+    assert [cell.key for cell in queue.failed("a")] == ["one"]
+    assert queue.take() is None
+    queue.arrived("b")
+    assert queue.take() == fit(two=("b",))
 
 
 def test_what_only_lost_cells_need_is_not_asked_for_any_more():
-    schedule = Schedule([ask("a", "b"), ask("a2", "b2")], [fit(one=("a", "a2"), two=("b", "b2"))])
-    schedule.take()
-    schedule.failed("a")
-    schedule.arrived("b")
-    assert schedule.take() == ask("b2")
-    schedule.arrived("b2")
-    assert schedule.take() == fit(two=("b", "b2"))
+    queue = TaskQueue([ask("a", "b"), ask("a2", "b2")], [fit(one=("a", "a2"), two=("b", "b2"))])
+    queue.take()
+    queue.failed("a")
+    queue.arrived("b")
+    assert queue.take() == ask("b2")
+    queue.arrived("b2")
+    assert queue.take() == fit(two=("b", "b2"))
 
 
 def test_a_task_that_nobody_needs_is_left_out_and_counts_as_finished():
-    schedule = Schedule([ask("a"), ask("a2")], [fit(one=("a", "a2"))])
-    schedule.take()
-    schedule.failed("a")
-    schedule.finish()
-    assert schedule.take() is None
-    assert schedule.open == 0
+    queue = TaskQueue([ask("a"), ask("a2")], [fit(one=("a", "a2"))])
+    queue.take()
+    queue.failed("a")
+    queue.finish()
+    assert queue.take() is None
+    assert queue.open == 0
 
 
 def test_a_task_is_retried_by_observer_and_then_by_distance():
-    schedule = Schedule([ask("a", "b", "c", observers="xxy")], [fit(one=("a",), two=("b",), three=("c",))])
-    assert schedule.retry(schedule.take()) == 2
-    pair, single = schedule.take(), schedule.take()
+    queue = TaskQueue([ask("a", "b", "c", observers="xxy")], [fit(one=("a",), two=("b",), three=("c",))])
+    assert queue.retry(queue.take()) == 2
+    pair, single = queue.take(), queue.take()
     assert (pair, single) == (ask("a", "b", observers="xx"), ask("c", observers="y"))
-    assert schedule.retry(pair) == 2
-    assert schedule.open == 4
+    assert queue.retry(pair) == 2
+    assert queue.open == 4
 
 
 def test_the_most_unlike_task_that_is_still_needed_can_be_had_next():
     first, alike, unlike = ask("a"), ask("b"), replace(ask("c"), victim_identity="w", query="blur")
     needless = replace(ask("d"), dataset_identity="e", victim_identity="x", query="jpeg")
-    schedule = Schedule([first, alike, needless, unlike], [fit(one=("a",), two=("b",), three=("c",))])
-    schedule.take()
-    assert schedule.vary(points(first))
-    assert [schedule.take(), schedule.take()] == [unlike, alike]
-    assert not schedule.vary(points(first))
+    queue = TaskQueue([first, alike, needless, unlike], [fit(one=("a",), two=("b",), three=("c",))])
+    queue.take()
+    assert queue.vary(points(first))
+    assert [queue.take(), queue.take()] == [unlike, alike]
+    assert not queue.vary(points(first))

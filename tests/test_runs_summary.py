@@ -32,7 +32,7 @@ def report_of(tmp_path):
         store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
         counts = Counter({"done": len(rows)}) + Counter({"failed": unknown})
         plan = SimpleNamespace(cells=rows)
-        done = SimpleNamespace(plan=plan, counts=counts, nfe=12345, stopped=stopped, ok=not (stopped or unknown))
+        done = SimpleNamespace(plan=plan, counts=counts, nfe=12345.4, stopped=stopped, ok=not (stopped or unknown))
         return summary(done, store, None)
 
     return make

@@ -20,7 +20,7 @@ from leakboard.registry.find import shared
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
 from leakboard.tasks import worker
-from leakboard.tasks.observe import Column, _measure
+from leakboard.tasks.columns import Column, measure
 from leakboard.tasks.task import Wanted
 
 
@@ -110,6 +110,55 @@ def test_noise_at_both_images_differs_from_image_to_image(tmp_path):
     assert (values[:, 0] != values[:, 1]).all()
 
 
+@pytest.mark.parametrize("side", ["reference", "observation"])
+def test_a_defense_before_the_distance_acts_on_both_images(tmp_path, side):
+    """One alone would measure the defense and not the victim: the victim gives back the image itself here."""
+    store = Store(tmp_path / "store.db")
+    grid = tiny(
+        defense="gaussian_blur(at='both')", observer=["glance(strength=0.0, steps=1)"], victim="linear(gain=0.0)"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        seen = []
+        gap = type(shared((str(PLUGIN),)).one("distance", "gap").only)
+        inner = gap.measure
+        patch.setattr(gap, "measure", lambda self, pair: seen.append(pair) or inner(self, pair))
+        assert leakboard.run(grid, store).ok
+    samples = shared((str(PLUGIN),)).one("dataset", "tiny").only.load()
+    blurred = shared(()).one("defense", "gaussian_blur").only.apply(samples.images, None)
+    rows = {tuple(image.flatten().round(decimals=4).tolist()) for image in blurred}
+    assert seen
+    for pair in seen:
+        assert {tuple(image.flatten().round(decimals=4).tolist()) for image in getattr(pair, side)} <= rows
+
+
+def test_features_of_two_seeds_are_two(tmp_path):
+    """They differ in noise, and one must never be taken for the other."""
+    store = Store(tmp_path / "store.db")
+    grid = tiny(observer=["loss"], distance=["lp"], run={"seeds": [0, 1], "shard": 48})
+    plan = leakboard.plan(grid, store)
+    wanted = [want for task in plan.observe for want in task.wanted]
+    assert {want.seed for want in wanted} == {0, 1}
+    assert len({want.key for want in wanted}) == 2
+
+    leakboard.run(grid, store)
+    first, second = payloads(store, "features").values()
+    assert not np.array_equal(first, second)
+
+
+def test_an_attack_is_billed_for_what_another_had_paid_for(tmp_path):
+    """The dearer observer runs first and leaves nothing to pay; both bear the price they would have alone."""
+
+    def costs(*observers):
+        store = Store(tmp_path / f"{len(observers)}{observers[0][:6]}.db")
+        assert leakboard.run(tiny(observer=list(observers), distance=["gap"], classifier=["mean"]), store).ok
+        cells = store.cells()
+        return {row.observer: (row.queries, row.nfe) for row in cells.itertuples()}
+
+    alone = costs("glance") | costs("peek")
+    assert costs("glance", "peek") == alone
+    assert min(nfe for _, nfe in alone.values()) > 0
+
+
 def test_a_distance_cannot_spoil_the_pair_for_the_next():
     registry = shared((str(PLUGIN),))
     pair = Pair(torch.ones(4, 1, 8, 8), torch.zeros(4, 1, 8, 8), "pair")
@@ -119,9 +168,9 @@ def test_a_distance_cannot_spoil_the_pair_for_the_next():
         for spec in ("a_bad_distance(how='in place')", "gap")
     )
     answers = Memo(Model(), 4)
-    _measure(bad, pair, answers)
-    _measure(good, pair, answers)
-    assert good.values[0].tolist() == [1, 1, 1, 1]
+    measure(bad, pair, answers)
+    measure(good, pair, answers)
+    assert good.values[0].tolist() == [[1], [1], [1], [1]]
 
 
 @pytest.fixture
@@ -235,3 +284,52 @@ def test_a_new_run_tries_the_full_batch_again(observed, denoised):
     denoised.clear()
     observed(tiny(observer="peek", run={"batch": 16}), "again")
     assert denoised[:3] == [16, 8, 4]
+
+
+ROWS = """
+from dataclasses import dataclass
+from typing import ClassVar
+import torch
+from leakboard.api import Access, Observer, Pair, Space
+from leakboard.hookspecs import hookimpl
+
+@dataclass(frozen=True, kw_only=True)
+class Places(Observer):
+    \"\"\"Looks at where a sample stands, who stands beside it, and what it is called, as far as it can see.\"\"\"
+
+    name: ClassVar[str] = "places"
+    access: ClassVar[Access] = "black"
+    space: ClassVar[Space] = "statistic"
+
+    def observe(self, oracle):
+        row = torch.arange(len(oracle.originals), dtype=torch.float64)
+        names = torch.tensor([int(sample[:8], 16) for sample in oracle.samples.ids], dtype=torch.float64)
+        told = torch.tensor([float("member" in sample) for sample in oracle.samples.ids], dtype=torch.float64)
+        seen = torch.stack([row % 2, row, names / 2**32, told, torch.from_numpy(oracle.samples.member).double()], 1)
+        yield Pair(torch.zeros_like(seen), seen, "place")
+
+@hookimpl
+def leakboard_observers():
+    return [Places]
+"""
+
+
+def test_what_an_observer_sees_beside_the_images_tells_nothing(tmp_path):
+    """Rows alternated once, and an observer of their parity was always right."""
+    plugin = tmp_path / "places.py"
+    plugin.write_text(ROWS.replace('"place")', '"place", "statistic")'), encoding="utf-8")
+    grid = Grid.of(
+        plugins=[plugin],
+        dataset="fashion_mnist",
+        victim="fashion_ddpm(level='untrained')",
+        observer="places",
+        distance="value",
+        classifier=["logistic_regression", "decision_tree"],
+        run={"samples": 256},
+    )
+    store = Store(tmp_path / "store.db")
+    assert leakboard.run(grid, store).ok
+    aucs = store.results().query("measure == 'auc'")
+    assert len(aucs) == 2
+    assert (aucs["low"] < 0.5).all()
+    assert (aucs["high"] > 0.5).all()

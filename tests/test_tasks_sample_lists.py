@@ -1,4 +1,5 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import ClassVar
 
 import numpy as np
@@ -7,11 +8,13 @@ import torch
 
 from leakboard.api import Dataset, Model, Samples, Victim, member_digest
 from leakboard.errors import LeakboardError
+from leakboard.grid.attackers import Attacker
 from leakboard.grid.grid import Grid
 from leakboard.registry.bind import Bound, bind
 from leakboard.store.artifacts import Artifacts
 from leakboard.tasks import sample_lists as population
 from leakboard.tasks.sample_lists import Population, Populations
+from leakboard.tasks.splits import calibration
 
 
 def samples(count=20, **changes):
@@ -47,6 +50,13 @@ class Trained(Victim):
 
     name: ClassVar[str] = "trained"
     digest: str = ""
+    seed: int | None = None
+
+    def members(self, ids):
+        """Of every seed another half of the samples; without one only the dataset can tell."""
+        if self.seed is None:
+            return None
+        return np.array([blake2b(f"{self.seed} {name}".encode()).digest()[0] % 2 == 0 for name in ids])
 
     def open(self, device):
         return Model()
@@ -71,8 +81,6 @@ def toy(monkeypatch):
 
 def cell(dataset: Bound, digest="", count=0):
     """A cell of any grid, about other images and another victim."""
-    from dataclasses import replace
-
     (found,) = Grid.of(
         dataset="fashion_mnist", victim="fashion_ddpm(level='light')", attack="pia", run={"samples": count}
     ).cells
@@ -150,6 +158,68 @@ def test_a_victim_of_these_members_or_without_a_manifest_is_accepted(toy):
     members = [f"image {row}" for row in range(18, -1, -2)]
 
     Populations().check([cell(toy(), member_digest(members)), cell(toy())])
+
+
+def told(dataset, victim_seed, *shadows, **changes):
+    """A cell about a victim, and shadow victims, that tell their members; None is a victim that cannot."""
+    victim, *others = (bind("victim", [Trained(seed=each)]) for each in (victim_seed, *shadows))
+    found = replace(cell(dataset), victim=victim, **changes)
+    pairs = tuple((other, found.defense) for other in others)
+    return replace(found, attacker=Attacker("shadow", pairs) if pairs else found.attacker)
+
+
+MANY = samples(400, member=np.arange(400) < 200)
+
+
+def test_a_victim_that_tells_its_members_needs_not_have_been_trained_on_those_of_the_dataset(toy):
+    found = told(toy(MANY), 0)
+    liar = replace(found, victim=bind("victim", [Trained(seed=0, digest="of other members")]))
+
+    Populations().check([found, liar])
+
+
+def test_a_victim_that_tells_must_have_members_and_others_among_the_samples_in_use(toy):
+    few = samples(24)
+    inside = {seed: int(Trained(seed=seed).members(few.ids).sum()) for seed in range(100)}
+    poor, rich = (next(seed for seed in inside if wanted(inside[seed])) for wanted in ((7).__eq__, (12).__eq__))
+
+    for seeds in ((poor,), (rich, poor)):
+        with pytest.raises(LeakboardError, match=rf"trained\(seed={poor}\) was trained on 7 of the 24 samples in use"):
+            Populations().check([told(toy(few), *seeds)])
+
+
+def test_shadow_victims_of_halves_of_their_own_are_accepted(toy):
+    Populations().check([told(toy(MANY), 0, 1, 2), told(toy(MANY), 3, None), told(toy(MANY), None, 3)])
+
+
+@pytest.mark.parametrize(("seed", "shadows"), [(0, (1, 0)), (None, (None,)), (None, (1, None))])
+def test_shadow_victims_that_tell_the_evaluation_samples_are_refused_before_anything_runs(toy, seed, shadows):
+    with pytest.raises(LeakboardError, match=r"the members of the shadow victim .* tell those of") as refused:
+        Populations().check([told(toy(MANY), 3, 4), told(toy(MANY), seed, *shadows)])
+    assert "drawn independently" in refused.value.next
+
+
+def test_shadow_victims_are_looked_at_on_the_evaluation_samples_of_each_seed(toy, monkeypatch):
+    """What they tell of calibration samples, whose members an attacker may know, is no matter."""
+    dataset, seen = toy(MANY), []
+    monkeypatch.setattr(population, "refuse_told", lambda _, mine, __, theirs: seen.append((mine, theirs)))
+    Populations().check([told(dataset, 0, 1, seed=seed, calibration=0.75) for seed in (0, 1, 0)])
+
+    ids = Populations().all(dataset).chosen(0).ids
+    mine, theirs = (Trained(seed=seed).members(ids) for seed in (0, 1))
+    halves = [~calibration(ids, mine, seed, 0.75) for seed in (0, 1)]
+    assert [part.tolist() for pair in seen for part in pair] == [
+        flags[half].tolist() for half in halves for flags in (mine, theirs)
+    ]
+
+
+def test_a_shadow_victim_that_cannot_tell_must_be_of_the_members_of_the_dataset(toy):
+    found = told(toy(MANY), 0, None)
+    other = bind("victim", [Trained(digest=all_of(1, 2, 3))])
+    found = replace(found, attacker=Attacker("shadow", ((other, found.defense),)))
+
+    with pytest.raises(LeakboardError, match="was not trained on the members of toy"):
+        Populations().check([found])
 
 
 def test_the_shipped_victims_were_trained_on_the_shipped_members():

@@ -87,9 +87,10 @@ class Declining(Classifier):
     """Declines one check that exists and one that does not."""
 
     name: ClassVar[str] = "declining"
+    trains: ClassVar[bool] = False
     declined_checks: ClassVar[dict[str, str]] = {"labels flip the ranking": "it guesses", "no such check": "typo"}
 
-    def fit(self, features, member):
+    def fit(self, features, member, columns):
         return lambda unseen: unseen.sum(axis=1)
 
 

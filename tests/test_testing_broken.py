@@ -10,7 +10,20 @@ import pytest
 import torch
 
 from helpers.contract_checks import HERE, failed, outcome
-from leakboard.api import Classifier, Dataset, Defense, Distance, Model, Observer, Pair, Samples, Step, Victim
+from leakboard.api import (
+    Access,
+    Classifier,
+    Dataset,
+    Defense,
+    Distance,
+    Model,
+    Observer,
+    Pair,
+    Refused,
+    Samples,
+    Step,
+    Victim,
+)
 from leakboard.testing import check_component
 
 
@@ -68,9 +81,10 @@ class Writing(Distance):
 
 
 ALL_NUMBERS = {
-    "one finite number a sample",
+    "finite numbers of each sample",
     "finite for identical samples",
     "closer measures closer",
+    "numbers fit how they are stored",
     "independent of the batch",
     "repeatable, inputs untouched",
 }
@@ -158,7 +172,23 @@ class Curious(Observer):
     ],
 )
 def test_observers_that_break_the_contract(observer, checks):
-    assert failed(observer) - HERE == checks
+    assert failed(observer) - HERE - {"sends no image that was defended already"} == checks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twice(Observer):
+    """Sends what the victim saw back to it."""
+
+    name: ClassVar[str] = "twice"
+    access: ClassVar[Access] = "black"
+
+    def observe(self, oracle):
+        yield Pair(oracle.originals, oracle.reconstruct(oracle.images, 0.2, 2).output(), "output")
+
+
+def test_an_observer_that_sends_what_was_defended_already_is_told_so():
+    assert failed(Twice()) - HERE == {"sends no image that was defended already"}
+    assert "send oracle.originals" in outcome(check_component(Twice()), "sends no image that was defended already")[1]
 
 
 def test_an_observer_that_asks_for_more_than_it_declares_is_stopped():
@@ -213,12 +243,32 @@ def test_defenses_that_break_the_contract(defense, checks):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Whimsical(Defense):
+    """Refuses every other question, whatever was asked."""
+
+    name: ClassVar[str] = "whimsical"
+    questions: ClassVar[list[int]] = []
+
+    def admit(self, asked, cost):
+        self.questions.append(1)
+        if len(self.questions) % 2:
+            raise Refused("not today")
+
+    def apply(self, images, noise):
+        return images
+
+
+def test_a_defense_that_refuses_by_whim_breaks_the_contract():
+    assert failed(Whimsical()) - HERE == {"admits by what was asked alone"}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Upside(Classifier):
     """Scores members lower."""
 
     name: ClassVar[str] = "upside"
 
-    def fit(self, features, member):
+    def fit(self, features, member, columns):
         direction = features[member].mean(0) - features[~member].mean(0)
         return lambda unseen: -unseen @ direction
 
@@ -229,7 +279,7 @@ class Ranked(Classifier):
 
     name: ClassVar[str] = "ranked"
 
-    def fit(self, features, member):
+    def fit(self, features, member, columns):
         direction = features[member].mean(0) - features[~member].mean(0)
         return lambda unseen: (unseen @ direction).argsort().argsort() / (direction.std() and 1.0)
 
@@ -240,7 +290,92 @@ class Ranked(Classifier):
 )
 def test_classifiers_that_break_the_contract(classifier, checks):
     assert checks <= failed(classifier) - HERE
-    assert failed(classifier) - HERE - checks <= {"features that never vary", "one finite score a sample"}
+    allowed = {"features that never vary", "one finite score a sample", "learns from shadow victims"}
+    assert failed(classifier) - HERE - checks <= allowed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Direction(Classifier):
+    """Keeps to the contract: along the line between the two means. ``maps`` takes the mean of each map."""
+
+    name: ClassVar[str] = "direction"
+    maps: bool = False
+
+    def fit(self, features, member, columns):
+        assert len(columns) == features.shape[1]
+        assert features.ndim == (5 if self.maps else 2)
+        rows = features.reshape(*features.shape[:2], -1).mean(-1)
+        direction = rows[member].mean(0) - rows[~member].mean(0)
+        return lambda unseen: unseen.reshape(*unseen.shape[:2], -1).mean(-1) @ direction
+
+
+@pytest.mark.parametrize("maps", [False, True])
+def test_a_classifier_of_numbers_or_maps_keeps_to_the_contract(maps):
+    assert failed(Direction(maps=maps)) == HERE
+
+
+class Peeking(Direction):
+    """Says that it trains nothing."""
+
+    trains = False
+
+
+class Idle(Direction):
+    """Says that it trains, and does not."""
+
+    def fit(self, features, member, columns):
+        return lambda unseen: unseen.mean(1)
+
+
+class Grabbing(Direction):
+    """Keeps the names of columns to itself."""
+
+    def fit(self, features, member, columns):
+        scorer = super().fit(features, member, columns)
+        if isinstance(columns, list):
+            columns.clear()
+        return scorer
+
+
+class Shuffled(Direction):
+    """Gives the scores of shadow attacks in another order."""
+
+    def fit_shadows(self, features, member, columns):
+        scorer = self.fit(features.reshape(-1, features.shape[-1]), member.reshape(-1), columns)
+        return lambda seen: scorer(seen)[::-1]
+
+
+class Deaf(Direction):
+    """Does not listen to the labels of shadow victims."""
+
+    def fit_shadows(self, features, member, columns):
+        return lambda seen: seen.mean(1)
+
+
+class Social(Direction):
+    """Compares each sample with the first."""
+
+    def fit_shadows(self, features, member, columns):
+        scorer = self.fit(features.reshape(-1, features.shape[-1]), member.reshape(-1), columns)
+        return lambda seen: scorer(seen) - scorer(seen)[0]
+
+
+@pytest.mark.parametrize(
+    ("classifier", "check", "why"),
+    [
+        (Peeking(), "labels matter to those that train alone", "other labels change its scores"),
+        (Idle(), "labels matter to those that train alone", "other labels change no score"),
+        (Grabbing(), "told the names of columns", "it changed the list of columns in place"),
+        (Shuffled(), "learns from shadow victims", "members do not score higher"),
+        (Deaf(), "learns from shadow victims", "flipping the labels of all shadow victims"),
+        (Social(), "learns from shadow victims", "features of another sample"),
+    ],
+)
+def test_classifiers_that_break_one_promise(classifier, check, why):
+    told, detail = outcome(check_component(classifier), check)
+
+    assert told == "failed"
+    assert why in detail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,7 +396,7 @@ def test_datasets_that_break_the_contract():
 
 
 class Sloppy(Model):
-    """Memo that depend on the batch, of the wrong shape and out of range."""
+    """Answers that depend on the batch, of the wrong shape and out of range."""
 
     def __init__(self):
         self.alphas_cumprod = torch.linspace(0.1, 0.9, 100)

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,13 +15,14 @@ import pytest
 import torch
 
 from helpers import trainings
+from helpers.command_line import call
 from helpers.trainings import manifest
 from leakboard.api import Dataset, LeakboardError, Samples, member_digest
-from leakboard.training import RECIPES, Recipe, find_recipe
+from leakboard.training import RECIPES, PixelRecipe, given_of
 from leakboard.training.manifest import WEIGHTS, write_manifests
-from leakboard_plugins.victims.ddpm import Ddpm
+from leakboard_plugins.victims.pixel.ddpm import Ddpm
 
-RECIPE = Recipe(
+RECIPE = PixelRecipe(
     name="tiny",
     dataset="stripes",
     checkpoints={"untrained": 0, "light": 11, "heavy": 20},
@@ -112,18 +114,22 @@ def test_the_victim_opens_a_checkpoint_and_names_its_members(trained):
 
 
 def test_manifest_tells_what_was_trained(trained):
-    told = manifest(trained / "light")
+    written, samples = manifest(trained / "light"), Stripes().load()
 
-    assert told["level"] == "light"
-    assert told["epochs"] == 11
-    assert told["seed"] == RECIPE.seed
-    assert told["recipe"]["channels"] == [8, 16]
-    assert told["recipe"]["learning_rate"] == RECIPE.learning_rate
-    assert (told["members"], told["held_out"]) == (12, 12)
-    assert told["data"] == ["licence of stripes"]
-    assert set(told["versions"]) == {"python", "torch", "diffusers", "numpy", "safetensors"}
+    assert written["level"] == "light"
+    assert written["epochs"] == 11
+    assert written["seed"] == RECIPE.seed
+    assert written["device"] == "cpu"
+    assert written["recipe"]["channels"] == [8, 16]
+    assert written["recipe"]["learning_rate"] == RECIPE.learning_rate
+    assert (written["members"], written["held_out"]) == (12, 12)
+    assert written["member_ids"] == sorted(samples.ids[row] for row in range(0, 24, 2))
+    assert written["member_digest"] == member_digest(written["member_ids"])
+    assert written["data"] == ["licence of stripes"]
+    assert set(written["versions"]) == {"python", "torch", "diffusers", "numpy", "safetensors"}
     content = (trained / "light" / WEIGHTS).read_bytes()
-    assert told["weights"] == {"file": WEIGHTS, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    digest = hashlib.sha256(content).hexdigest()
+    assert written["weights"] == {"file": WEIGHTS, "sha256": digest, "bytes": len(content)}
 
 
 def test_manifest_shows_that_training_helped(trained):
@@ -136,12 +142,13 @@ def test_manifest_shows_that_training_helped(trained):
 
 def test_manifests_can_be_written_again(trained):
     before = manifest(trained / "heavy")
-    told = []
+    samples, steps = Stripes().load(), []
 
-    write_manifests(RECIPE, Stripes().load(), trained, progress=lambda *step: told.append(step), generated=8)
+    given = given_of(samples, None, trained, "cpu")
+    write_manifests(RECIPE, samples, given, progress=lambda *step: steps.append(step), generated=8)
 
     assert manifest(trained / "heavy") == before
-    assert told == [
+    assert steps == [
         ("measuring untrained", 0, 3),
         ("measuring light", 1, 3),
         ("measuring heavy", 2, 3),
@@ -150,10 +157,10 @@ def test_manifests_can_be_written_again(trained):
 
 
 def test_progress_counts_epochs(tmp_path):
-    told = []
-    train(tmp_path, lambda *step: told.append(step), replace(RECIPE, checkpoints={"light": 2}))
+    steps = []
+    train(tmp_path, lambda *step: steps.append(step), replace(RECIPE, checkpoints={"light": 2}))
 
-    assert [(done, total) for what, done, total in told if what.startswith("training, loss")] == [(1, 2), (2, 2)]
+    assert [(done, total) for what, done, total in steps if what.startswith("training, loss")] == [(1, 2), (2, 2)]
 
 
 def test_another_recipe_or_dataset_in_the_same_folder_is_refused(trained):
@@ -258,15 +265,15 @@ def test_a_file_where_a_checkpoint_belongs_is_refused_before_the_training(tmp_pa
         train(tmp_path, lambda *_: pytest.fail("it trained"))
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", [recipe.name for recipe in RECIPES])
 def test_the_command_shows_no_bar_where_stderr_is_no_terminal(tmp_path, monkeypatch, recipe):
     from click.testing import CliRunner
 
     from leakboard import training
     from leakboard.cli import main
 
-    def trained(found, dataset, out, *, progress):
-        assert (found.name, found.dataset) == (recipe, dataset.name)
+    def trained(found, dataset, out, *, progress, device):
+        assert (found.name, found.dataset, device) == (recipe, dataset.name, "cpu")
         progress("training", 1, 2)
         return [out / "light"]
 
@@ -294,10 +301,26 @@ def test_a_dataset_without_held_out_images_is_refused(tmp_path):
 
 
 def test_an_unknown_recipe_names_the_nearest():
-    with pytest.raises(LeakboardError) as caught:
-        find_recipe("fashion_dpm")
-    assert caught.value.nearest == "fashion_ddpm"
+    refused = call("train", "fashion_dpm", "--out", "nowhere", code=2).output
+
+    assert "unknown recipe 'fashion_dpm'" in refused
+    assert "did you mean: fashion_ddpm" in refused
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tmp_path):
+    refused = call("train", "fashion_ddpm", "--out", tmp_path / "out", "--device", "abacus", code=2).output
+
+    assert "this machine has no device 'abacus'\n  where: --device" in refused
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_embedded_victims_are_listed_with_what_their_recipes_make():
+    listed = call("list", "recipes").output
+
+    for recipe in RECIPES:
+        assert recipe.summary
+        assert re.search(rf"{recipe.name} +{re.escape(recipe.summary)}", listed)
 
 
 def test_recipes_start_from_an_untrained_checkpoint():
-    assert all(0 in recipe.checkpoints.values() and recipe.name == name for name, recipe in RECIPES.items())
+    assert all(0 in recipe.checkpoints.values() for recipe in RECIPES)

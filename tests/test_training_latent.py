@@ -13,10 +13,10 @@ import torch
 from helpers import trainings
 from helpers.trainings import digests, manifest
 from leakboard.api import Dataset, LeakboardError, Samples, Unsupported, member_digest
-from leakboard.training import latent
+from leakboard.training import LatentRecipe, autoencoder, latent
 from leakboard.training.manifest import WEIGHTS
 from leakboard.training.portable import make_portable
-from leakboard.training.recipes import AutoencoderRecipe, LatentRecipe, TextRecipe
+from leakboard.training.recipes import AutoencoderRecipe, TextRecipe
 from leakboard.training.words import open_tokenizer
 
 RECIPE = LatentRecipe(
@@ -96,23 +96,23 @@ def test_an_interrupted_training_ends_with_the_same_bits(trained, tmp_path, phas
 
 
 def test_the_same_command_after_the_end_trains_nothing_and_measures_again(trained):
-    before, told = (digests(trained), manifest(trained / "heavy")), []
+    before, steps = (digests(trained), manifest(trained / "heavy")), []
     (trained / "heavy" / "manifest.json").unlink()
 
-    assert [folder.name for folder in train(trained, lambda *step: told.append(step))] == list(RECIPE.checkpoints)
+    assert [folder.name for folder in train(trained, lambda *step: steps.append(step))] == list(RECIPE.checkpoints)
 
     assert (digests(trained), manifest(trained / "heavy")) == before
-    assert [what for what, *_ in told] == [f"measuring{level}" for level in (" untrained", " light", " heavy", "")]
+    assert [what for what, *_ in steps] == [f"measuring{level}" for level in (" untrained", " light", " heavy", "")]
 
 
 @pytest.mark.usefixtures("unmeasured")
 def test_progress_tells_both_phases(tmp_path):
-    told = []
+    steps = []
     recipe = replace(RECIPE, checkpoints={"light": 2}, autoencoder=replace(RECIPE.autoencoder, epochs=3))
-    train(tmp_path, lambda *step: told.append(step), recipe)
+    train(tmp_path, lambda *step: steps.append(step), recipe)
 
-    steps = [(what.split(",")[0], done, total) for what, done, total in told if "loss" in what]
-    assert steps == [
+    epochs = [(what.split(",")[0], done, total) for what, done, total in steps if "loss" in what]
+    assert epochs == [
         *(("training the autoencoder", done, 3) for done in (1, 2, 3)),
         *(("training", done, 2) for done in (1, 2)),
     ]
@@ -164,14 +164,22 @@ def test_the_autoencoder_has_seen_no_member(trained, tmp_path):
 
 
 def pad(images):
-    return latent.fitting(RECIPE, images).there(images)
+    return fitted(images).to_victim(images)
+
+
+def fitted(images):
+    return autoencoder.fitting(tuple(images.shape[1:]), RECIPE.size)
+
+
+def opened_autoencoder(out):
+    return autoencoder.open_autoencoder(out / "autoencoder", remade_without=out)
 
 
 def test_latents_of_the_auxiliary_images_have_unit_variance(trained):
-    vae = latent.open_autoencoder(trained)
+    vae = opened_autoencoder(trained)
     clean = pad(Squares().auxiliary().images) * 2 - 1
 
-    assert float(latent.latents_of(vae, clean, vae.config.scaling_factor).std()) == pytest.approx(1, abs=1e-3)
+    assert float(autoencoder.latents_of(vae, clean, vae.config.scaling_factor).std()) == pytest.approx(1, abs=1e-3)
 
 
 def test_what_is_padded_is_cut_off_again():
@@ -181,13 +189,13 @@ def test_what_is_padded_is_cut_off_again():
 
     assert padded.shape == (2, 3, 8, 8)
     assert float(padded.sum()) == pytest.approx(float(images.sum()))
-    assert torch.equal(latent.fitting(RECIPE, images).back(padded), images)
+    assert torch.equal(fitted(images).from_victim(padded), images)
 
 
 def test_variation_moves_pixels_and_swaps_colours_but_loses_nothing():
     images = torch.rand(3, 3, 8, 8)
 
-    varied = latent.varied(images, torch.Generator().manual_seed(1))
+    varied = autoencoder.varied(images, torch.Generator().manual_seed(1))
 
     assert not torch.equal(varied, images)
     assert torch.equal(varied.flatten(1).sort().values, images.flatten(1).sort().values)
@@ -195,24 +203,24 @@ def test_variation_moves_pixels_and_swaps_colours_but_loses_nothing():
 
 def test_manifest_tells_what_was_trained_and_on_what(trained):
     samples, auxiliary = Squares().load(), Squares().auxiliary()
-    told = manifest(trained / "light")
+    written = manifest(trained / "light")
 
-    assert (told["level"], told["epochs"], told["seed"]) == ("light", 11, RECIPE.seed)
-    assert told["recipe"]["autoencoder"]["channels"] == [8, 8]
-    assert told["recipe"]["text"]["dropout"] == RECIPE.text.dropout
-    assert (told["members"], told["held_out"], told["auxiliary"]) == (12, 12, 16)
-    assert told["member_digest"] == member_digest([samples.ids[row] for row in range(0, 24, 2)])
-    assert told["auxiliary_digest"] == member_digest(auxiliary.ids)
-    assert set(told["versions"]) >= {"python", "torch", "diffusers", "transformers", "tokenizers"}
+    assert (written["level"], written["epochs"], written["seed"]) == ("light", 11, RECIPE.seed)
+    assert written["recipe"]["autoencoder"]["channels"] == [8, 8]
+    assert written["recipe"]["text"]["dropout"] == RECIPE.text.dropout
+    assert (written["members"], written["held_out"], written["auxiliary"]) == (12, 12, 16)
+    assert written["member_digest"] == member_digest([samples.ids[row] for row in range(0, 24, 2)])
+    assert written["auxiliary_digest"] == member_digest(auxiliary.ids)
+    assert set(written["versions"]) >= {"python", "torch", "diffusers", "transformers", "tokenizers"}
 
 
 def test_manifest_has_the_digest_of_every_file_of_weights(trained):
-    told = manifest(trained / "heavy")["weights"]
+    written = manifest(trained / "heavy")["weights"]
 
     found = {part: hashlib.sha256((trained / "heavy" / part).read_bytes()).hexdigest() for part in PARTS}
-    assert told["parts"] == found
-    assert (told["file"], told["sha256"]) == (WEIGHTS, found[WEIGHTS])
-    assert told["bytes"] == (trained / "heavy" / WEIGHTS).stat().st_size
+    assert written["parts"] == found
+    assert (written["file"], written["sha256"]) == (WEIGHTS, found[WEIGHTS])
+    assert written["bytes"] == (trained / "heavy" / WEIGHTS).stat().st_size
 
 
 def test_manifest_shows_that_training_helped(trained):
@@ -227,18 +235,18 @@ def test_manifest_shows_that_training_helped(trained):
 
 def test_manifest_measures_the_autoencoder_by_itself(trained):
     """The figures follow from the images: here told pair by pair."""
-    samples, vae = Squares().load(), latent.open_autoencoder(trained)
+    samples, vae = Squares().load(), opened_autoencoder(trained)
     clean = pad(samples.images) * 2 - 1
     with torch.no_grad():
         back = vae.decode(vae.encode(clean).latent_dist.mode()).sample
     error = ((back[..., 1:7, 1:7] + 1) / 2).clamp(0, 1).sub(samples.images).square().flatten(1).mean(1).numpy()
     members, held_out = error[samples.member], error[~samples.member]
 
-    told = manifest(trained / "heavy")["autoencoder"]
+    written = manifest(trained / "heavy")["autoencoder"]
 
-    assert told["psnr"] == pytest.approx(np.mean(-10 * np.log10(held_out)), rel=1e-5)
-    assert told["auc"]["value"] == pytest.approx((members[:, None] < held_out[None]).mean())
-    assert told["auc"]["low"] < told["auc"]["value"] < told["auc"]["high"]
+    assert written["psnr"] == pytest.approx(np.mean(-10 * np.log10(held_out)), rel=1e-5)
+    assert written["auc"]["value"] == pytest.approx((members[:, None] < held_out[None]).mean())
+    assert written["auc"]["low"] < written["auc"]["value"] < written["auc"]["high"]
 
 
 def test_another_autoencoder_or_auxiliary_pool_in_the_same_folder_is_refused(trained):
@@ -353,11 +361,11 @@ def test_weights_of_the_text_model_have_the_names_that_older_transformers_know(t
 
     folder = trained / "heavy" / "text_encoder"
     names = load_file(folder / "model.safetensors")
-    model, told = CLIPTextModel.from_pretrained(folder, output_loading_info=True)
+    model, loading = CLIPTextModel.from_pretrained(folder, output_loading_info=True)
 
     assert all(name.startswith("text_model.") for name in names)
-    assert not told["missing_keys"]
-    assert not told["unexpected_keys"]
+    assert not loading["missing_keys"]
+    assert not loading["unexpected_keys"]
     assert model.dtype == torch.float32
 
 

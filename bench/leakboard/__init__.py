@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from leakboard.grid.grid import Grid
     from leakboard.hookspecs import hookimpl
     from leakboard.registry.find import Registry
-    from leakboard.runs.runner import RunReport, plan, run
+    from leakboard.runs.missing import plan
+    from leakboard.runs.runner import RunReport, run
     from leakboard.store import Store
 
 __all__ = ["Grid", "LeakboardError", "Registry", "RunReport", "Store", "hookimpl", "plan", "run"]
@@ -32,7 +33,7 @@ _HOMES = {
     "RunReport": "runs.runner",
     "Store": "store.store",
     "hookimpl": "hookspecs",
-    "plan": "runs.runner",
+    "plan": "runs.missing",
     "run": "runs.runner",
 }
 

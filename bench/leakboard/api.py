@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from leakboard.asking import (
     Step,
 )
 from leakboard.errors import AccessDenied, LeakboardError, Refused, Unsupported
+from leakboard.kinds import AXES, Axis, Extension, Kind
 from leakboard.samples import LazySamples, Samples, member_digest
 
 if TYPE_CHECKING:
@@ -78,12 +79,6 @@ __all__ = [
     "member_digest",
 ]
 
-Axis = Literal["dataset", "victim", "defense", "observer", "distance", "classifier"]
-"""What a grid varies."""
-Extension = Literal["attack", "measure", "executor", "recipe", "page"]
-"""What plugins bring beside the axes."""
-Kind = Axis | Extension
-AXES: tuple[Axis, ...] = get_args(Axis)
 At = Literal["query", "output", "both"]
 Fit = Literal["exact", "pad", "resize"]
 Flag = Literal["", "uncalibrated", "hidden"]
@@ -273,7 +268,7 @@ class Classifier(Component):
 
     @property
     def maps(self) -> bool:
-        """True: it is given maps (N, P, *shape), one a pair, where others get all their numbers in a row (N, K)."""
+        """True: it is given float32 maps (N, P, *shape), one a pair; others get all their numbers in a row (N, K)."""
         return False
 
     @property
@@ -342,7 +337,7 @@ class Measure:
 
 
 class Source(Protocol):
-    """Where an executor gets its tasks from, and where what came of them goes."""
+    """Where an executor gets its tasks from, and where what came of them goes; one thread at a time uses it."""
 
     def take(self) -> Any:
         """A task that can run now, or None; there may be more after the next `settle`."""
@@ -360,7 +355,7 @@ class Executor:
     Attributes:
         name: what ``--executor`` calls it.
         run: runs tasks until the source is dry: (source, work, settings). ``work(task)`` gives the outcome, never
-            raises, and may be sent to another process; ``settings`` says how many workers are wanted.
+            raises, and may be sent to another process; ``settings`` is a `leakboard.workers.ExecutorSettings`.
         summary: one line for ``leakboard list``.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -74,12 +75,15 @@ class Model:
     Randomness comes from seeds, one a sample, never from a state that samples share.
     """
 
-    alphas_cumprod: torch.Tensor
-    """Cumulative product of the noise schedule, float32 (T,), index 0 the least noisy step."""
     image_shape: tuple[int, int, int] | None = None
     """Channels, height and width of the images it takes and gives; None: whatever it is given."""
     round_trip_error: float = 0.0
     """Root mean squared error, in [0, 1], that ``decode(encode(images))`` may have: 0 where nothing is lost."""
+
+    @functools.cached_property
+    def alphas_cumprod(self) -> torch.Tensor:
+        """Cumulative product of the noise schedule, float32 (T,), index 0 the least noisy step; may be assigned."""
+        raise Unsupported(f"{type(self).__name__} has no alphas_cumprod")
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Images (N, C, H, W) in [0, 1] to the victim's own space, without randomness."""

@@ -20,10 +20,14 @@ def leakboard_measures() -> list[Measure]:
 @hookimpl
 def leakboard_executors() -> list[Executor]:
     """This process, or worker processes."""
-    return []
+    from leakboard.runs.executors import PROCESSES, SERIAL
+
+    return [SERIAL, PROCESSES]
 
 
 @hookimpl
 def leakboard_recipes() -> list[Recipe]:
     """How the embedded victims were made."""
-    return []
+    from leakboard.training.recipes import RECIPES
+
+    return list(RECIPES)

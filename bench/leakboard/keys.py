@@ -25,6 +25,11 @@ def contact_sheet_key(dataset: str, victim: str, defense: str, seed: int) -> str
     return content_key("preview", dataset, victim, defense, seed)
 
 
+def pool_key(victim: str, fit: str, question: str) -> str:
+    """Key of generated images that all samples share: of a victim, how they were fitted, and what was asked."""
+    return content_key("pool", victim, fit, question)
+
+
 def scores_key(cell: str) -> str:
     """Key of a cell's scores."""
     return content_key("scores", cell)

@@ -6,14 +6,16 @@ So no batch, shard, order or worker can change it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import torch
+
+Seeds = Callable[[str | Sequence[str], int], tuple[int, ...]]
+"""From a query (of all samples, or one a sample) and a draw to one seed a sample."""
 
 
 def row_seed(seed: int, query: str, draw: int, sample: str) -> int:
@@ -25,6 +27,16 @@ def row_seed(seed: int, query: str, draw: int, sample: str) -> int:
 def seeds_of(seed: int, query: str, draw: int, ids: Sequence[str]) -> tuple[int, ...]:
     """One seed a sample, for everything random that a question leads to."""
     return tuple(row_seed(seed, query, draw, sample) for sample in ids)
+
+
+def seeder(seed: int, ids: Sequence[str]) -> Seeds:
+    """The seeds of these samples. Who holds it can draw their noise and cannot read who they are."""
+
+    def seeds(query: str | Sequence[str], draw: int = 0) -> tuple[int, ...]:
+        queries = [query] * len(ids) if isinstance(query, str) else query
+        return tuple(row_seed(seed, each, draw, sample) for each, sample in zip(queries, ids, strict=True))
+
+    return seeds
 
 
 def standard_normal(seeds: Sequence[int], like: torch.Tensor) -> torch.Tensor:

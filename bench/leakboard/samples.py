@@ -106,6 +106,17 @@ class LazySamples(Samples):
         return self._with(self.read(rows), rows)
 
 
+def opaque(ids: Sequence[str]) -> tuple[str, ...]:
+    """Ids of 32 hexadecimal digits that say nothing: a path such as ``members/1.png`` would tell who is one."""
+    return tuple(hashlib.blake2b(sample.encode(), digest_size=16).hexdigest() for sample in ids)
+
+
+def blinded(samples: Samples) -> Samples:
+    """A copy without labels, and with ids that say nothing."""
+    ids, nobody = opaque(samples.ids), np.zeros_like(samples.member)
+    return Samples(ids, samples.images.clone(), nobody, samples.prompts, (), samples.labels, samples.metadata)
+
+
 def member_digest(ids: Sequence[str]) -> str:
     """Digest of a set of member ids, whatever their order: what a victim's manifest and a dataset compare."""
     return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leakboard_defenses.box_blur import BoxBlur
+from leakboard_defenses.budget import Budget
 from leakboard_defenses.gaussian_blur import GaussianBlur
 from leakboard_defenses.gaussian_noise import GaussianNoise
 from leakboard_defenses.jpeg import Jpeg
@@ -13,6 +14,6 @@ from leakboard_defenses.none import Nothing
 if TYPE_CHECKING:
     from leakboard.api import Defense
 
-__all__ = ["DEFENSES", "BoxBlur", "GaussianBlur", "GaussianNoise", "Jpeg", "Nothing"]
+__all__ = ["DEFENSES", "BoxBlur", "Budget", "GaussianBlur", "GaussianNoise", "Jpeg", "Nothing"]
 
-DEFENSES: list[type[Defense]] = [Nothing, BoxBlur, GaussianBlur, GaussianNoise, Jpeg]
+DEFENSES: list[type[Defense]] = [Nothing, BoxBlur, GaussianBlur, GaussianNoise, Jpeg, Budget]

@@ -5,7 +5,7 @@ import torch
 
 from helpers.pixel_models import SIZE
 from leakboard.api import Samples
-from leakboard.oracle.door import Door
+from leakboard.oracle.door import Door, Provider
 from leakboard.oracle.memo import Memo
 
 
@@ -14,9 +14,8 @@ def make_samples(count=5, prompts=None):
     return Samples(tuple(f"image {row}" for row in range(count)), images, np.arange(count) % 2 == 0, prompts)
 
 
-def make_door(model, access="gray", samples=None, batch_size=64, *, answers=None, seed=0, output_defenses=()):
-    """A door for one observer; with ``answers``, to what is already remembered of a model."""
+def make_door(model, access="gray", samples=None, batch_size=64, *, memo=None, seed=0, query=(), output=()):
+    """A door for one observer; with ``memo``, to what is already remembered of a model."""
     samples = samples or make_samples()
-    return Door(
-        answers or Memo(model, batch_size), samples, samples.images, access, seed, output_defenses, samples.prompts
-    )
+    provider = Provider(tuple(query), tuple(output))
+    return Door(memo or Memo(model, batch_size), samples, seed, access, provider, samples.prompts)

@@ -95,4 +95,18 @@ DECODER = {
     "eos_token_id": 1,
     "bos_token_id": None,
 }
-"""Of Gemma, Qwen and GLM, as configurations."""
+"""The configuration of decoders, which newer pipelines take for text models."""
+
+
+def gemma() -> Any:
+    """A decoder as Sana and Lumina have it."""
+    from transformers import Gemma2Config, Gemma2Model
+
+    return Gemma2Model(Gemma2Config(**DECODER))
+
+
+def qwen() -> Any:
+    """A decoder as Z-Image has it."""
+    from transformers import Qwen3Config, Qwen3Model
+
+    return Qwen3Model(Qwen3Config(**DECODER))

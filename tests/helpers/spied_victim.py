@@ -1,14 +1,17 @@
 """A victim that notes what observers ask of it, and the doors that lead to it."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import torch
 from diffusers import DDPMScheduler
 
 from helpers.pixel_models import SIZE, tiny_unet
-from leakboard.api import Model, Samples
-from leakboard.oracle.door import Door
+from leakboard.api import Defense, Model, Samples
+from leakboard.oracle.door import Door, Provider
 from leakboard.registry.find import shared
-from leakboard_plugins.victims.pixel_model import PixelModel
+from leakboard_plugins.victims.pixel.model import PixelModel
 
 COUNT = 6
 
@@ -41,11 +44,20 @@ def captioned():
     return Samples(ids, images, np.arange(COUNT) < COUNT // 2, tuple(f"a photo of {name}" for name in ids))
 
 
-def entrance(answers, samples):
+@dataclass(frozen=True, kw_only=True)
+class Halving(Defense):
+    """Halves the brightness; twice is a quarter."""
+
+    name: ClassVar[str] = "halving"
+
+    def apply(self, images, noise):
+        return images / 2
+
+
+def entrance(memo, samples):
     """Opens a door; the victim sees the images at half brightness when ``defended``."""
 
     def enter(access="gray", *, defended=False, seed=0):
-        images = samples.images / 2 if defended else samples.images
-        return Door(answers, samples, images, access, seed)
+        return Door(memo, samples, seed, access, Provider((Halving(),) if defended else ()))
 
     return enter

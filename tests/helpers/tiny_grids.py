@@ -27,7 +27,8 @@ def tiny(**tables: Any) -> Grid:
         "classifier": "mean",
     }
     run = {"shard": 16, **tables.pop("run", {})}
-    return Grid.of(plugins=[PLUGIN], **{**axes, **tables}, run=run)
+    plugins = [PLUGIN, *tables.pop("plugins", [])]
+    return Grid.of(plugins=plugins, **{**axes, **tables}, run=run)
 
 
 def toml(**tables: Any) -> str:

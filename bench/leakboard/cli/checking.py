@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from leakboard.cli.options import plugin_option
+
+if TYPE_CHECKING:
+    from leakboard.registry.find import Registry
+    from leakboard.testing import CheckRow
 
 
 @click.command()
@@ -15,14 +20,26 @@ from leakboard.cli.options import plugin_option
 @plugin_option
 def check(spec: str, dataset: str, plugins: tuple[str, ...]) -> None:
     """Run the contract checks on the plugin of SPEC."""
-    from leakboard.errors import LeakboardError
-    from leakboard.faults import blamed
     from leakboard.registry.find import shared
-    from leakboard.registry.specs import parse
-    from leakboard.tasks.sample_lists import check_samples
-    from leakboard.testing import check_component, summarize
+    from leakboard.testing import check_extension, summarize
 
     registry = shared(plugins)
+    values = [known[spec] for kind, known in registry.values.items() if spec in known and kind != "attack"]
+    rows = [row for value in values for row in check_extension(value)]
+    if not values or any(spec in known for known in registry.classes.values()):
+        rows += _component_rows(registry, spec, dataset)
+    click.echo(summarize(rows))
+    sys.exit(1 if any(row.outcome == "failed" for row in rows) else 0)
+
+
+def _component_rows(registry: Registry, spec: str, dataset: str) -> list[CheckRow]:
+    """The checks of what stands on an axis; a victim is asked about a dataset."""
+    from leakboard.errors import LeakboardError
+    from leakboard.faults import blamed
+    from leakboard.registry.specs import parse
+    from leakboard.tasks.sample_lists import check_samples
+    from leakboard.testing import check_component
+
     name = parse(spec)[0][0].name
     kinds = registry.axes_of(name, f"spec {spec!r}")
     if not kinds:
@@ -33,6 +50,4 @@ def check(spec: str, dataset: str, plugins: tuple[str, ...]) -> None:
         with blamed(dataset, "load()"):
             samples = registry.one("dataset", dataset).only.load()
             check_samples(samples, dataset)
-    rows = [row for link in point.chain for row in check_component(link, samples)]
-    click.echo(summarize(rows))
-    sys.exit(1 if any(row.outcome == "failed" for row in rows) else 0)
+    return [row for link in point.chain for row in check_component(link, samples)]

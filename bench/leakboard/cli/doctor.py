@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from leakboard.errors import LeakboardError
-from leakboard.faults import FAULTS, fault
+from leakboard.faults import FAULTS, blamed, fault
+from leakboard.registry.bind import fields_of, is_required
 from leakboard.registry.find import Registry, shared
 from leakboard.runs.provenance import PACKAGES, provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from leakboard.api import Victim
 
 
 def examine(plugins: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -46,19 +49,20 @@ def _packages() -> tuple[bool, str]:
 
 def _plugins(registry: Registry) -> tuple[bool, str]:
     broken = "; ".join(f"{item.source}: {item.reason}" for item in registry.broken)
-    counts = ", ".join(f"{len(classes)} {kind}s" for kind, classes in registry.classes.items())
-    return not broken, f"not loaded: {broken}" if broken else f"{counts}, {len(registry.attacks)} attacks"
+    counts = ", ".join(f"{len(known)} {kind}s" for kind, known in (registry.classes | registry.values).items() if known)
+    return not broken, f"not loaded: {broken}" if broken else counts
 
 
 def _shipped(registry: Registry) -> tuple[bool, str]:
-    """Victims with a ``check_shipped`` say which levels they come with, after comparing them with their manifests."""
+    """Asks every victim that can be made without parameters to compare what comes with it with its manifests."""
     checked, wrong = [], []
     for name, cls in sorted(registry.classes["victim"].items()):
-        check = getattr(cls, "check_shipped", None)
-        if check is None:
+        if any(is_required(field) for field in fields_of(cls)):
             continue
         try:
-            checked += [f"{name} {level}" for level in check()]
+            # one victim's faulty code must not hide what the others say
+            with blamed(name, "check_shipped()"):
+                checked += [f"{name} {part}" for part in cast("Victim", cls()).check_shipped()]
         except LeakboardError as error:
             wrong.append(str(error))
     return not wrong, "; ".join(wrong) or f"match their manifests: {', '.join(checked) or 'no plugin ships any'}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, get_args
+from typing import Any
 
 import click
 
-from leakboard.api import AXES, Extension
 from leakboard.cli.options import open_store, plugin_option, store_argument, tell_broken
+from leakboard.kinds import AXES, EXTENSIONS
 
-KINDS: tuple[str, ...] = (*AXES, *get_args(Extension))
+KINDS: tuple[str, ...] = (*AXES, *EXTENSIONS)
 
 
 @click.command(name="list")

@@ -25,7 +25,13 @@ from leakboard.cli.storing import render
 @grid_argument
 @store_option
 @artifacts_option
-@click.option("--executor", default="processes", show_default=True, metavar="SPEC", help="serial or processes.")
+@click.option(
+    "--executor",
+    default="processes",
+    show_default=True,
+    metavar="NAME",
+    help="How tasks run; `leakboard list executors` names all.",
+)
 @click.option(
     "--workers", type=click.IntRange(min=0), default=0, metavar="N", help="Worker processes  [default: one a core]"
 )
@@ -106,8 +112,8 @@ def plan(
 ) -> None:
     """Tell what GRID still needs and what it will cost, without asking the victim."""
     from leakboard.grid.grid import Grid
-    from leakboard.runs.runner import existing
-    from leakboard.runs.runner import plan as plan_grid
+    from leakboard.runs.missing import existing
+    from leakboard.runs.missing import plan as plan_grid
 
     selected = Grid.load(grid, plugins).select(only, skip)
     tell_broken(selected.plugins)

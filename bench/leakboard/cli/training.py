@@ -1,4 +1,4 @@
-"""``train``: make an embedded victim again."""
+"""``train``: make an embedded victim again, or one of your own."""
 
 from __future__ import annotations
 
@@ -10,30 +10,23 @@ import click
 from leakboard.cli.options import plugin_option
 
 
-class Training(click.Command):
-    """A command that names the recipes at the end of its help."""
-
-    def format_epilog(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write them; they are looked up only here, for numpy comes with them."""
-        from leakboard.training.recipes import RECIPES
-
-        formatter.write_paragraph()
-        formatter.write_text(f"Recipes: {', '.join(sorted(RECIPES))}.")
-
-
-@click.command(cls=Training)
+@click.command(epilog="Recipes: leakboard list recipes.")
 @click.argument("recipe")
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder for checkpoints and manifests.")
+@click.option("--device", default="cpu", show_default=True, help="Where to train: cpu, cuda or mps.")
 @plugin_option
-def train(recipe: str, out: str, plugins: tuple[str, ...]) -> None:
+def train(recipe: str, out: str, device: str, plugins: tuple[str, ...]) -> None:
     """Train the victim of RECIPE; the same command again continues after an interruption."""
     from tqdm import tqdm
 
     from leakboard.registry.find import shared
-    from leakboard.training import find_recipe, train_recipe
+    from leakboard.runs.preflight import check_device
+    from leakboard.training import train_recipe
 
-    found = find_recipe(recipe)
-    dataset = shared(plugins).one("dataset", found.dataset).only
+    registry = shared(plugins)
+    found = registry.value("recipe", recipe, "RECIPE")
+    check_device(device, "--device")
+    dataset = registry.one("dataset", found.dataset, f"recipe {recipe}").only
     with tqdm(unit="epoch", disable=None) as bar:  # quiet where stderr is no terminal
 
         def progress(doing: str, done: int, of: int) -> None:
@@ -42,7 +35,7 @@ def train(recipe: str, out: str, plugins: tuple[str, ...]) -> None:
             bar.update(done - bar.n)
 
         try:
-            folders = train_recipe(found, dataset, Path(out), progress=progress)
+            folders = train_recipe(found, dataset, Path(out), progress=progress, device=device)
         except KeyboardInterrupt:
             bar.close()
             click.echo("interrupted: the last checkpoint is kept, the same command continues from it", err=True)

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
-from leakboard.api import AXES
+from leakboard.api import Access
+from leakboard.grid.attackers import Attacker
 from leakboard.keys import content_key
+from leakboard.kinds import AXES
 from leakboard.registry.bind import Bound, at
 
-Attacker = Literal["adaptive", "naive"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leakboard.kinds import Axis
+
 Labels = Literal["true", "permuted"]
 SELECTABLE = (*AXES, "attacker", "labels", "seed", "attack")
 """What patterns pick cells by."""
+ACCESS: tuple[Access, ...] = get_args(Access)
+"""From the least that may be asked to the most."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +29,11 @@ class Cell:
     """One number-producing combination.
 
     Attributes:
-        attacker: ``adaptive`` calibrates its classifier under the defense, ``naive`` on the undefended victim.
+        attacker: what the classifier is calibrated on.
         labels: ``permuted`` shuffles the member flags: a null check.
         samples: samples a side, 0 for all.
         calibration: share of the samples that classifiers and thresholds may see.
         attack: name of the published attack this is, or an empty string.
-        undefended: the empty defense, whose features a naive attacker calibrates on.
     """
 
     dataset: Bound
@@ -40,30 +47,29 @@ class Cell:
     seed: int
     samples: int
     calibration: float
-    undefended: Bound
     attack: str = ""
+
+    @functools.cached_property
+    def axes(self) -> dict[Axis, Bound]:
+        """Its component on every axis."""
+        return {axis: getattr(self, axis) for axis in AXES}
 
     @functools.cached_property
     def key(self) -> str:
         """Content key of the cell's result; the attack's name is not part of it."""
-        parts = (self.dataset, self.victim, self.defense, self.observer, self.distance, self.classifier)
-        identities = [part.identity for part in parts]
-        return content_key("cell", identities, self.attacker, self.labels, self.seed, self.samples, self.calibration)
+        identities = [part.identity for part in self.axes.values()]
+        attacker = self.attacker.identity
+        return content_key("cell", identities, attacker, self.labels, self.seed, self.samples, self.calibration)
 
     @property
     def is_null(self) -> bool:
         """True where any leak found would be an error of the harness or the data."""
         return self.labels == "permuted" or self.observer.only.null or self.victim.only.null
 
-    @property
-    def calibration_defense(self) -> Bound:
-        """The defense under which the classifier is calibrated."""
-        return self.undefended if self.attacker == "naive" else self.defense
-
     def axis(self, name: str) -> tuple[str, ...]:
         """The spellings under which one axis can be selected."""
         value = getattr(self, name)
-        return (value.spec, value.label) if isinstance(value, Bound) else (str(value),)
+        return (value.spec, value.label) if isinstance(value, (Bound, Attacker)) else (str(value),)
 
     def skip_reason(self) -> str:
         """Why the components do not fit, or an empty string."""
@@ -72,10 +78,30 @@ class Cell:
             return f"{self.distance.label} measures {', '.join(sorted(spaces))}, {self.observer.label} yields {space}"
         if at(self.defense.chain, "both") and space != "image":
             return f"{self.defense.label} acts on images, {self.observer.label} yields {space}"
+        if self.attacker.name == "none" and self.classifier.only.trains:
+            return f"{self.classifier.label} trains on labels, and the attacker none has none"
+        return self._unanswered()
+
+    def _unanswered(self) -> str:
+        """Why a victim or a shadow victim cannot answer the observer, or an empty string."""
+        asked = self.observer.only.access
+        if not self.observer.only.null:
+            for victim in (self.victim, *self.attacker.shadows):
+                most = victim.only.access
+                if ACCESS.index(asked) > ACCESS.index(most):
+                    return f"{self.observer.label} asks for {asked} access, {victim.label} answers {most} at most"
         return ""
 
 
-def features_key(cell: Cell, defense: Bound, start: int, stop: int) -> str:
-    """Content key of one shard of features: samples ``start`` to ``stop``, in the order of `sampling.choose`."""
-    parts = (cell.dataset, cell.victim, defense, cell.observer, cell.distance)
-    return content_key("features", [part.identity for part in parts], cell.seed, start, stop)
+def asked(cell: Cell, victim: Bound, defense: Bound) -> tuple[str, ...]:
+    """Identities of what the features depend on that a cell needs of a victim under a defense.
+
+    These are its own, or those that its attacker calibrates on.
+    """
+    parts = {**cell.axes, "victim": victim, "defense": defense}
+    return tuple(parts[axis].identity for axis in AXES if axis != "classifier")
+
+
+def features_key(cell: Cell, victim: Bound, defense: Bound, ids: Sequence[str]) -> str:
+    """Content key of one shard of features: of these samples, in this order."""
+    return content_key("features", asked(cell, victim, defense), cell.seed, list(ids))

@@ -6,9 +6,9 @@ import fnmatch
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from leakboard.api import AXES
 from leakboard.errors import LeakboardError, nearest
 from leakboard.grid.cells import SELECTABLE, Cell
+from leakboard.kinds import AXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import tomllib
-import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from leakboard.api import AXES
 from leakboard.errors import LeakboardError, nearest
-from leakboard.grid.cells import Attacker, Cell, Labels
+from leakboard.grid.attackers import NamedAttacker, read
+from leakboard.grid.cells import Cell
 from leakboard.grid.filters import excluded, selected
 from leakboard.registry.find import Registry, shared
 
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from leakboard.api import Axis
+    from leakboard.grid.cells import Labels
     from leakboard.registry.bind import Bound
 
 M = TypeVar("M", bound=BaseModel)
 Specs = Annotated[list[str], Field(min_length=1)]
+TARGET, TRIPLE = AXES[:3], AXES[3:]
+"""What is attacked, and what an attack is made of."""
 MOST = 2**31 - 1
 """Samples that anything can be told to take."""
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -68,7 +72,8 @@ class Axes(BaseModel):
         distance: what is measured.
         classifier: what decides.
         attack: names of published attacks, each one observer, distance and classifier of its own.
-        attacker: ``adaptive`` calibrates under the defense, ``naive`` on the undefended victim.
+        attacker: ``adaptive`` calibrates under the defense, ``naive`` on the undefended victim,
+            ``shadow(victims=['...', ...])`` on other victims, trained on other members, and ``none`` on nothing.
     """
 
     model_config = STRICT
@@ -80,7 +85,7 @@ class Axes(BaseModel):
     distance: Specs = []
     classifier: Specs = []
     attack: Specs = []
-    attacker: Annotated[list[Attacker], Field(min_length=1)] = ["adaptive"]
+    attacker: Specs = ["adaptive"]
 
 
 class Checks(BaseModel):
@@ -175,6 +180,7 @@ class Grid:
         files = tuple(dict.fromkeys(str(path) for path in plugins))
         file = _validated(_File, content, where)
         cells = excluded(_expand(file, shared(files), where), file.exclude, where)
+        _refuse_own_shadow(cells, where)
         return cls(name, text, file.run, cells, files)
 
     def on(self, device: str) -> Self:
@@ -224,29 +230,23 @@ def _validated(model: type[M], content: Mapping[str, Any], where: str) -> M:
         elif first["type"] in ("model_type", "dict_type"):
             what, wanted, hint = f"bad value {first['input']!r:.80}", f"a table with keys, like [{key}]", ""
         else:
-            given, wanted = first["input"], first["msg"].replace("Input should be ", "")
-            choices = typing.get_args(Attacker)
-            hint = nearest(given, choices) if first["type"] == "literal_error" and isinstance(given, str) else ""
-            what = f"bad value {given!r:.80}"
+            wanted, hint = first["msg"].replace("Input should be ", ""), ""
+            what = f"bad value {first['input']!r:.80}"
         raise LeakboardError(what, where=place, expected=wanted, nearest=hint, next=advice) from None
 
 
 def _expand(file: _File, registry: Registry, where: str) -> list[Cell]:
     axes = file.grid
-    targets = itertools.product(
-        _axis(registry, "dataset", axes.dataset, where),
-        _axis(registry, "victim", axes.victim, where),
-        _axis(registry, "defense", axes.defense, where),
-        file.run.seeds,
-    )
+    targets = itertools.product(*(_axis(registry, kind, getattr(axes, kind), where) for kind in TARGET))
     triples = _triples(axes, registry, where)
     undefended = registry.one("defense", "none")
-    variants: list[tuple[Attacker, Labels]] = [(attacker, "true") for attacker in axes.attacker]
+    attackers = read(axes.attacker, registry, f"{where}, grid.attacker")
+    variants: list[tuple[NamedAttacker, Labels]] = [(attacker, "true") for attacker in attackers]
     if file.checks.permuted_labels:
-        variants.append(("adaptive", "permuted"))
+        variants.append((NamedAttacker("adaptive"), "permuted"))
     cells: dict[str, Cell] = {}
-    for (dataset, victim, defense, seed), triple, (attacker, labels) in itertools.product(targets, triples, variants):
-        observer, distance, classifier, name = triple
+    points = itertools.product(targets, file.run.seeds, triples, variants)
+    for (dataset, victim, defense), seed, (observer, distance, classifier, name), (attacker, labels) in points:
         cell = Cell(
             dataset=dataset,
             victim=victim,
@@ -254,17 +254,27 @@ def _expand(file: _File, registry: Registry, where: str) -> list[Cell]:
             observer=observer,
             distance=distance,
             classifier=classifier,
-            # Without a defense there is nothing to be naive about: both attackers are one cell.
-            attacker="adaptive" if defense.spec == undefended.spec else attacker,
+            attacker=attacker.against(victim, defense, undefended),
             labels=labels,
             seed=seed,
             samples=file.run.samples,
             calibration=file.run.calibration,
-            undefended=undefended,
             attack=name,
         )
         cells.setdefault(cell.key, cell)
     return list(cells.values())
+
+
+def _refuse_own_shadow(cells: Iterable[Cell], where: str) -> None:
+    """A victim cannot be its own shadow: its members are what the attacker wants to know."""
+    for cell in cells:
+        if cell.victim.identity in [shadow.identity for shadow in cell.attacker.shadows]:
+            raise LeakboardError(
+                f"{cell.victim.label} is attacked with itself as a shadow victim",
+                where=f"{where}, grid.attacker",
+                expected="shadow victims other than the victim under attack",
+                next="[[exclude]] takes one victim's cells with one attacker out of the grid",
+            )
 
 
 def _axis(registry: Registry, kind: Axis, specs: Sequence[str], where: str) -> list[Bound]:
@@ -274,7 +284,7 @@ def _axis(registry: Registry, kind: Axis, specs: Sequence[str], where: str) -> l
 
 def _triples(axes: Axes, registry: Registry, where: str) -> list[tuple[Bound, Bound, Bound, str]]:
     """Observer x distance x classifier, and the named attacks; a triple that has a name keeps it."""
-    given = {kind: getattr(axes, kind) for kind in ("observer", "distance", "classifier")}
+    given = {kind: getattr(axes, kind) for kind in TRIPLE}
     absent = [kind for kind, specs in given.items() if not specs]
     if absent and (len(absent) < len(given) or not axes.attack):
         raise LeakboardError(
@@ -284,15 +294,13 @@ def _triples(axes: Axes, registry: Registry, where: str) -> list[tuple[Bound, Bo
             next="leakboard list attacks",
         )
     triples: dict[tuple[str, str, str], tuple[Bound, Bound, Bound, str]] = {}
-    product = itertools.product(
-        *(_axis(registry, kind, given[kind], where) for kind in ("observer", "distance", "classifier"))
-    )
+    product = itertools.product(*(_axis(registry, kind, given[kind], where) for kind in TRIPLE))
     for observer, distance, classifier in product:
         triples[observer.spec, distance.spec, classifier.spec] = (observer, distance, classifier, "")
     for name in axes.attack:
         attack = registry.value("attack", name, f"{where}, grid.attack")
-        observer = registry.one("observer", attack.observer, f"attack {name}")
-        distance = registry.one("distance", attack.distance, f"attack {name}")
-        classifier = registry.one("classifier", attack.classifier, f"attack {name}")
+        observer, distance, classifier = (
+            registry.one(kind, getattr(attack, kind), f"attack {name}") for kind in TRIPLE
+        )
         triples[observer.spec, distance.spec, classifier.spec] = (observer, distance, classifier, name)
     return list(triples.values())

@@ -1,27 +1,31 @@
-"""The one door to a victim.
+"""The one door to a victim: it defends, limits, prices and remembers what is asked.
 
-A `Memo` belongs to one victim, one batch of samples and one query defense: it memoises what the victim said,
-by the content of the question, for all observers, seeds and output defenses of a task. A `Door` is what one observer
-of one cell holds: it applies the defenses, enforces the declared access and counts what was asked.
+A `Memo` belongs to one victim, one batch of samples and one query defense: it remembers what the victim said, by the
+content of the question, for all observers, seeds and output defenses of a task. A `Door` is what one observer of one
+cell holds. Every image that is sent passes the provider's query defense once, whoever made it; states, latents and
+noise of the victim's own space, which gray access lets an observer make itself, are no images and pass as they are.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from leakboard.api import Access, AccessDenied, Defense, Samples, Step
+from leakboard.api import Access, AccessDenied, Defense, Samples, Unsupported
 from leakboard.asking import Cost
-from leakboard.noise import normal, seeds_of
+from leakboard.noise import seeder, standard_normal
+from leakboard.oracle.provider import at_the_query, defended
+from leakboard.oracle.reconstruction import Trajectory
+from leakboard.samples import blinded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import torch
 
+    from leakboard.api import Step
     from leakboard.oracle.memo import Memo
     from leakboard.samples import Array
 
@@ -35,35 +39,59 @@ class Returned(NamedTuple):
     images: torch.Tensor
 
 
+class Provider(NamedTuple):
+    """What stands between an observer and the victim.
+
+    Attributes:
+        query: what every image that is sent passes, in order.
+        output: what every image that is given out passes, in order.
+        access: the most that the victim answers.
+    """
+
+    query: tuple[Defense, ...] = ()
+    output: tuple[Defense, ...] = ()
+    access: Access = "white"
+
+
 @dataclass
 class Door:
-    """The oracle of one observer in one cell; see `leakboard.api.Oracle` for what it answers."""
+    """The oracle of one observer in one cell; see `leakboard.api.Oracle` for what it answers.
+
+    Attributes:
+        memo: what the victim said so far.
+        samples: whom it is asked about.
+        seed: of all noise.
+        access: what the observer declares.
+        provider: what stands in the way.
+        default_prompts: what the victim is given with each sample unless a question says otherwise.
+        asked: what this observer's questions cost so far.
+        returned: what the victim gave out last, for the contact sheet.
+    """
 
     memo: Memo
     samples: Samples
-    images: torch.Tensor
-    access: Access
     seed: int
-    output_defenses: Sequence[Defense] = ()
+    access: Access
+    provider: Provider = field(default_factory=Provider)
     default_prompts: tuple[str, ...] | None = None
     asked: Cost = field(default_factory=Cost)
     returned: Returned | None = None
-    """What the victim gave out last, for the contact sheet."""
 
     def __post_init__(self) -> None:
-        # copies without labels: an observer can neither spoil what others are shown nor see who is a member
-        self.images = self.images.clone()
-        self.samples = replace(
-            self.samples,
-            images=self.samples.images.clone(),
-            member=np.zeros_like(self.samples.member),
-            member_digest=None,
-        )
+        # copies without labels and names: an observer can neither spoil what others are shown nor see who is a member
+        self._own = self.samples.images
+        self.seeds = seeder(self.seed, self.samples.ids)
+        self.samples = blinded(self.samples)
 
     @property
     def originals(self) -> torch.Tensor:
         """The attacker's own images."""
         return self.samples.images
+
+    @cached_property
+    def images(self) -> torch.Tensor:
+        """What the victim sees of the originals."""
+        return self._through(self._own).clone()
 
     @property
     def prompts(self) -> tuple[str, ...] | None:
@@ -83,84 +111,142 @@ class Door:
     @property
     def alphas_cumprod(self) -> torch.Tensor:
         """The victim's noise schedule."""
-        return self.memo.model.alphas_cumprod.to(self.images.device)
+        return self.memo.model.alphas_cumprod.to(self._own.device)
 
     def noise(self, query: str, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
         """Standard normal noise seeded by (seed, query, draw, sample id)."""
-        return normal(self.seed, query, draw, self.samples.ids, like)
+        return standard_normal(self.seeds(query, draw), like)
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Images to the victim's own space."""
-        self._allow("gray", "encode")
-        return self._encode(images)
+        self._enter("gray", "encode", Cost())
+        model, fitting = self.memo.model, self.memo.fitting
+        answer: torch.Tensor = self._ask(
+            "encode", [self._through(images)], (), Cost(), lambda _, part: model.encode(fitting.to_victim(part))
+        )
+        return answer
 
     def decode(self, inner: torch.Tensor) -> torch.Tensor:
         """The victim's own space to images."""
-        self._allow("gray", "decode")
+        self._enter("gray", "decode", Cost())
         return self._decode(inner)
 
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """Predicted noise at one timestep."""
-        self._allow("gray", "predict_noise")
+        cost = Cost(1, 1)
+        self._enter("gray", "predict_noise", cost)
         texts = self._texts(prompts)
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
             return self.memo.model.predict_noise(part, timestep, rows_of(texts, start, part))
 
-        answer: torch.Tensor = self._ask("predict_noise", [state], (timestep, texts), Cost(1, 1), call)
+        answer: torch.Tensor = self._ask("predict_noise", [state], (timestep, texts), cost, call)
         return answer
 
     def reconstruct(
         self, images: torch.Tensor, strength: float, steps: int, draw: int = 0, prompts: Sequence[str] | None = None
     ) -> Trajectory:
-        """Image-to-image in ``steps`` sampler steps."""
-        self._allow("black", "reconstruct")
-        texts, seeds = self._texts(prompts), seeds_of(self.seed, "reconstruct", draw, self.samples.ids)
-        cost = Cost(1, steps * self.memo.evaluations_per_step)
+        """Image-to-image in ``steps`` sampler steps.
+
+        Raises:
+            Unsupported: the victim made another number of steps.
+        """
+        a_step = self.memo.evaluations_per_step
+        self._enter("black", "reconstruct", Cost(1, steps * a_step))
+        texts, seeds = self._texts(prompts), self.seeds("reconstruct", draw)
         model, fitting = self.memo.model, self.memo.fitting
 
         def call(start: int, part: torch.Tensor) -> Iterator[Step]:
             rows = slice(start, start + len(part))
             return model.reconstruct(fitting.to_victim(part), seeds[rows], strength, steps, rows_of(texts, start, part))
 
-        walk = self._ask("reconstruct", [self._sent(images)], (strength, steps, seeds, texts), cost, call)
-        return Trajectory(self, walk, f"reconstruct {strength!r} {steps} {draw} {_word(prompts)}")
+        walk = self._ask(
+            "reconstruct",
+            [self._through(images, draw)],
+            (strength, steps, seeds, texts),
+            lambda made: Cost(1, len(made) * a_step),
+            call,
+        )
+        if len(walk) != steps:
+            raise Unsupported(f"the victim made {len(walk)} steps where {steps} were asked")
+        question = f"reconstruct {strength!r} {steps} {draw} {_word(prompts)}"
+        return Trajectory(walk, question, self._show, lambda what: self._allow("gray", what))
 
     def generate(self, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """New images from noise, and from the prompts if there are any."""
-        self._allow("black", "generate")
-        texts, seeds = self._texts(prompts), seeds_of(self.seed, "generate", draw, self.samples.ids)
         cost = Cost(1, steps * self.memo.evaluations_per_step)
+        self._enter("black", "generate", cost)
+        texts, seeds = self._texts(prompts), self.seeds("generate", draw)
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
             rows = slice(start, start + len(part))
             return self.memo.model.generate(seeds[rows], steps, rows_of(texts, start, part))
 
-        made = self._ask("generate", [self.originals], (steps, seeds, texts), cost, call)
-        return self._give_out(self._decode(made), f"generate {steps} {draw} {_word(prompts)}")
+        made = self._ask("generate", [self._own], (steps, seeds, texts), cost, call)
+        return self._show(made, f"generate {steps} {draw} {_word(prompts)}")
 
     def pool(self, count: int, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
-        """New images that all samples share."""
-        raise NotImplementedError
+        """New images that all samples share: each pays an equal part of them.
+
+        Raises:
+            ValueError: there is not one prompt an image.
+        """
+        evaluations = steps * self.memo.evaluations_per_step
+        share = count / (self.memo.population or len(self._own))
+        cost = Cost(share, share * evaluations)
+        self._enter("black", "pool", cost)
+        if prompts is not None and len(prompts) != count:
+            raise ValueError(f"{len(prompts)} prompts for a pool of {count} images, expected one an image")
+        # a victim that takes texts is given empty ones: those of the samples belong to them alone
+        texts = tuple(prompts) if prompts is not None else None if self.default_prompts is None else ("",) * count
+        seeds = seeder(self.seed, [f"pool {place}" for place in range(count)])
+        model, fitting = self.memo.model, self.memo.fitting
+
+        def call(start: int, part: torch.Tensor) -> torch.Tensor:
+            rows = slice(start, start + len(part))
+            made = model.generate(seeds("generate", draw)[rows], steps, rows_of(texts, start, part))
+            return fitting.from_victim(model.decode(made).float())
+
+        images = self.memo.pool((self.seed, draw, count, steps, texts), count, evaluations, call)
+        self.asked += cost
+        for link, defense in enumerate(self.provider.output):
+            images = defended(defense, images, seeds, f"output{link} pool {count} {steps} {draw}")
+        return images
 
     def gradients(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None
     ) -> torch.Tensor:
         """Per-sample gradient norms of the denoising loss."""
-        self._allow("white", "gradients")
+        cost = Cost(1, 2)
+        self._enter("white", "gradients", cost)
         texts = self._texts(prompts)
 
         def call(start: int, part: torch.Tensor, part_noise: torch.Tensor) -> torch.Tensor:
             return self.memo.model.gradients(part, part_noise, timestep, rows_of(texts, start, part))
 
-        answer: torch.Tensor = self._ask("gradients", [inner, noise], (timestep, texts), Cost(1, 2), call)
+        answer: torch.Tensor = self._ask("gradients", [inner, noise], (timestep, texts), cost, call)
         return answer
 
     def _allow(self, needed: Access, query: str) -> None:
         if LEVELS.index(needed) > LEVELS.index(self.access):
             raise AccessDenied(f"{query} needs {needed} access, the observer declares {self.access}")
+        if LEVELS.index(needed) > LEVELS.index(self.provider.access):
+            raise Unsupported(f"{query} needs {needed} access, the victim answers {self.provider.access} at most")
 
-    def _ask(self, query: str, tensors: list[torch.Tensor], arguments: tuple[Any, ...], cost: Cost, call: Any) -> Any:
+    def _enter(self, needed: Access, query: str, cost: Cost) -> None:
+        """Whether a question may be asked at all, by the access levels and by defenses that count."""
+        self._allow(needed, query)
+        for defense in (*self.provider.query, *self.provider.output):
+            defense.admit(self.asked, cost)
+
+    def _ask(
+        self,
+        query: str,
+        tensors: list[torch.Tensor],
+        arguments: tuple[Any, ...],
+        cost: Cost | Callable[[Any], Cost],
+        call: Any,
+    ) -> Any:
         answer, paid = self.memo.ask(query, tensors, arguments, cost, call)
         self.asked += paid
         # a list holds the steps of a reconstruction, which nobody outside gets; tensors could be written into
@@ -169,22 +255,22 @@ class Door:
     def _texts(self, prompts: Sequence[str] | None) -> tuple[str, ...] | None:
         if prompts is None:
             return self.default_prompts
-        if len(prompts) != len(self.samples.ids):
-            raise ValueError(f"{len(prompts)} prompts for {len(self.samples.ids)} samples, expected one a sample")
+        if len(prompts) != len(self._own):
+            raise ValueError(f"{len(prompts)} prompts for {len(self._own)} samples, expected one a sample")
         return tuple(prompts)
 
-    def _sent(self, images: torch.Tensor) -> torch.Tensor:
-        # whoever sends the victim its own image sends it through the provider's defense, like everybody else
-        if images.shape == self.originals.shape and images.equal(self.originals):
-            return self.images
-        return images
-
-    def _encode(self, images: torch.Tensor) -> torch.Tensor:
-        model, fitting = self.memo.model, self.memo.fitting
-        answer: torch.Tensor = self._ask(
-            "encode", [self._sent(images)], (), Cost(), lambda _, part: model.encode(fitting.to_victim(part))
+    def _through(self, images: torch.Tensor, draw: int = 0) -> torch.Tensor:
+        """What the victim sees of images that it is sent, the first time by the defenses and then from the memo."""
+        if images.ndim != 4 or len(images) != len(self._own):
+            raise ValueError(f"images of shape {tuple(images.shape)} were sent, expected {len(self._own)} (N, C, H, W)")
+        if not bool(((images >= 0) & (images <= 1)).all()):
+            raise ValueError("images were sent that leave [0, 1] or hold values that are not numbers")
+        if not self.provider.query:
+            return images
+        question = (repr(self.provider.query), self.seeds("", draw))
+        return self.memo.defended(
+            images, question, lambda: at_the_query(self.provider.query, images, self._own, self.seeds, draw)
         )
-        return answer
 
     def _decode(self, inner: torch.Tensor) -> torch.Tensor:
         model, fitting = self.memo.model, self.memo.fitting
@@ -193,64 +279,13 @@ class Door:
         )
         return answer
 
-    def _give_out(self, images: torch.Tensor, question: str) -> torch.Tensor:
+    def _show(self, inner: torch.Tensor, question: str) -> torch.Tensor:
         """Images after the output defenses, whose noise is another one for every question and step."""
-        for link, defense in enumerate(self.output_defenses):
-            images = defended(defense, images, self.samples, self.seed, f"output{link} {question}")
+        images = self._decode(inner)
+        for link, defense in enumerate(self.provider.output):
+            images = defended(defense, images, self.seeds, f"output{link} {question}")
         self.returned = Returned(question, images)
         return images
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """One image-to-image answer; see `leakboard.api.Reconstruction`."""
-
-    door: Door
-    walk: list[Step]
-    question: str
-
-    def output(self) -> torch.Tensor:
-        """The returned images."""
-        return self._clean(len(self.walk) - 1)
-
-    def intermediates(self) -> Iterator[torch.Tensor]:
-        """The predicted clean images of every step."""
-        self.door._allow("gray", "intermediates")  # noqa: SLF001 - the two classes are one door
-        return (self._clean(step) for step in range(len(self.walk)))
-
-    def states(self) -> Iterator[torch.Tensor]:
-        """The noisy states of every step, as images."""
-        self.door._allow("gray", "states")  # noqa: SLF001 - the two classes are one door
-        return (self._image(step.state, f"state {place}") for place, step in enumerate(self.walk))
-
-    def _clean(self, step: int) -> torch.Tensor:
-        return self._image(self.walk[step].clean, f"step {step}")
-
-    def _image(self, inner: torch.Tensor, place: str) -> torch.Tensor:
-        door = self.door
-        return door._give_out(door._decode(inner), f"{self.question} {place}")  # noqa: SLF001 - one door
-
-
-def defended(defense: Defense, images: torch.Tensor, samples: Samples, seed: int, place: str) -> torch.Tensor:
-    """Images after one defense, which draws its noise from (seed, defense and place, sample id).
-
-    Raises:
-        TypeError, ValueError: the defense gave no images, changed the shape or type, or left [0, 1].
-    """
-
-    def noise(like: torch.Tensor, draw: int = 0) -> torch.Tensor:
-        return normal(seed, f"{defense.name}@{place}", draw, samples.ids, like)
-
-    result = defense.apply(images.clone(), noise)
-    if not isinstance(result, type(images)):
-        raise TypeError(f"{defense.name} returned {result!r:.80} from apply(), expected images")
-    if result.shape != images.shape:
-        raise ValueError(f"{defense.name} returned shape {tuple(result.shape)}, expected {tuple(images.shape)}")
-    if result.dtype != images.dtype:
-        raise ValueError(f"{defense.name} returned {result.dtype}, expected {images.dtype}")
-    if not bool(((result >= 0) & (result <= 1)).all()):
-        raise ValueError(f"{defense.name} returned values outside [0, 1] or not a number")
-    return result
 
 
 def _word(prompts: Sequence[str] | None) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from leakboard.oracle.pools import Pools
+
 DECODED_BYTES = 1 << 30
 
 
@@ -40,6 +42,10 @@ class Memo:
         fitting: how the images of the dataset become those of the victim and back.
         room: bytes of decoded images that may be kept; those beyond are decoded anew when asked for again.
         paid: what the victim really had to do.
+        known: what it said, by the content of the question, and what that cost.
+        population: samples that the whole run asks about, who share the price of a pool; 0 for just those here.
+        pools: where generations that all samples share are kept; None keeps them here alone.
+        pool_evaluations: what the victim really had to do for pools, over all images.
     """
 
     model: Model
@@ -50,25 +56,29 @@ class Memo:
     room: int = DECODED_BYTES
     paid: Cost = field(default_factory=Cost)
     known: dict[str, tuple[Any, Cost]] = field(default_factory=dict)
+    population: int = 0
+    pools: Pools | None = None
+    pool_evaluations: float = 0.0
 
     def ask(
         self,
         query: str,
         tensors: Sequence[torch.Tensor],
         arguments: tuple[Any, ...],
-        cost: Cost,
+        cost: Cost | Callable[[Any], Cost],
         call: Callable[..., Any],
     ) -> tuple[Any, Cost]:
         """Answer from the memo, or call the model in batches and remember what it said, decoded images within limits.
 
         The cost that comes back is what the question cost when it was paid for, so an attack's price does not
-        depend on who asked first.
+        depend on who asked first. Where only the answer tells what was done, ``cost`` is a function of it.
         """
         key = repr((query, arguments, [digest(tensor) for tensor in tensors]))
         if key not in self.known:
             start = time.perf_counter()
             answer = self.batched(call, tensors)
-            full = cost + Cost(seconds=time.perf_counter() - start)
+            done = cost if isinstance(cost, Cost) else cost(answer)
+            full = done + Cost(seconds=time.perf_counter() - start)
             self.paid += full
             if query == "decode":
                 self.room -= answer.nbytes
@@ -77,6 +87,35 @@ class Memo:
                     return answer, full
             self.known[key] = answer, full
         return self.known[key]
+
+    def defended(
+        self, images: torch.Tensor, question: tuple[Any, ...], apply: Callable[[], torch.Tensor]
+    ) -> torch.Tensor:
+        """What the query defenses make of images, which many observers send alike; it costs the victim nothing."""
+        key = repr(("defended", question, digest(images)))
+        if key not in self.known:
+            self.known[key] = apply(), Cost()
+        answer: torch.Tensor = self.known[key][0]
+        return answer
+
+    def pool(
+        self, question: tuple[Any, ...], count: int, evaluations: int, call: Callable[[int, torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """``count`` images (count, C, H, W) that all samples share, each of which takes ``evaluations``."""
+        import torch
+
+        key = repr(("pool", question))
+        if key not in self.known:
+
+            def make() -> torch.Tensor:
+                made: torch.Tensor = self.batched(call, [torch.empty(count, 1)])
+                return made
+
+            images, made = self.pools.get(repr(question), make) if self.pools else (make(), True)
+            self.pool_evaluations += count * evaluations * made
+            self.known[key] = images, Cost()
+        answer: torch.Tensor = self.known[key][0]
+        return answer.clone()
 
     def batched(self, call: Callable[..., Any], tensors: Sequence[torch.Tensor]) -> Any:
         """What ``call`` gives for the tensors (N, ...), which it gets in batches after the number of their first row.

@@ -24,7 +24,8 @@ SHARES = (0.2, 0.4, 0.6)
 IMAGES = 32
 CHANCE = 0.9
 """Share of the best linear guess's loss that a trained denoiser has to stay below."""
-_admitted: set[tuple[str, str]] = set()
+_passed: set[tuple[str, str]] = set()
+"""Identities of the victims and datasets that were checked in this process."""
 
 
 def wanted(victim: Victim, model: Model, question: tuple[str, str]) -> bool:
@@ -32,18 +33,18 @@ def wanted(victim: Victim, model: Model, question: tuple[str, str]) -> bool:
 
     A victim that has no noise schedule (it matches flows, say) cannot be judged.
     """
-    return victim.gated and question not in _admitted and _predicts_noise(model)
+    return victim.gated and question not in _passed and _predicts_noise(model)
 
 
-def admit(
+def check_quality(
     question: tuple[str, str],
     victim: Victim,
     model: Model,
     images: torch.Tensor,
-    told: tuple[str, ...] | None,
+    prompts: tuple[str, ...] | None,
     batch: int = IMAGES,
 ) -> None:
-    """Refuse a victim whose denoising loss on a few ``images`` (N, C, H, W), of its own shape, is at chance.
+    """Refuse a victim whose denoising loss on a few ``images`` (N, C, H, W) in its own shape is at chance.
 
     Members and non-members are asked about alike, ``batch`` images at a time, fewer when memory runs out. Chance is
     the best multiple of the noisy state itself, in hindsight: what a network that learnt nothing but the noise level
@@ -61,7 +62,7 @@ def admit(
         return answer
 
     def predict(start: int, part: torch.Tensor) -> torch.Tensor:
-        return model.predict_noise(part, timestep, rows_of(told, start, part))
+        return model.predict_noise(part, timestep, rows_of(prompts, start, part))
 
     clean = ask("encode", images, lambda _, part: model.encode(part))
     loss = chance = 0.0
@@ -69,13 +70,14 @@ def admit(
     for share in SHARES:
         timestep = round(share * len(model.alphas_cumprod))
         level = model.alphas_cumprod[timestep].to(clean)
+        # the name is part of the noise, and so of every number that was measured
         noise = normal(0, "admission", timestep, ids, clean)
         state = level.sqrt() * clean + (1 - level).sqrt() * noise
-        said = ask("predict_noise", state, predict).to(clean)
+        predicted = ask("predict_noise", state, predict).to(clean)
         linear = (noise * state).sum() / state.square().sum() * state
-        loss += _error(said, noise)
+        loss += _error(predicted, noise)
         chance += _error(linear, noise)
-        for reading, answer in _other_readings(said, state, level.sqrt(), (1 - level).sqrt()):
+        for reading, answer in _other_readings(predicted, state, level.sqrt(), (1 - level).sqrt()):
             misread[reading] += _error(answer, noise)
     (name, _), other = min(misread.items(), key=operator.itemgetter(1))
     if other < CHANCE * min(chance, loss) and other < loss / 2:
@@ -83,7 +85,7 @@ def admit(
             f"{victim.name} denoises {loss / other:.1f} times better when its predictions are read as {name}",
             where="prediction_type in its scheduler_config.json",
             expected=f"the type it was trained to predict, it seems {name}",
-            next="mend the configuration, or allow_untrained=True to attack it as it is",
+            next="correct the configuration, or allow_untrained=True to attack it as it is",
         )
     if loss >= CHANCE * chance:
         raise LeakboardError(
@@ -93,27 +95,27 @@ def admit(
             expected=f"a trained denoiser below {CHANCE:.0%} of the linear guess",
             next="check the weights, or allow_untrained=True to attack it as it is",
         )
-    _admitted.add(question)
+    _passed.add(question)
 
 
 def _predicts_noise(model: Model) -> bool:
     try:
         return len(model.alphas_cumprod) > 0
-    except (AttributeError, Unsupported):
+    except Unsupported:
         return False
 
 
 def _other_readings(
-    said: torch.Tensor, state: torch.Tensor, signal: torch.Tensor, sigma: torch.Tensor
+    predicted: torch.Tensor, state: torch.Tensor, signal: torch.Tensor, sigma: torch.Tensor
 ) -> Iterator[tuple[tuple[str, str], torch.Tensor]]:
     """What the noise would be if the network's output were of another type than its configuration says, by both types.
 
-    The configuration is not known here, so for each type the output is what the victim would have made ``said`` of.
+    The configuration is not known here, so each type stands for the output that would have become ``predicted``.
     """
     outputs = {
-        "epsilon": said,
-        "v_prediction": (said - sigma * state) / signal,
-        "sample": (state - sigma * said) / signal,
+        "epsilon": predicted,
+        "v_prediction": (predicted - sigma * state) / signal,
+        "sample": (state - sigma * predicted) / signal,
     }
     for configured, output in outputs.items():
         readings = {
@@ -124,5 +126,5 @@ def _other_readings(
         yield from (((name, configured), noise) for name, noise in readings.items() if name != configured)
 
 
-def _error(said: torch.Tensor, noise: torch.Tensor) -> float:
-    return float((said - noise).square().mean())
+def _error(predicted: torch.Tensor, noise: torch.Tensor) -> float:
+    return float((predicted - noise).square().mean())

@@ -19,7 +19,7 @@ from leakboard.registry.specs import parse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leakboard.api import Component
+    from leakboard.api import Component, Extension
     from leakboard.registry.find import Registry
 
 LIMITS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "min_length": "length >=", "max_length": "length <="}
@@ -51,7 +51,7 @@ def _summary(value: Any) -> str:
 
 
 def describe_one(registry: Registry, spec: str) -> str:
-    """Everything about the plugins or attacks that a spec names, and the canonical spellings of what it gives.
+    """Everything about the plugins and extensions that a spec names, and the canonical spellings of what it gives.
 
     Raises:
         LeakboardError: nothing has that name, or the spec's parameters do not fit.
@@ -63,6 +63,8 @@ def describe_one(registry: Registry, spec: str) -> str:
         axes = registry.axes_of(name, f"spec {spec!r}")
         if name in registry.attacks:
             texts.append(_attack_text(registry.attacks[name]))
+        beside = [kind for kind in VALUES if kind != "attack" and name in registry.values[kind]]
+        texts += [_value_text(registry, kind, name) for kind in beside]
         texts += [_class_text(registry, registry.classes[kind][name]) for kind in axes]
         if given and axes and name == chains[0][0].name:
             points = registry.axis(axes[0], spec)
@@ -152,6 +154,13 @@ def _below_fields(cls: type) -> Iterator[tuple[str, str]]:
         match pair:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                 yield name, text
+
+
+def _value_text(registry: Registry, kind: Extension, name: str) -> str:
+    summary = _summary(registry.values[kind][name])
+    return "\n".join(
+        [f"{kind} {name}", "", *([summary, ""] if summary else []), f"  from: {registry.sources[kind, name]}"]
+    )
 
 
 def _attack_text(attack: Attack) -> str:

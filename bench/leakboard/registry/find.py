@@ -152,14 +152,15 @@ class Registry:
         raise self._unknown(kind, name, where, known, hint)
 
     def axes_of(self, name: str, where: str = "") -> list[Axis]:
-        """The axes that know a name; none for the name of an attack alone.
+        """The axes that know a name; none for the name of an extension alone.
 
         Raises:
             LeakboardError: nothing has that name.
         """
         axes = [axis for axis in AXES if name in self.classes[axis]]
-        if not axes and name not in self.attacks:
-            known = [each for axis in AXES for each in self.classes[axis]] + list(self.attacks)
+        beside = {each for known in self.values.values() for each in known}
+        if not axes and name not in beside:
+            known = [*(each for axis in AXES for each in self.classes[axis]), *sorted(beside)]
             raise LeakboardError(
                 f"nothing is called {name!r}{self._lost()}",
                 where=where,

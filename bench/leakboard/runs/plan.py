@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from leakboard.grid.cells import features_key
+from leakboard.grid.cells import asked, features_key
 from leakboard.registry.bind import at, bind
-from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Wanted
+from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Shadow, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -121,6 +122,10 @@ class _Shards:
         self._ranges: dict[str, list[range]] = {}
         self._keys: dict[tuple[object, ...], tuple[str, ...]] = {}
 
+    def population_of(self, cell: Cell) -> int:
+        """Samples in use."""
+        return len(self.population(cell.dataset).ids)
+
     def ranges(self, cell: Cell) -> list[range]:
         """Rows of the samples in use, piece by piece."""
         dataset = cell.dataset.identity
@@ -129,13 +134,13 @@ class _Shards:
             self._ranges[dataset] = [rows[start : start + self.size] for start in rows[:: self.size]]
         return self._ranges[dataset]
 
-    def keys(self, cell: Cell, defense: Bound) -> tuple[str, ...]:
-        """Keys of the features of a cell under a defense, one a piece."""
-        parts = (cell.dataset, cell.victim, defense, cell.observer, cell.distance)
-        combination = (*(part.identity for part in parts), cell.seed)
+    def keys(self, cell: Cell, victim: Bound, defense: Bound) -> tuple[str, ...]:
+        """Keys of the features that a cell needs of a victim under a defense, one a piece."""
+        combination = (*asked(cell, victim, defense), cell.seed)
         if combination not in self._keys:
+            ids = self.population(cell.dataset).ids
             self._keys[combination] = tuple(
-                features_key(cell, defense, rows.start, rows.stop) for rows in self.ranges(cell)
+                features_key(cell, victim, defense, ids[rows.start : rows.stop]) for rows in self.ranges(cell)
             )
         return self._keys[combination]
 
@@ -147,8 +152,8 @@ def _observation_tasks(
     tasks: dict[tuple[str, str, str, int], ObserveTask] = {}
     seen: set[tuple[str, ...]] = set()
     for cell in todo:
-        for defense in (cell.defense, cell.calibration_defense):
-            keys = shards.keys(cell, defense)
+        for victim, defense in ((cell.victim, cell.defense), *cell.attacker.calibrates_on):
+            keys = shards.keys(cell, victim, defense)
             if keys in seen:
                 continue
             seen.add(keys)
@@ -156,16 +161,17 @@ def _observation_tasks(
             for rows, key in zip(shards.ranges(cell), keys, strict=True):
                 if artifacts.has(key):
                     continue
-                group = (cell.dataset.identity, cell.victim.identity, query, rows.start)
+                group = (cell.dataset.identity, victim.identity, query, rows.start)
                 wanted[group].append(Wanted(key, cell.seed, defense.spec, cell.observer.spec, cell.distance.spec))
                 if group not in tasks:
                     tasks[group] = ObserveTask(
                         dataset=cell.dataset.spec,
                         dataset_identity=cell.dataset.identity,
-                        victim=cell.victim.spec,
-                        victim_identity=cell.victim.identity,
+                        victim=victim.spec,
+                        victim_identity=victim.identity,
                         query=query,
                         per_side=cell.samples,
+                        population=shards.population_of(cell),
                         start=rows.start,
                         stop=rows.stop,
                         wanted=(),
@@ -187,26 +193,38 @@ def _place(wanted: Wanted) -> tuple[int, str, str, str]:
 def _scoring_tasks(todo: Sequence[Cell], shards: _Shards, settings: Settings) -> tuple[ScoreTask, ...]:
     groups: dict[tuple[object, ...], list[Cell]] = defaultdict(list)
     for cell in todo:
-        parts = (cell.dataset, cell.victim, cell.observer, cell.distance)
-        groups[(*(part.identity for part in parts), cell.seed)].append(cell)
+        shared = [point.identity for axis, point in cell.axes.items() if axis not in ("defense", "classifier")]
+        groups[(*shared, cell.seed)].append(cell)
     tasks = []
     for cells in groups.values():
         first = cells[0]
         label = f"{first.victim.label} | {first.observer.label} | {first.distance.label}"
         for start in range(0, len(cells), CELLS_PER_TASK):
             work = tuple(_work(cell, shards) for cell in cells[start : start + CELLS_PER_TASK])
-            tasks.append(ScoreTask(label, first.dataset.identity, first.victim.identity, first.samples, work, settings))
+            tasks.append(
+                ScoreTask(
+                    label=label,
+                    dataset_identity=first.dataset.identity,
+                    victim=first.victim.spec,
+                    victim_identity=first.victim.identity,
+                    per_side=first.samples,
+                    cells=work,
+                    settings=settings,
+                )
+            )
     return tuple(tasks)
 
 
 def _work(cell: Cell, shards: _Shards) -> CellWork:
+    seen = [(victim.spec, shards.keys(cell, victim, defense)) for victim, defense in cell.attacker.calibrates_on]
+    shadows = tuple(itertools.starmap(Shadow, seen)) if cell.attacker.shadows else ()
     return CellWork(
         key=cell.key,
         classifier=cell.classifier.spec,
-        attacker=cell.attacker,
         labels=cell.labels,
         seed=cell.seed,
         calibration=cell.calibration,
-        calibrate_on=shards.keys(cell, cell.calibration_defense),
-        evaluate_on=shards.keys(cell, cell.defense),
+        calibrate_on=() if shadows or not seen else seen[0][1],
+        evaluate_on=shards.keys(cell, cell.victim, cell.defense),
+        shadows=shadows,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from leakboard.errors import LeakboardError
 
 
-def check_device(name: str) -> None:
+def check_device(name: str, where: str = "[run] device") -> None:
     """Refuse a device that this machine does not have; ``cpu`` is believed without asking torch.
 
     Raises:
@@ -26,7 +26,7 @@ def check_device(name: str) -> None:
     if name not in there:
         raise LeakboardError(
             f"this machine has no device {name!r}",
-            where="[run] device",
+            where=where,
             expected=" or ".join(there),
             nearest="cpu",
             next="leakboard doctor",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from leakboard.api import AXES
 from leakboard.faults import FAULTS, fault
 from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, ResultRow, TaskRow
 from leakboard.tasks.task import ObserveTask, ScoreTask
@@ -24,8 +23,8 @@ def cell_row(cell: Cell) -> CellRow:
     """One point of the grid."""
     return CellRow(
         key=cell.key,
-        **{axis: getattr(cell, axis).identity for axis in AXES},
-        attacker=cell.attacker,
+        **{axis: point.identity for axis, point in cell.axes.items()},
+        attacker=cell.attacker.spec,
         labels=cell.labels,
         seed=cell.seed,
         samples=cell.samples,
@@ -39,7 +38,7 @@ def component_rows(cells: Iterable[Cell], populations: dict[str, Population]) ->
     """The components of some cells; what is known of a dataset's samples stands with it."""
     points: dict[str, Bound] = {}
     for cell in cells:
-        points |= {point.identity: point for point in (getattr(cell, axis) for axis in AXES)}
+        points |= {point.identity: point for point in cell.axes.values()}
     return [
         ComponentRow(
             kind=point.kind,

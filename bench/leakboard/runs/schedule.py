@@ -20,7 +20,7 @@ def points(task: ObserveTask) -> frozenset[tuple[str, str]]:
     return frozenset({("dataset", task.dataset_identity), ("victim", task.victim_identity), ("query", task.query)})
 
 
-class Schedule:
+class TaskQueue:
     """The tasks of a plan. A scoring task comes up as soon as the features that its cells need are there.
 
     Features whose cells are all lost to another failure are not asked for any more.

@@ -13,7 +13,6 @@ from leakboard.store.processes import boot_id
 
 RunStatus = Literal["running", "done", "failed", "interrupted"]
 Status = Literal["done", "failed", "skipped", "timeout", "interrupted"]
-Attacker = Literal["adaptive", "naive"]
 Labels = Literal["true", "permuted"]
 Role = Literal["attack", "null"]
 
@@ -76,7 +75,7 @@ class CellRow:
     Attributes:
         key: sha256 hex, the cell's content address.
         dataset, victim, defense, observer, distance, classifier: component identities.
-        attacker: ``adaptive`` or ``naive``.
+        attacker: what the classifier is calibrated on: ``adaptive``, ``naive``, ``none`` or ``shadow(victims=[...])``.
         labels: ``true`` or ``permuted``.
         seed: of the split and of all noise.
         samples: per side, 0 for all there are.
@@ -92,7 +91,7 @@ class CellRow:
     observer: str
     distance: str
     classifier: str
-    attacker: Attacker = "adaptive"
+    attacker: str = "adaptive"
     labels: Labels = "true"
     seed: int
     samples: int
@@ -136,7 +135,8 @@ class AttemptRow:
         peak_mb: peak memory in MB.
         error: one line, empty when there was none.
         traceback: text.
-        n_calibration, n_evaluation: samples in either half.
+        n_calibration: labelled samples that the classifier saw; those of shadow victims count together.
+        n_evaluation: samples that were evaluated.
         scores_key: artifact that holds the scores.
         batch_size: samples asked about at once.
         fit: how images were fitted to the victim: ``exact``, the rule in words, or empty when nobody knows.

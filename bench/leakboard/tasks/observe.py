@@ -8,117 +8,129 @@ import resource
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leakboard.api import Pair, Unsupported
-from leakboard.faults import FAULTS, Allowance, fault
-from leakboard.oracle.door import Door, defended
+from leakboard.api import Pair, Refused, Unsupported
+from leakboard.faults import FAULTS, Allowance, Fault, fault
+from leakboard.noise import seeder
+from leakboard.oracle.door import Door, Provider
+from leakboard.oracle.provider import at_the_query, defended
 from leakboard.registry.bind import at
 from leakboard.store.artifacts import Artifacts
+from leakboard.tasks.columns import Column, measure
 from leakboard.tasks.contact_sheet import keep_preview
 from leakboard.tasks.task import PartOutcome, TaskOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import torch
-
-    from leakboard.api import Distance, Observer, Samples
+    from leakboard.api import Access, Observer, Samples
     from leakboard.oracle.door import Returned
     from leakboard.oracle.memo import Memo
     from leakboard.registry.bind import Bound
     from leakboard.registry.find import Registry
     from leakboard.store.artifacts import ArtifactRow
-    from leakboard.tasks.task import ObserveTask, Wanted
+    from leakboard.tasks.task import ObserveTask
 
 MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10
 """In the unit in which the system tells the peak memory of a process."""
 
 
-@dataclass
-class Column:
-    """The features that one distance has made so far of one observer's pairs."""
-
-    wanted: Wanted
-    distance: Distance
-    allowance: Allowance
-    labels: list[str] = field(default_factory=list)
-    values: list[torch.Tensor] = field(default_factory=list)
-    failure: PartOutcome | None = None
-
-
 def observe(
-    task: ObserveTask, registry: Registry, samples: Samples, answers: Memo, told: tuple[str, ...] | None
+    task: ObserveTask,
+    registry: Registry,
+    samples: Samples,
+    memo: Memo,
+    prompts: tuple[str, ...] | None,
+    access: Access = "white",
 ) -> TaskOutcome:
     """Run every wanted observer and distance for one shard; one that fails takes only its own features along.
 
-    ``told`` is what the victim is told with each sample.
+    Args:
+        task: what is wanted.
+        registry: where its components are found.
+        samples: those of the shard.
+        memo: what the victim said of them so far.
+        prompts: what the victim is given with each sample.
+        access: the most that the victim answers.
     """
     start = time.perf_counter()
     artifacts = Artifacts(Path(task.settings.artifacts))
     found: list[PartOutcome] = []
-    previews: list[ArtifactRow] = []
+    sheets: list[ArtifactRow] = []
     for (seed, spec), group in itertools.groupby(task.wanted, lambda wanted: (wanted.seed, wanted.defense)):
         of_defense = list(group)
         defense = registry.one("defense", spec)
+        provider = Provider(at(defense.chain, "query"), at(defense.chain, "output"), access)
         try:
             with Allowance(task.settings.timeout):
-                images = seen_by_victim(samples, defense, seed)
+                images = at_the_query(provider.query, samples.images, samples.images, seeder(seed, samples.ids))
         except FAULTS as error:
             found += [PartOutcome(wanted.key, *fault(error)) for wanted in of_defense]
             continue
         returned: Returned | None = None
         for observer_spec, of_observer in itertools.groupby(of_defense, lambda wanted: wanted.observer):
             observer = registry.one("observer", observer_spec).only
-            door = Door(answers, samples, images, observer.access, seed, at(defense.chain, "output"), told)
+            door = Door(memo, samples, seed, observer.access, provider, prompts)
             columns = [
                 Column(wanted, registry.one("distance", wanted.distance).only, Allowance(task.settings.timeout))
                 for wanted in of_observer
             ]
-            seconds = _run(observer, door, defense, columns, Allowance(task.settings.timeout))
-            made = [column.failure or _store(column, door, task, artifacts, seconds) for column in columns]
+            seconds, refusal = _run(observer, door, defense, columns, Allowance(task.settings.timeout))
+            made = [
+                column.failure or _store(column, door, task, artifacts, samples.ids, seconds, refusal)
+                for column in columns
+            ]
             found += made
-            if returned is None and any(answer.status == "done" for answer in made):
+            if returned is None and any(part.status == "done" for part in made):
                 returned = door.returned
         if task.start == 0:
-            previews += keep_preview(
-                task, artifacts, samples, defense, seed=seed, seen=images, returned=returned, fit=answers.fitting.note
+            sheets += keep_preview(
+                task, artifacts, samples, defense, seed=seed, seen=images, returned=returned, fit=memo.fitting.note
             )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
-    paid = answers.paid.evaluations * len(samples.ids)
-    return TaskOutcome(tuple(found), time.perf_counter() - start, paid, peak, answers.batch_size, tuple(previews))
+    paid = memo.paid.evaluations * len(samples.ids) + memo.pool_evaluations
+    stored = (*sheets, *(memo.pools.stored if memo.pools else ()))
+    return TaskOutcome(tuple(found), time.perf_counter() - start, paid, peak, memo.batch_size, stored)
 
 
-def seen_by_victim(samples: Samples, defense: Bound, seed: int) -> torch.Tensor:
-    """The images after the query defenses of a chain."""
-    images = samples.images
-    for link, part in enumerate(at(defense.chain, "query")):
-        images = defended(part, images, samples, seed, f"query{link}")
-    return images
+def _run(
+    observer: Observer, door: Door, defense: Bound, columns: list[Column], allowance: Allowance
+) -> tuple[float, str]:
+    """One observer under one defense: its pairs through every distance that wants them.
 
-
-def _run(observer: Observer, door: Door, defense: Bound, columns: list[Column], allowance: Allowance) -> float:
-    """One observer under one defense: its pairs through every distance that wants them. Gives its seconds."""
+    Gives its seconds, and why a defense let no more questions pass: what came before that is the result.
+    """
     paid_before = door.memo.paid.seconds
+    refusal = ""
     try:
         for pair in _pairs(observer, door, defense, allowance):
             for column in columns:
                 if column.failure is None:
-                    _measure(column, pair, door.memo)
+                    measure(column, pair, door.memo)
             if all(column.failure for column in columns):
                 break
         else:
-            if not any(column.labels or column.failure for column in columns):
+            if not any(column.pairs or column.failure for column in columns):
                 raise ValueError("the observer yielded no pair")
+    except Refused as reason:
+        refusal = str(reason)
+        nothing = Fault("skipped", f"refused before there was anything to measure: {refusal}", "")
+        _fail([column for column in columns if not column.pairs], nothing)
     except FAULTS as error:
-        for column in columns:
-            column.failure = column.failure or PartOutcome(column.wanted.key, *fault(error))
+        _fail(columns, fault(error))
     # What was paid for by an observer before this one belongs to the price of this one all the same.
-    return allowance.spent - (door.memo.paid.seconds - paid_before) + door.asked.seconds
+    return allowance.spent - (door.memo.paid.seconds - paid_before) + door.asked.seconds, refusal
+
+
+def _fail(columns: Iterable[Column], why: Fault) -> None:
+    """Give up the columns that have not failed before, for a reason of their own."""
+    for column in columns:
+        column.failure = column.failure or PartOutcome(column.wanted.key, *why)
 
 
 def _pairs(observer: Observer, door: Door, defense: Bound, allowance: Allowance) -> Iterator[Pair]:
@@ -139,9 +151,9 @@ def _pairs(observer: Observer, door: Door, defense: Bound, allowance: Allowance)
                 raise Unsupported(f"{defense.label} acts on images, the pair is {pair.space}")
             for link, part in enumerate(links):
                 place = f"{link} {pair.label}"
-                reference = defended(part, pair.reference, door.samples, door.seed, f"reference{place}")
-                observation = defended(part, pair.observation, door.samples, door.seed, f"observation{place}")
-                pair = Pair(reference, observation, pair.label, pair.space)
+                reference = defended(part, pair.reference, door.seeds, f"reference{place}")
+                observation = defended(part, pair.observation, door.seeds, f"observation{place}")
+                pair = replace(pair, reference=reference, observation=observation)
         yield pair
 
 
@@ -157,54 +169,20 @@ def _check(pair: Pair, door: Door) -> None:
             raise ValueError(f"the {name} of pair {pair.label!r} holds values that are not finite")
 
 
-def _measure(column: Column, pair: Pair, answers: Memo) -> None:
-    import torch
-
-    distance = column.distance
-    try:
-        if pair.space not in distance.spaces:
-            raise Unsupported(f"{distance.name} does not measure pairs of {pair.space}")
-        with column.allowance:
-            values = _measured(distance, pair, answers).detach().to("cpu", torch.float64)
-        _check_values(values, distance.name, len(pair.reference))
-    except FAULTS as error:
-        column.failure = PartOutcome(column.wanted.key, *fault(error))
-        return
-    column.labels.append(pair.label)
-    column.values.append(values)
-
-
-def _measured(distance: Distance, pair: Pair, answers: Memo) -> torch.Tensor:
-    """Numbers of a pair. Images, which networks may look at, are measured in batches where the victim computes."""
-    import torch
-
-    def measure(_: int, reference: torch.Tensor, observation: torch.Tensor) -> torch.Tensor:
-        measured = distance.measure(Pair(reference, observation, pair.label, pair.space))
-        if not isinstance(measured, torch.Tensor):
-            raise TypeError(f"{distance.name} returned {measured!r:.80} from measure(), expected a tensor (N,)")
-        return measured
-
-    # A distance that works in place must not spoil what the next one sees.
-    own = pair.reference.clone(), pair.observation.clone()
-    if answers.device is None or pair.space != "image":
-        return measure(0, *own)
-    joined: torch.Tensor = answers.batched(measure, own)
-    return joined
-
-
-def _check_values(values: torch.Tensor, name: str, count: int) -> None:
-    if values.shape != (count,):
-        raise ValueError(f"{name} returned shape {tuple(values.shape)}, expected ({count},)")
-    finite = values.isfinite()
-    if not bool(finite.all()):
-        raise ValueError(f"{name} returned {int((~finite).sum())} of {count} values that are not finite")
-
-
-def _store(column: Column, door: Door, task: ObserveTask, artifacts: Artifacts, seconds: float) -> PartOutcome:
+def _store(
+    column: Column,
+    door: Door,
+    task: ObserveTask,
+    artifacts: Artifacts,
+    ids: tuple[str, ...],
+    seconds: float,
+    refusal: str,
+) -> PartOutcome:
     wanted, cost = column.wanted, door.asked
     meta = {
-        "columns": json.dumps(column.labels),
-        "ids": json.dumps(door.samples.ids),
+        "columns": json.dumps(column.names),
+        "shapes": json.dumps(column.pairs),
+        "ids": json.dumps(ids),
         "larger_is_closer": json.dumps(column.distance.larger_is_closer),
         "dataset": task.dataset,
         "dataset_identity": task.dataset_identity,
@@ -214,10 +192,11 @@ def _store(column: Column, door: Door, task: ObserveTask, artifacts: Artifacts, 
         "distance": wanted.distance,
         "seed": str(wanted.seed),
         "fit": door.memo.fitting.note,
-        "queries": str(cost.queries),
-        "nfe": str(cost.evaluations),
+        "refusal": refusal,
+        "queries": repr(cost.queries),
+        "nfe": repr(cost.evaluations),
         "seconds": repr(seconds + column.allowance.spent),
     }
-    values = np.stack([value.numpy() for value in column.values], axis=1)
+    values = np.concatenate([value.numpy() for value in column.values], axis=1)
     row = artifacts.put(wanted.key, {"values": values}, meta, "features")
     return PartOutcome(wanted.key, "done", queries=cost.queries, nfe=cost.evaluations, stored=(row,))

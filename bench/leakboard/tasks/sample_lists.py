@@ -1,4 +1,4 @@
-"""The samples of a grid's datasets: loaded once, checked against the victims' manifests, kept as an artifact."""
+"""The samples of a grid's datasets: loaded once, checked against what the victims say of them, kept as an artifact."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from leakboard.faults import blamed
 from leakboard.keys import samples_key
 from leakboard.store.artifacts import ArtifactRow, Artifacts, Damaged, Missing
 from leakboard.tasks.duplicates import describe
-from leakboard.tasks.splits import choose
+from leakboard.tasks.members import FEWEST, refuse_told, told_by
+from leakboard.tasks.splits import calibration, choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from leakboard.registry.bind import Bound
 
 LOOKED_AT = 64
-FEWEST = 8
-"""Samples a side below which no half can be calibrated and the other evaluated."""
 
 
 class Population(NamedTuple):
@@ -89,15 +88,42 @@ class Populations:
         return self.known[dataset.identity]
 
     def check(self, cells: Iterable[Cell]) -> None:
-        """Refuse victims that were trained on other members than their dataset says, and grids that want too many.
+        """Refuse grids whose labels would not be true, or would be told, and grids that want too many samples.
 
         Raises:
-            LeakboardError: manifest and dataset disagree, or the dataset is unfit for any attack or too small.
+            LeakboardError: what a victim says of its members contradicts the dataset or leaves too few on a side, the
+                members of a shadow victim tell those of the victim under attack, or the dataset is unfit for any
+                attack or too small.
         """
-        for cell in {(cell.dataset.identity, cell.victim.identity, cell.samples): cell for cell in cells}.values():
-            population = self.all(cell.dataset)
-            _check_count(cell, population.per_side)
-            _check_members(cell, population)
+        known: dict[tuple[str, str, int], Population] = {}
+
+        def labelled(cell: Cell, victim: Bound) -> Population:
+            """The samples in use, with the flags of a victim."""
+            place = cell.dataset.identity, victim.identity, cell.samples
+            if place not in known:
+                known[place] = self._labelled(cell, victim)
+            return known[place]
+
+        looked_at: set[tuple[object, ...]] = set()
+        for cell in cells:
+            mine = labelled(cell, cell.victim)
+            for shadow in cell.attacker.shadows:
+                theirs = labelled(cell, shadow)
+                split = (id(mine), id(theirs), cell.seed, cell.calibration)
+                if split not in looked_at:
+                    looked_at.add(split)
+                    evaluated = ~calibration(mine.ids, mine.member, cell.seed, cell.calibration)
+                    refuse_told(cell.victim.label, mine.member[evaluated], shadow.label, theirs.member[evaluated])
+
+    def _labelled(self, cell: Cell, victim: Bound) -> Population:
+        population = self.all(cell.dataset)
+        _check_count(cell, population.per_side)
+        chosen = population.chosen(cell.samples)
+        told = told_by(victim, chosen.ids)
+        if told is None:
+            _check_trained_on(victim, cell.dataset, population)
+            return chosen
+        return chosen._replace(member=told)
 
     def save(self, artifacts: Artifacts) -> list[ArtifactRow]:
         """Keep the lists that had to be loaded."""
@@ -194,15 +220,16 @@ def _check_count(cell: Cell, per_side: int) -> None:
         )
 
 
-def _check_members(cell: Cell, population: Population) -> None:
-    with blamed(cell.victim.label, "trained_on()"):
-        trained_on = cell.victim.only.trained_on()
+def _check_trained_on(victim: Bound, dataset: Bound, population: Population) -> None:
+    """A victim that cannot tell its members must be one of the dataset's, as far as its manifest says."""
+    with blamed(victim.label, "trained_on()"):
+        trained_on = victim.only.trained_on()
     in_use = member_digest([sample for sample, flag in zip(population.ids, population.member, strict=True) if flag])
     declared = population.member_digest or in_use
     # trained on all that the dataset declares or on just those in use: every flag in use is true either way
     if trained_on not in (None, declared, in_use):
         raise LeakboardError(
-            f"{cell.victim.label} was not trained on the members of {cell.dataset.label}",
+            f"{victim.label} was not trained on the members of {dataset.label}",
             where="the member digest in the victim's manifest",
             expected=f"{str(trained_on)[:16]}..., but the dataset's members give {declared[:16]}...",
             next="name the dataset that the victim was trained on, or train a victim on these members",

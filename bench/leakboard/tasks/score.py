@@ -1,7 +1,11 @@
-"""The scoring task: shards of features to scores and measures. It never touches a victim, nor torch."""
+"""The scoring task: shards of features to scores and measures. It never touches a victim.
+
+Nor does it touch torch, unless a classifier asks for a device.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import time
@@ -15,56 +19,53 @@ from leakboard.faults import FAULTS, Allowance, fault
 from leakboard.keys import scores_key
 from leakboard.statistics.measures import Measure, choose_threshold, evaluate
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
-from leakboard.tasks.sample_lists import Population
+from leakboard.tasks.feature_tables import Table, Tables, unlike
+from leakboard.tasks.members import refuse_told, told_by
 from leakboard.tasks.sample_lists import get as population_of
 from leakboard.tasks.splits import calibration, permuted
 from leakboard.tasks.task import PartOutcome, TaskOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
-    from leakboard.api import Classifier, Scorer
+    from leakboard.api import Array, Classifier, Mask, Scorer
     from leakboard.registry.find import Registry
+    from leakboard.tasks.sample_lists import Population
     from leakboard.tasks.task import CellWork, ScoreTask
 
-Array = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+
+class Labelled(NamedTuple):
+    """Features (N, ...), and who is a member (N,)."""
+
+    features: npt.NDArray[Any]
+    member: Mask
 
 
-class Table(NamedTuple):
-    """Features of all samples, oriented so that larger means closer, and what the answers behind them cost.
+class Fitted(NamedTuple):
+    """What became of a classifier: the scores (M,) of the evaluation samples, and a threshold, None without labels."""
 
-    ``queries`` and ``nfe`` are those of one sample, ``seconds`` those of all; ``fit`` is as in `Answer`.
-    """
-
-    values: Array
-    columns: str
-    queries: float
-    nfe: float
-    seconds: float
-    fit: str
-
-
-class Half(NamedTuple):
-    """Which samples calibrate (N,), and the ids of the others, which are evaluated."""
-
-    known: Mask
-    evaluated: list[str]
+    scores: Array
+    threshold: float | None
 
 
 class Judged(NamedTuple):
-    """What became of one cell: scores and labels of the evaluation samples, and the numbers made of them."""
+    """What became of one cell.
 
+    Attributes:
+        table: the features that were scored.
+        ids, scores, member: of the evaluation samples (M,).
+        measures: the numbers made of them.
+        used: labelled samples that the classifier saw; those of several shadow victims count together.
+        seconds: what the cell would take alone. Queries and denoiser evaluations are those of the victim under attack.
+    """
+
+    table: Table
+    ids: list[str]
     scores: Array
     member: Mask
     measures: tuple[Measure, ...]
-
-
-class Price(NamedTuple):
-    """What a cell would cost alone: queries and denoiser evaluations of one sample, seconds of all."""
-
-    queries: float
-    nfe: float
+    used: int
     seconds: float
 
 
@@ -86,68 +87,185 @@ def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
     start = time.perf_counter()
     artifacts = Artifacts(Path(task.settings.artifacts))
     population = _population(artifacts, task.dataset_identity, task.per_side)
-    table = functools.cache(functools.partial(_load, artifacts, population.ids))
-    halves = functools.cache(functools.partial(_halves, population))
+    scoring = _Scoring(task, registry, population, Tables(artifacts, population.ids))
     found = []
     for cell in task.cells:
         allowance = Allowance(task.settings.timeout)
         try:
-            half, member = halves(cell.seed, cell.calibration), population.member
-            before, after = table(cell.calibrate_on), table(cell.evaluate_on)
-            if before.columns != after.columns:
-                raise ValueError(f"calibrated on the pairs {before.columns}, evaluated on {after.columns}")
-            if cell.labels == "permuted":
-                member = permuted(population.ids, member, cell.key)
-            classifier = registry.one("classifier", cell.classifier).only
-            with allowance:
-                judged = judge(
-                    classifier, (before.values, after.values), member, half.known, json.loads(before.columns)
-                )
+            judged = scoring.judge(cell, allowance)
         except (Missing, Damaged):
             raise
         except FAULTS as error:
             found.append(PartOutcome(cell.key, *fault(error), seconds=allowance.spent))
             continue
-        share = float(half.known.mean())
-        seconds = share * before.seconds + (1 - share) * after.seconds + allowance.spent
-        price = Price(after.queries, after.nfe, seconds)
-        found.append(_store(cell, artifacts, half, judged, price, after.fit))
+        found.append(_store(cell, artifacts, judged))
     return TaskOutcome(tuple(found), time.perf_counter() - start)
 
 
-def judge(
-    classifier: Classifier, features: tuple[Array, Array], member: Mask, known: Mask, columns: Sequence[str]
-) -> Judged:
-    """Fit a classifier and a threshold on the known samples, and measure both on the others.
+class _Scoring:
+    """What the cells of a task share: the samples, their features, and who is a member of which victim."""
+
+    def __init__(self, task: ScoreTask, registry: Registry, population: Population, tables: Tables) -> None:
+        self.task, self.registry, self.population, self.tables = task, registry, population, tables
+        self.members = functools.cache(self._members)
+
+    def judge(self, cell: CellWork, allowance: Allowance) -> Judged:
+        """Fit and measure one cell.
+
+        Raises:
+            BaseException: whatever the classifier raises, or why it was not let at the features.
+        """
+        ids, member = self.population.ids, self.members(self.task.victim)
+        known = calibration(ids, member, cell.seed, cell.calibration)
+        if cell.labels == "permuted":
+            member = permuted(ids, member, cell.key)
+        classifier = self.registry.one("classifier", cell.classifier).only
+        table = self.tables.get(cell.evaluate_on, maps=classifier.maps)
+        # the victim was asked about all samples, and what was said of the evaluated ones is used here
+        seconds = float((~known).mean()) * table.seconds
+        fit: Callable[[], Fitted]
+        if cell.shadows:
+            shadows, more = self._shadows(cell, member, known, table, maps=classifier.maps)
+            used, seconds = sum(len(shadow.member) for shadow in shadows), seconds + more
+            fit = functools.partial(by_shadows, classifier, shadows, table.values, ~known, table.columns)
+        elif cell.calibrate_on:
+            before = self.tables.get(cell.calibrate_on, maps=classifier.maps)
+            _check_alike(before, table)
+            used, seconds = int(known.sum()), float(known.mean()) * before.seconds + seconds
+            fit = functools.partial(by_own, classifier, (before.values, table.values), member, known, table.columns)
+        else:
+            used = 0
+            fit = functools.partial(without_labels, classifier, table.values[~known], table.columns)
+        with allowance, _device(classifier, self.task.settings.device):
+            scores, threshold = fit()
+        truth = member[~known]
+        evaluated = [sample for sample, seen in zip(ids, known, strict=True) if not seen]
+        measures = evaluate(scores, truth, threshold=threshold)
+        return Judged(table, evaluated, scores, truth, measures, used, seconds + allowance.spent)
+
+    def _shadows(
+        self, cell: CellWork, member: Mask, known: Mask, table: Table, *, maps: bool
+    ) -> tuple[list[Labelled], float]:
+        """What the shadow victims of a cell said of all samples, and the seconds that this took."""
+        shadows, seconds = [], 0.0
+        for shadow in cell.shadows:
+            theirs = self.members(shadow.victim)
+            refuse_told(self.task.victim, member[~known], shadow.victim, theirs[~known])
+            seen = self.tables.get(shadow.features, maps=maps)
+            _check_alike(seen, table)
+            shadows.append(Labelled(seen.values, theirs))
+            seconds += seen.seconds
+        return shadows, seconds
+
+    def _members(self, victim: str) -> Mask:
+        """What a victim says of the samples in use, or else the dataset."""
+        told = told_by(self.registry.one("victim", victim), self.population.ids)
+        return self.population.member if told is None else told
+
+
+def by_own(
+    classifier: Classifier,
+    features: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    member: Mask,
+    known: Mask,
+    columns: Sequence[str],
+) -> Fitted:
+    """Fit a classifier and choose a threshold on samples of the victim under attack, and score the others.
 
     Args:
         classifier: what turns features into scores.
-        features: those (N, K) that are calibrated on, of which only the known rows are used, and those that are
-            evaluated, of which only the other rows are used.
+        features: those (N, ...) that are calibrated on, of which only the known rows are used, and those that are
+            scored, of which only the other rows are used.
         member: labels (N,).
         known: the samples (N,) whose labels the attacker has.
-        columns: names of the K columns.
+        columns: names of the numbers, or of the pairs.
 
     Raises:
-        ValueError: the classifier gave scores of a wrong shape, or such that are not finite.
+        TypeError: there is no scorer.
+        ValueError: scores of a wrong shape, or such that are not finite.
     """
-    calibrating, evaluated = features[0][known], features[1][~known]
-    scorer = classifier.fit(calibrating.copy(), member[known], columns)
+    before, after = features
+    # a mask copies: the classifier may spoil what it is given, and the threshold needs it whole
+    scorer = _checked(classifier, classifier.fit(before[known], member[known], columns))
+    threshold = choose_threshold(scorer(before[known]), member[known])
+    return Fitted(scorer(after[~known]), threshold)
+
+
+def by_shadows(
+    classifier: Classifier,
+    shadows: Sequence[Labelled],
+    features: npt.NDArray[Any],
+    evaluated: Mask,
+    columns: Sequence[str],
+) -> Fitted:
+    """Fit a classifier on all samples of shadow victims, and score the ``evaluated`` ones (N,) of another victim.
+
+    The threshold is the best one for the shadow victims: each is scored as if it were under attack, by the very scorer
+    that was fitted on it among others. So it is the threshold of a classifier that has seen what it judges, and what
+    it costs the balanced accuracy grows with what the classifier remembers of single samples; AUC and TPR need none.
+
+    Raises:
+        TypeError, ValueError: as `by_own`.
+    """
+    together = np.stack([shadow.features for shadow in shadows])
+    labels = np.stack([shadow.member for shadow in shadows])
+    scorer = classifier.fit_shadows(together, labels, columns)
+    by_sample = scorer is not None
+    if scorer is None:
+        rows = together.reshape(-1, *features.shape[1:])
+        scorer = classifier.fit(rows, labels.reshape(-1), columns)
+    del together
+    checked = _checked(classifier, scorer)
+    seen = np.concatenate([checked(shadow.features.copy()) for shadow in shadows])
+    threshold = choose_threshold(seen, np.concatenate([shadow.member for shadow in shadows]))
+    # a scorer that knows every sample by its place gets them all, whichever are evaluated
+    scores = checked(features.copy())[evaluated] if by_sample else checked(features[evaluated])
+    return Fitted(scores, threshold)
+
+
+def without_labels(classifier: Classifier, features: npt.NDArray[Any], columns: Sequence[str]) -> Fitted:
+    """Score samples by a classifier that trains nothing: it is fitted on an empty table. There is no threshold.
+
+    Raises:
+        TypeError, ValueError: as `by_own`.
+    """
+    nothing = np.empty((0, *features.shape[1:]), features.dtype)
+    scorer = _checked(classifier, classifier.fit(nothing, np.empty(0, np.bool_), columns))
+    return Fitted(scorer(features), None)
+
+
+def _checked(classifier: Classifier, scorer: Scorer) -> Scorer:
+    """The scorer, its scores looked at."""
     if not callable(scorer):
         raise TypeError(f"{classifier.name} returned {scorer!r:.80} from fit(), expected a scorer")
-    threshold = choose_threshold(_scores(classifier.name, scorer, calibrating), member[known])
-    scores = _scores(classifier.name, scorer, evaluated)
-    return Judged(scores, member[~known], evaluate(scores, member[~known], threshold=threshold))
+
+    def checked(features: npt.NDArray[Any]) -> Array:
+        scores = np.asarray(scorer(features), np.float64)
+        if scores.shape != (len(features),):
+            raise ValueError(f"{classifier.name} returned scores of shape {scores.shape}, expected ({len(features)},)")
+        if not np.isfinite(scores).all():
+            bad = int((~np.isfinite(scores)).sum())
+            raise ValueError(f"{classifier.name} returned {bad} of {len(scores)} scores that are not finite")
+        return scores
+
+    return checked
 
 
-def _scores(name: str, scorer: Scorer, features: Array) -> Array:
-    scores = np.asarray(scorer(features), np.float64)
-    if scores.shape != (len(features),):
-        raise ValueError(f"{name} returned scores of shape {scores.shape}, expected ({len(features)},)")
-    if not np.isfinite(scores).all():
-        bad = int((~np.isfinite(scores)).sum())
-        raise ValueError(f"{name} returned {bad} of {len(scores)} scores that are not finite")
-    return scores
+def _check_alike(before: Table, after: Table) -> None:
+    if before.columns != after.columns:
+        raise ValueError(f"calibrated and evaluated on different pairs: {unlike(before.columns, after.columns)}")
+    if before.values.shape != after.values.shape:
+        shapes = f"{before.values.shape[1:]} and {after.values.shape[1:]}"
+        raise ValueError(f"calibrated and evaluated on maps of different shapes: {shapes}")
+
+
+def _device(classifier: Classifier, device: str) -> AbstractContextManager[Any]:
+    """Around what a classifier computes: the grid's device by default, for one that asks for it."""
+    if not classifier.on_device:
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.device(device)
 
 
 @functools.lru_cache(maxsize=1)
@@ -155,48 +273,20 @@ def _population(artifacts: Artifacts, dataset: str, per_side: int) -> Population
     return population_of(artifacts, dataset).chosen(per_side)
 
 
-def _halves(population: Population, seed: int, share: float) -> Half:
-    known = calibration(population.ids, population.member, seed, share)
-    return Half(known, [sample for sample, used in zip(population.ids, known, strict=True) if not used])
-
-
-def _load(artifacts: Artifacts, ids: tuple[str, ...], keys: tuple[str, ...]) -> Table:
-    """Shards of features, one below the other: a row for each of ``ids``, in their order."""
-    parts = []
-    told: list[str] = []
-    columns: set[str] = set()
-    fit = ""
-    queries = nfe = seconds = 0.0
-    for key in keys:
-        tensors, meta = artifacts.get(key)
-        sign = 1.0 if json.loads(meta["larger_is_closer"]) else -1.0
-        parts.append(sign * tensors["values"])
-        told += json.loads(meta["ids"])
-        columns.add(meta["columns"])
-        queries, nfe = float(meta["queries"]), float(meta["nfe"])
-        seconds += float(meta["seconds"])
-        fit = meta["fit"] or "exact" if "fit" in meta else ""
-    if len(columns) > 1:
-        raise ValueError(f"the observer yielded other pairs for other samples: {' / '.join(sorted(columns))}")
-    if tuple(told) != ids:
-        raise ValueError("the features are of other samples than those listed: the dataset does not load alike twice")
-    return Table(np.concatenate(parts), columns.pop(), queries, nfe, seconds, fit)
-
-
-def _store(cell: CellWork, artifacts: Artifacts, half: Half, judged: Judged, price: Price, fit: str) -> PartOutcome:
+def _store(cell: CellWork, artifacts: Artifacts, judged: Judged) -> PartOutcome:
     key = scores_key(cell.key)
     tensors: dict[str, npt.NDArray[Any]] = {"score": judged.scores, "member": judged.member.astype(np.uint8)}
-    row = artifacts.put(key, tensors, {"ids": json.dumps(half.evaluated)}, "scores", durable=False)
+    row = artifacts.put(key, tensors, {"ids": json.dumps(judged.ids)}, "scores", durable=False)
     return PartOutcome(
         cell.key,
         "done",
-        seconds=price.seconds,
-        queries=price.queries,
-        nfe=price.nfe,
+        seconds=judged.seconds,
+        queries=judged.table.queries,
+        nfe=judged.table.nfe,
         measures=judged.measures,
-        n_calibration=int(half.known.sum()),
+        n_calibration=judged.used,
         n_evaluation=len(judged.scores),
         scores_key=key,
         stored=(row,),
-        fit=fit,
+        fit=judged.table.fit,
     )

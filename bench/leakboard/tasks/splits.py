@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Mask = npt.NDArray[np.bool_]
+BLOCK = 64
+"""Samples that are mixed with each other."""
 
 
 def _rank(ids: Sequence[str], rows: Iterable[int], purpose: str) -> list[int]:
@@ -20,14 +22,17 @@ def _rank(ids: Sequence[str], rows: Iterable[int], purpose: str) -> list[int]:
 
 
 def choose(ids: Sequence[str], member: Mask, per_side: int) -> list[int]:
-    """Rows of ``per_side`` members and as many non-members, alternating, so that more samples only append.
+    """Rows of ``per_side`` members and as many non-members, in an order that tells nothing of who is which.
 
-    With ``per_side`` 0 the smaller side decides.
+    They come in blocks of `BLOCK`, half of them members, each in the order of a hash: more samples append whole blocks
+    and leave those before as they were. With ``per_side`` 0 the smaller side decides.
     """
     members = _rank(ids, np.flatnonzero(member).tolist(), "subset")
     others = _rank(ids, np.flatnonzero(~member).tolist(), "subset")
     count = min(len(members), len(others), *([per_side] if per_side else []))
-    return [row for pair in zip(members[:count], others[:count], strict=True) for row in pair]
+    half = BLOCK // 2
+    parts = [slice(start, min(start + half, count)) for start in range(0, count, half)]
+    return [row for part in parts for row in _rank(ids, members[part] + others[part], "order")]
 
 
 def calibration(ids: Sequence[str], member: Mask, seed: int, share: float) -> Mask:

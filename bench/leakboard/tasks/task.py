@@ -35,7 +35,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ObserveTask:
-    """Ask one victim, behind one query defense, about samples ``start`` to ``stop``, for everything that is wanted."""
+    """Ask one victim, behind one query defense, about samples ``start`` to ``stop``, for everything that is wanted.
+
+    ``population`` is the number of samples that all tasks of the kind are about.
+    """
 
     dataset: str
     dataset_identity: str
@@ -43,6 +46,7 @@ class ObserveTask:
     victim_identity: str
     query: str
     per_side: int
+    population: int
     start: int
     stop: int
     wanted: tuple[Wanted, ...]
@@ -55,23 +59,39 @@ class ObserveTask:
 
 
 @dataclass(frozen=True)
+class Shadow:
+    """A shadow victim, and the keys of the feature shards that it gave, in order."""
+
+    victim: str
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class CellWork:
-    """One classifier to be fitted and measured."""
+    """One classifier to be fitted and measured.
+
+    Attributes:
+        calibrate_on: keys of the feature shards, in order, of the victim under attack that the classifier may see;
+            none for an attacker who has shadow victims, or no labels at all.
+        evaluate_on: keys of the feature shards that are scored.
+        shadows: what it may see of other victims.
+    """
 
     key: str
     classifier: str
-    attacker: str
     labels: str
     seed: int
     calibration: float
     calibrate_on: tuple[str, ...]
     evaluate_on: tuple[str, ...]
-    """Keys of the feature shards, in order."""
+    shadows: tuple[Shadow, ...] = ()
 
     @property
     def needs(self) -> frozenset[str]:
         """The feature shards that must exist first."""
-        return frozenset((*self.calibrate_on, *self.evaluate_on))
+        return frozenset(
+            (*self.calibrate_on, *self.evaluate_on, *(key for each in self.shadows for key in each.features))
+        )
 
 
 @dataclass(frozen=True)
@@ -80,6 +100,7 @@ class ScoreTask:
 
     label: str
     dataset_identity: str
+    victim: str
     victim_identity: str
     per_side: int
     cells: tuple[CellWork, ...]

@@ -9,7 +9,7 @@ import threading
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Model, Samples
 from leakboard.errors import LeakboardError
@@ -21,6 +21,7 @@ from leakboard.tasks.splits import choose
 from leakboard.tasks.task import ObserveTask, PartOutcome, Settings, TaskOutcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
 
     from leakboard.registry.find import Registry
@@ -48,8 +49,8 @@ def work(task: Task, threads: int = 0) -> TaskOutcome:
         return _all_failed(task, error)
 
 
-def serve(connection: Connection, threads: int, note: Path) -> None:
-    """The life of a worker process: run what comes through the connection until it is closed."""
+def serve(connection: Connection, run: Callable[[Any], Any], note: Path) -> None:
+    """The life of a worker process: ``run`` what comes through the connection until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     watch(note)
@@ -58,7 +59,7 @@ def serve(connection: Connection, threads: int, note: Path) -> None:
             task = connection.recv()
         except (EOFError, OSError):
             return
-        outcome = work(task, threads)
+        outcome = run(task)
         stop_watching()
         connection.send(outcome)
 
@@ -91,7 +92,8 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
 
     from leakboard.oracle.fitting import Fitting
     from leakboard.oracle.memo import Memo
-    from leakboard.oracle.quality_gate import IMAGES, admit, wanted
+    from leakboard.oracle.pools import Pools
+    from leakboard.oracle.quality_gate import IMAGES, check_quality, wanted
     from leakboard.tasks.observe import observe
 
     before = torch.get_num_threads()
@@ -109,7 +111,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
                 samples = _samples(task.dataset, task.dataset_identity, task.settings.plugins)
                 chosen = choose(samples.ids, samples.member, task.per_side)
                 shard = samples.take(chosen[task.start : task.stop])
-                told = victim.prompts_for(shard)
+                prompts = victim.prompts_for(shard)
             fitting = Fitting(shard.image_shape, model.image_shape, victim.fit)
             fitting.check()
             question = task.victim_identity, task.dataset_identity
@@ -118,14 +120,15 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
                 few = samples.take(chosen[:IMAGES])
                 with torch.no_grad(), Allowance(task.settings.timeout):
                     images = fitting.to_victim(few.images.to(device))
-                    admit(question, victim, model, images, victim.prompts_for(few), batch)
+                    check_quality(question, victim, model, images, victim.prompts_for(few), batch)
         except FAULTS as error:
             return _all_failed(task, error)
-        answers = Memo(model, batch, victim.evaluations_per_step, fitting, device)
+        memo = Memo(model, batch, victim.evaluations_per_step, fitting, device, population=task.population)
+        memo.pools = Pools(Artifacts(Path(task.settings.artifacts)), task.victim_identity, fitting.note)
         with torch.no_grad():
-            outcome = observe(task, registry, shard, answers, told)
-        if answers.batch_size < batch:
-            _batches[place] = answers.batch_size
+            outcome = observe(task, registry, shard, memo, prompts, victim.access)
+        if memo.batch_size < batch:
+            _batches[place] = memo.batch_size
         return outcome
     finally:
         torch.set_num_threads(before)

@@ -8,6 +8,8 @@ In a test of your own::
         rows = check_component(MyDistance())
         assert not [row for row in rows if row.outcome == "failed"], summarize(rows)
 
+Extensions (measures, executors, recipes, pages) are values: ``check_extension(MY_EXECUTOR)``.
+
 A class may decline a check that does not fit it, with a reason that every report shows::
 
     declined_checks = {"labels flip the ranking": "trains nothing"}
@@ -23,23 +25,36 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from leakboard.api import Component, Unsupported
 from leakboard.faults import FAULTS, fault
 from leakboard.registry.bind import fields_of, is_required
-from leakboard.testing import classifiers, components, datasets, defenses, distances, observers, victims
+from leakboard.testing import (
+    classifiers,
+    components,
+    datasets,
+    defenses,
+    distances,
+    executors,
+    extensions,
+    observers,
+    recipes,
+    victims,
+)
 from leakboard.testing.checks import Check, Declined, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leakboard.api import Axis, Samples
+    from leakboard.api import Kind, Samples
 
-__all__ = ["CheckRow", "check_component", "summarize"]
+__all__ = ["CheckRow", "check_component", "check_extension", "summarize"]
 
-OF_KIND: dict[Axis, tuple[Check, ...]] = {
+OF_KIND: dict[Kind, tuple[Check, ...]] = {
     "dataset": datasets.CHECKS,
     "victim": victims.CHECKS,
     "defense": defenses.CHECKS,
     "observer": observers.CHECKS,
     "distance": distances.CHECKS,
     "classifier": classifiers.CHECKS,
+    "executor": executors.CHECKS,
+    "recipe": recipes.CHECKS,
 }
 
 
@@ -78,6 +93,24 @@ def check_component(component: Component | type[Component], samples: Samples | N
     return rows + unknown
 
 
+def check_extension(value: object, samples: Samples | None = None) -> list[CheckRow]:
+    """Check a value that a plugin brings beside the axes: an executor, say.
+
+    Args:
+        value: what its hook returned.
+        samples: what a recipe is tried on, in place of a few smooth images.
+
+    Returns:
+        One row a check, whatever its outcome.
+
+    Raises:
+        TypeError: it is of no kind that plugins bring.
+    """
+    checks = extensions.CHECKS + OF_KIND.get(extensions.kind_of(value), ())
+    subject = Subject(cast("Any", type(value)), cast("Any", value), samples)
+    return [_run(check, subject) for check in checks]
+
+
 def summarize(rows: Sequence[CheckRow]) -> str:
     """Every row, and how many there are of each outcome."""
     counts = Counter(row.outcome for row in rows)
@@ -94,7 +127,7 @@ def _instance(component: Component | type[Component]) -> Component | None:
     return component()
 
 
-def _run(check: Check, subject: Subject, declined: str) -> CheckRow:
+def _run(check: Check, subject: Subject, declined: str = "") -> CheckRow:
     if declined:
         return CheckRow(check.name, "declined", declined)
     try:

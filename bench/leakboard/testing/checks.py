@@ -27,7 +27,7 @@ class Declined(Exception):
 
 @dataclass(frozen=True)
 class Subject:
-    """What is being checked.
+    """What is being checked: a plugin of an axis, or a value of an extension.
 
     Attributes:
         instance: None for a class that cannot be made without parameters.
@@ -58,10 +58,15 @@ class Subject:
 
 @dataclass(frozen=True)
 class Check:
-    """One check: it raises AssertionError with a sentence, or `Declined`, or nothing."""
+    """One check of a `Subject`, or of a value of an extension.
+
+    Attributes:
+        name: what reports call it.
+        run: raises AssertionError with a sentence, or `Declined`, or nothing.
+    """
 
     name: str
-    run: Callable[[Subject], None]
+    run: Callable[[Any], None]
 
 
 def images(count: int = COUNT, channels: int = 3, side: int = 32, seed: int = 0) -> torch.Tensor:

@@ -1,8 +1,8 @@
-"""What a classifier owes: finite scores, higher for members, learnt from the labels it is given."""
+"""What a classifier owes: finite scores, higher for members, learnt from the labels it is given and nothing else."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,78 +11,123 @@ from leakboard.testing.checks import Check, Subject
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from leakboard.api import Array, Classifier
+    from leakboard.api import Classifier, Mask, Scorer
+
+    Numbers = npt.NDArray[Any]
 
 SHIFT = 0.8
 """How much closer members are, in standard deviations of a feature."""
+MAP = (1, 8, 8)
+"""Shape of the maps of a pair, for classifiers that ask for maps."""
+SHADOWS = 6
 
 
-def _calibration(columns: int = 3, count: int = 120, seed: int = 0) -> tuple[Array, npt.NDArray[np.bool_]]:
+def _calibration(classifier: Classifier, columns: int = 3, count: int = 120, seed: int = 0) -> tuple[Numbers, Mask]:
     """Features oriented as the harness gives them: larger = closer, and members are closer."""
     random = np.random.default_rng(seed)
     member = np.arange(count) % 2 == 0
+    if classifier.maps:
+        maps = random.normal(size=(count, min(columns, 2), *MAP)) + SHIFT * member[:, None, None, None, None]
+        return maps.astype(np.float32), member
     return random.normal(size=(count, columns)) + SHIFT * member[:, None], member
 
 
-def _scored(classifier: Classifier, features: Array, member: npt.NDArray[np.bool_], unseen: Array) -> Array:
-    scores = np.asarray(classifier.fit(features, member, _names(features))(unseen))
+def _shadows(classifier: Classifier, count: int = 80) -> tuple[Numbers, Mask]:
+    """Features (S, N, ...) of shadow victims, each with members of its own; some samples are closer to all of them."""
+    random = np.random.default_rng(2)
+    ease = _calibration(classifier, count=count)[0][None]
+    features = ease + random.normal(size=(SHADOWS, *ease.shape[1:])).astype(ease.dtype)
+    member = random.random((SHADOWS, count)) < 0.5
+    shift = SHIFT * member.reshape(SHADOWS, count, *[1] * (ease.ndim - 2))
+    return (features + shift).astype(ease.dtype), member
+
+
+def _scored(classifier: Classifier, features: Numbers, member: Mask, unseen: Numbers) -> Numbers:
+    return _scores(classifier.fit(features, member, _names(features)), unseen)
+
+
+def _scores(scorer: Scorer, unseen: Numbers) -> Numbers:
+    scores = np.asarray(scorer(unseen))
     assert scores.shape == (len(unseen),), f"scores of shape {scores.shape}, expected ({len(unseen)},)"
     assert np.isfinite(scores).all(), f"{int((~np.isfinite(scores)).sum())} scores are not finite"
     return scores
 
 
-def _names(features: Array) -> list[str]:
+def _names(features: Numbers) -> list[str]:
     return [f"pair {column}" for column in range(features.shape[1])]
 
 
-def _auc(scores: Array, member: npt.NDArray[np.bool_]) -> float:
+def _auc(scores: Numbers, member: Mask) -> float:
     higher = scores[member][:, None] - scores[~member]
     return float(((higher > 0) + 0.5 * (higher == 0)).mean())
 
 
 def _numbers(subject: Subject) -> None:
     for columns in (1, 3):
-        features, member = _calibration(columns)
-        _scored(subject.made, features, member, _calibration(columns, 31, 1)[0])
+        features, member = _calibration(subject.made, columns)
+        _scored(subject.made, features, member, _calibration(subject.made, columns, 31, 1)[0])
 
 
 def _constant(subject: Subject) -> None:
-    features, member = _calibration()
+    features, member = _calibration(subject.made)
     features[:, 1] = 5.0
-    unseen = _calibration(seed=1)[0]
+    unseen = _calibration(subject.made, seed=1)[0]
     unseen[:, 1] = 5.0
     _scored(subject.made, features, member, unseen)
     _scored(subject.made, np.ones_like(features), member, np.ones_like(unseen))
 
 
 def _members(subject: Subject) -> None:
-    features, member = _calibration()
-    unseen, truth = _calibration(seed=1)
+    features, member = _calibration(subject.made)
+    unseen, truth = _calibration(subject.made, seed=1)
     found = _auc(_scored(subject.made, features, member, unseen), truth)
     assert found > 0.5, f"members do not score higher: AUC {found:.3f} on features that separate them"
 
 
 def _flipped(subject: Subject) -> None:
-    features, member = _calibration()
-    unseen, truth = _calibration(seed=1)
+    features, member = _calibration(subject.made)
+    unseen, truth = _calibration(subject.made, seed=1)
     right = _auc(_scored(subject.made, features, member, unseen), truth)
     wrong = _auc(_scored(subject.made, features, ~member, unseen), truth)
     assert abs(right + wrong - 1) < 0.05, f"flipping the labels turns an AUC of {right:.3f} into {wrong:.3f}"
 
 
+def _labels(subject: Subject) -> None:
+    """A grid gives no labels to what says that it trains nothing, so it must not need any."""
+    features, member = _calibration(subject.made)
+    unseen = _calibration(subject.made, seed=1)[0]
+    scores, others = (_scored(subject.made, features, labels, unseen) for labels in (member, ~member))
+    if subject.made.trains:
+        assert (scores != others).any(), "it says that it trains, and other labels change no score"
+        return
+    assert (scores == others).all(), "it says that it trains nothing, and other labels change its scores"
+    _scored(subject.made, features[:0], member[:0], unseen)
+
+
+def _columns(subject: Subject) -> None:
+    features, member = _calibration(subject.made)
+    unseen = _calibration(subject.made, seed=1)[0]
+    names = _names(features)
+    one, other = (subject.made.fit(features, member, columns=given)(unseen) for given in (names, tuple(names)))
+    assert names == _names(features), "it changed the list of columns in place"
+    assert np.array_equal(one, other), "its scores depend on whether the names of columns come in a list or a tuple"
+
+
 def _batch(subject: Subject) -> None:
-    features, member = _calibration()
-    unseen = _calibration(count=20, seed=1)[0]
+    features, member = _calibration(subject.made)
+    unseen = _calibration(subject.made, count=20, seed=1)[0]
     scorer = subject.made.fit(features, member, _names(features))
     alone = np.concatenate([scorer(row[None]) for row in unseen])
-    assert np.allclose(alone, scorer(unseen), rtol=1e-6, atol=1e-9), (
+    # networks compute in float32
+    relative, absolute = (1e-4, 1e-5) if subject.made.maps else (1e-6, 1e-9)
+    assert np.allclose(alone, scorer(unseen), rtol=relative, atol=absolute), (
         "a score depends on the other samples scored with it"
     )
 
 
 def _repeatable(subject: Subject) -> None:
-    features, member = _calibration()
-    unseen = _calibration(seed=1)[0]
+    features, member = _calibration(subject.made)
+    unseen = _calibration(subject.made, seed=1)[0]
     before = features.copy(), member.copy(), unseen.copy()
     first, second = (_scored(subject.made, features, member, unseen) for _ in range(2))
     assert (first == second).all(), "fitted twice on the same samples it scores differently: fix its random state"
@@ -90,11 +135,43 @@ def _repeatable(subject: Subject) -> None:
         assert (kept == now).all(), "it changed its input in place"
 
 
+def _from_shadows(subject: Subject) -> None:
+    """The last of the synthetic shadow victims is under attack, the others are what is known."""
+    features, member = _shadows(subject.made)
+    names = _names(features[0])
+    right, wrong = (_known(subject.made, features[:-1], labels, names) for labels in (member[:-1], ~member[:-1]))
+    unseen, truth = features[-1], member[-1]
+    scores = _scores(right, unseen)
+    assert _auc(scores, truth) > 0.5, f"members do not score higher: AUC {_auc(scores, truth):.3f} from shadow victims"
+    if not subject.made.trains:
+        return
+    turned = _auc(_scores(wrong, unseen), truth)
+    assert abs(_auc(scores, truth) + turned - 1) < 0.05, (
+        f"flipping the labels of all shadow victims turns an AUC of {_auc(scores, truth):.3f} into {turned:.3f}"
+    )
+    other = unseen.copy()
+    other[0] = other[1]
+    assert np.allclose(_scores(right, other)[1:], scores[1:], rtol=1e-4, atol=1e-5), (
+        "a score depends on the features of another sample: scores belong to samples by their place"
+    )
+
+
+def _known(classifier: Classifier, features: Numbers, member: Mask, columns: list[str]) -> Scorer:
+    """The scorer that comes of shadow victims, as the harness gets it."""
+    scorer = classifier.fit_shadows(features.copy(), member.copy(), columns)
+    if scorer is not None:
+        return scorer
+    return classifier.fit(features.reshape(-1, *features.shape[2:]), member.reshape(-1), columns)
+
+
 CHECKS = (
     Check("one finite score a sample", _numbers),
     Check("features that never vary", _constant),
     Check("members score higher", _members),
     Check("labels flip the ranking", _flipped),
+    Check("labels matter to those that train alone", _labels),
+    Check("told the names of columns", _columns),
     Check("independent of the batch", _batch),
     Check("repeatable, inputs untouched", _repeatable),
+    Check("learns from shadow victims", _from_shadows),
 )

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import itertools
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +14,8 @@ from leakboard.digests import code_digest
 from leakboard.registry.bind import bind, build, fields_of, is_required
 from leakboard.registry.contract import check_class
 from leakboard.registry.specs import parse
-from leakboard.testing.checks import Check, Declined, Subject
+from leakboard.testing.checks import Check, Subject
+from leakboard.testing.imports import imports_no_torch
 
 LINE = 120
 
@@ -32,32 +30,7 @@ def _contract(subject: Subject) -> None:
 
 
 def _imports(subject: Subject) -> None:
-    module = sys.modules.get(subject.cls.__module__)
-    path = getattr(module, "__file__", None)
-    if path is None:
-        raise Declined("it was not imported from a file")
-    found = _loaded_by(subject.cls.__module__, path)
-    assert not found, f"importing {subject.cls.__module__} imports {found}; import it where it is used"
-
-
-@functools.cache
-def _loaded_by(module: str, path: str) -> str:
-    code = """
-        import importlib, sys
-        from pathlib import Path
-        sys.path[:] = {paths!r}
-        try:
-            importlib.import_module({module!r})
-        except ModuleNotFoundError:
-            from leakboard.registry.contract import load_file
-            load_file(Path({path!r}))
-        print("torch" if "torch" in sys.modules else "")
-    """
-    program = textwrap.dedent(code).format(paths=sys.path, module=module, path=path)
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
-    assert done.returncode == 0, f"{module} cannot be imported alone: {done.stderr.strip().splitlines()[-1]}"
-    return done.stdout.strip()
+    imports_no_torch(subject.cls.__module__)
 
 
 def _docstring(subject: Subject) -> None:

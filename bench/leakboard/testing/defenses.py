@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leakboard.api import Unsupported
-from leakboard.oracle.door import defended
+from leakboard.api import Refused, Unsupported
+from leakboard.asking import Cost
+from leakboard.noise import seeder
+from leakboard.oracle.provider import defended
 from leakboard.testing.checks import COUNT, Check, Subject, agree, images, samples, unchanged
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 def _applied(defense: Defense, shown: torch.Tensor, rows: slice = slice(None)) -> torch.Tensor:
     """Images after the defense; the harness itself checks shape, type and range."""
     some = samples().take(range(*rows.indices(COUNT)))
-    return defended(defense, shown[rows], some, 0, "check")
+    return defended(defense, shown[rows], seeder(0, some.ids), "check")
 
 
 def _kept(subject: Subject) -> None:
@@ -58,10 +60,28 @@ def _repeatable(subject: Subject) -> None:
     assert bool((first == second).all()), "it differs the second time: take randomness from `noise` alone"
 
 
+def _admits(subject: Subject) -> None:
+    first = [_admitted(subject.made, Cost(count, 10 * count)) for count in range(0, 2000, 50)]
+    again = [_admitted(subject.made, Cost(count, 10 * count)) for count in range(0, 2000, 50)]
+    assert first == again, "it admits the same question once and refuses it another time: let the costs alone decide"
+    assert first == sorted(first, reverse=True), "it refuses a question and admits one after more had been asked"
+
+
+def _admitted(defense: Defense, asked: Cost) -> bool:
+    reason: Refused | None = None
+    try:
+        defense.admit(asked, Cost(1, 10))
+    except Refused as refusal:
+        reason = refusal
+    assert reason is None or str(reason).strip(), "it refuses without a reason"
+    return reason is None
+
+
 CHECKS = (
     Check("shape, type and range are kept", _kept),
     Check("grey images", _grey),
     Check("images that are not square", _odd),
     Check("independent of the batch", _batch),
     Check("repeatable, images untouched", _repeatable),
+    Check("admits by what was asked alone", _admits),
 )

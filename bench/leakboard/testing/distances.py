@@ -1,4 +1,4 @@
-"""What a distance owes: one finite number a sample, whatever else is in the batch, and smaller for what is closer."""
+"""What a distance owes: finite numbers of each sample, whatever the batch, and smaller for what is closer."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def _measured(distance: Distance, reference: torch.Tensor, observation: torch.Te
     values = distance.measure(Pair(reference, observation, "a pair", space))
     assert isinstance(values, torch.Tensor), f"measure returned {type(values).__name__}, expected a tensor"
     assert values.is_floating_point(), f"measure returned {values.dtype}"
-    assert values.shape == (len(reference),), (
-        f"shape {tuple(values.shape)}, expected ({len(reference)},) in {space} space"
-    )
-    assert bool(values.isfinite().all()), f"not finite in {space} space: {values.tolist()}"
+    assert values.ndim >= 1, f"one number for all samples in {space} space, expected (N, ...)"
+    assert len(values) == len(reference), f"{len(values)} rows for {len(reference)} samples in {space} space"
+    assert values[0].numel(), f"shape {tuple(values.shape)} in {space} space: no number a sample"
+    assert bool(values.isfinite().all()), f"not finite in {space} space: {values.flatten().tolist()[:20]}"
     return values.detach()
 
 
@@ -83,6 +83,17 @@ def _batch(subject: Subject) -> None:
             agree(alone, whole[row : row + 1], f"sample {row} alone and in its batch")
 
 
+def _kept(subject: Subject) -> None:
+    import torch
+
+    for space, reference in _references(subject.made):
+        values = _measured(subject.made, reference, _moved(reference, space, 0.3), space)
+        kept = values.to(getattr(torch, subject.made.stored_as))
+        assert bool(kept.isfinite().all()), (
+            f"values up to {float(values.abs().max()):.3g} in {space} space are too large for {subject.made.stored_as}"
+        )
+
+
 def _repeatable(subject: Subject) -> None:
     for space, reference in _references(subject.made):
         observation = _moved(reference, space, 0.1)
@@ -95,9 +106,10 @@ def _repeatable(subject: Subject) -> None:
 
 
 CHECKS = (
-    Check("one finite number a sample", _numbers),
+    Check("finite numbers of each sample", _numbers),
     Check("finite for identical samples", _identical),
     Check("closer measures closer", _order),
+    Check("numbers fit how they are stored", _kept),
     Check("independent of the batch", _batch),
     Check("repeatable, inputs untouched", _repeatable),
 )

@@ -5,22 +5,26 @@ It is tried on the counting twin, which stands in for any victim.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from leakboard.oracle.door import Door
-from leakboard.oracle.memo import Memo
+from leakboard.api import Defense
+from leakboard.oracle.door import Door, Provider
+from leakboard.oracle.memo import Memo, digest
 from leakboard.oracle.twin import CountingTwin
 from leakboard.testing.checks import COUNT, Check, Subject, agree, samples, unchanged
 
 if TYPE_CHECKING:
-    from leakboard.api import Observer, Oracle, Pair, Samples
+    from collections.abc import Iterator, Sequence
+
+    import torch
+
+    from leakboard.api import Noise, Observer, Oracle, Pair, Samples, Step
 
 
 def _asked(observer: Observer, shown: Samples, batch: int = COUNT) -> tuple[list[Pair], Door]:
-    door = Door(
-        Memo(CountingTwin(), batch), shown, shown.images, observer.access, seed=0, default_prompts=shown.prompts
-    )
+    memo = Memo(CountingTwin(), batch)
+    door = Door(memo, shown, 0, observer.access, default_prompts=shown.prompts)
     return list(observer.observe(cast("Oracle", door))), door
 
 
@@ -89,6 +93,53 @@ def _labels(subject: Subject) -> None:
         assert bool(same), f"pair {one.label!r} depends on who is a member"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Marking(Defense):
+    """Squeezes images towards grey, and notes what it was given and what it made of it."""
+
+    name: ClassVar[str] = "marking"
+    given: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
+
+    def apply(self, images: torch.Tensor, noise: Noise) -> torch.Tensor:  # noqa: ARG002 - the contract's signature
+        """Squeezed, and another time squeezed more."""
+        squeezed = images / 2 + 0.2
+        self.given.update(map(digest, images))
+        self.made.update(map(digest, squeezed))
+        return squeezed
+
+
+class _Listening(CountingTwin):
+    """Notes which images reach it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: set[str] = set()
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """As the twin."""
+        self.heard.update(map(digest, images))
+        return super().encode(images)
+
+    def reconstruct(
+        self, images: torch.Tensor, seeds: Sequence[int], strength: float, steps: int, prompts: Sequence[str] | None
+    ) -> Iterator[Step]:
+        """As the twin."""
+        self.heard.update(map(digest, images))
+        return super().reconstruct(images, seeds, strength, steps, prompts)
+
+
+def _defended(subject: Subject) -> None:
+    shown, marking, model = samples(), _Marking(), _Listening()
+    door = Door(Memo(model, COUNT), shown, 0, subject.made.access, Provider((marking,)), shown.prompts)
+    list(subject.made.observe(cast("Oracle", door)))
+    assert model.heard <= marking.made, "an image reached the victim that its query defense never saw"
+    assert not marking.made & marking.given, (
+        "it sends what was defended already, oracle.images say, which the door defends again: send oracle.originals "
+        "or what you made of them"
+    )
+
+
 CHECKS = (
     Check("pairs fit each other and the declared space", _pairs),
     Check("same pairs and cost for any batch size", _order),
@@ -96,4 +147,5 @@ CHECKS = (
     Check("repeatable, images untouched", _repeatable),
     Check("within the declared access", _access),
     Check("blind to membership", _labels),
+    Check("sends no image that was defended already", _defended),
 )

@@ -3,27 +3,83 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+import numpy as np
+
+from leakboard.api import Access, Unsupported
 from leakboard.oracle.fitting import Fitting
+from leakboard.testing import checks
 from leakboard.testing.checks import COUNT, Check, Declined, Subject, agree
 
 if TYPE_CHECKING:
     import torch
 
-    from leakboard.api import Model, Samples
+    from leakboard.api import Model, Samples, Victim
 
 STEPS = 2
+STRENGTH = 0.2
 ROUND_TRIP = 2 / 255
 
 
-def _opened(subject: Subject) -> tuple[Model, Samples]:
+def _opened(subject: Subject, needed: Access) -> tuple[Model, Samples]:
+    """The model and what to ask it about, with images that fit it and the prompts it takes by itself.
+
+    Raises:
+        Declined: there is nothing to ask, or the victim does not declare the access that the question needs.
+    """
     if subject.samples is None:
         raise Declined("nothing to ask it about: give samples of its size")
+    if not _answers(subject, needed):
+        raise Declined(f"it answers {subject.made.access} access, and this question needs {needed}")
     samples, model = subject.samples.take(range(COUNT)), subject.model
     fitting = Fitting(samples.image_shape, model.image_shape, subject.made.fit)
     fitting.check()
-    return model, replace(samples, images=fitting.to_victim(samples.images))
+    prompts = subject.made.prompts_for(samples)
+    return model, replace(samples, images=fitting.to_victim(samples.images), prompts=prompts)
+
+
+def _answers(subject: Subject, needed: Access) -> bool:
+    levels = get_args(Access)
+    return levels.index(needed) <= levels.index(subject.made.access)
+
+
+def _output(model: Model, samples: Samples) -> torch.Tensor:
+    """What the victim returns of images, in its own space: all that there is of it behind an API."""
+    seeds = range(len(samples.ids))
+    try:
+        *_, last = model.reconstruct(samples.images, seeds, STRENGTH, STEPS, samples.prompts)
+    except Unsupported:
+        return model.generate(seeds, STEPS, samples.prompts)
+    return last.clean
+
+
+def _members(subject: Subject) -> None:
+    victim: Victim = subject.made
+    ids = (subject.samples or checks.samples()).ids[:COUNT]
+    found = victim.members(ids)
+    if found is None:
+        return
+    assert isinstance(found, np.ndarray), f"members gives a {type(found).__name__}, expected an array or None"
+    assert found.dtype == np.bool_, f"members gives {found.dtype}, expected bool"
+    assert found.shape == (len(ids),), f"members gives shape {found.shape} for {len(ids)} ids"
+    for part in (slice(0, 3), slice(None, None, -1)):
+        again = victim.members(ids[part])
+        assert again is not None, "members tells some ids apart and others not"
+        assert again.tolist() == found[part].tolist(), "members depends on which other ids are asked about"
+
+
+def _prompts(subject: Subject) -> None:
+    victim: Victim = subject.made
+    samples = (subject.samples or checks.samples()).take(range(COUNT))
+    prompts = victim.prompts_for(samples)
+    if prompts is None:
+        return
+    assert all(isinstance(text, str) for text in prompts), "prompts_for gives other things than texts"
+    assert len(prompts) == COUNT, f"prompts_for gives {len(prompts)} prompts for {COUNT} samples"
+    few = victim.prompts_for(samples.take(range(3)))
+    assert few is not None, "prompts_for gives prompts for some samples and none for others"
+    assert tuple(few) == tuple(prompts[:3]), "prompts_for depends on which other samples there are"
 
 
 def _noise(like: torch.Tensor) -> torch.Tensor:
@@ -33,14 +89,14 @@ def _noise(like: torch.Tensor) -> torch.Tensor:
 
 
 def _schedule(subject: Subject) -> None:
-    schedule = _opened(subject)[0].alphas_cumprod
+    schedule = _opened(subject, "gray")[0].alphas_cumprod
     assert schedule.ndim == 1, f"alphas_cumprod has shape {tuple(schedule.shape)}"
     assert bool(((schedule >= 0) & (schedule <= 1)).all()), "alphas_cumprod leaves [0, 1]"
     assert bool((schedule[1:] <= schedule[:-1]).all()), "alphas_cumprod rises: index 0 is the least noisy step"
 
 
 def _round_trip(subject: Subject) -> None:
-    model, samples = _opened(subject)
+    model, samples = _opened(subject, "gray")
     back = model.decode(model.encode(samples.images))
     if not model.round_trip_error:
         agree(back, samples.images, "images after encode and decode", ROUND_TRIP)
@@ -50,15 +106,15 @@ def _round_trip(subject: Subject) -> None:
 
 
 def _decode(subject: Subject) -> None:
-    model, samples = _opened(subject)
-    inner = model.encode(samples.images)
+    model, samples = _opened(subject, "black")
+    inner = model.encode(samples.images) if _answers(subject, "gray") else _output(model, samples)
     images = model.decode(inner + 3 * _noise(inner))
     assert images.shape == samples.images.shape, f"decode gives {tuple(images.shape)}"
     assert bool(((images >= 0) & (images <= 1)).all()), "decode leaves [0, 1]"
 
 
 def _predict(subject: Subject) -> None:
-    model, samples = _opened(subject)
+    model, samples = _opened(subject, "gray")
     state = model.encode(samples.images)
     before = state.clone()
     timestep = len(model.alphas_cumprod) // 5
@@ -73,31 +129,38 @@ def _predict(subject: Subject) -> None:
 
 
 def _reconstruct(subject: Subject) -> None:
-    model, samples = _opened(subject)
-    inner = model.encode(samples.images)
+    model, samples = _opened(subject, "black")
     seeds = range(len(samples.ids))
-    walks = [list(model.reconstruct(samples.images, seeds, 0.2, STEPS, samples.prompts)) for _ in range(2)]
-    assert len(walks[0]) == STEPS, f"{len(walks[0])} steps of a reconstruction, expected {STEPS}"
+    walks = [list(model.reconstruct(samples.images, seeds, STRENGTH, STEPS, samples.prompts)) for _ in range(2)]
+    one = list(model.reconstruct(samples.images, seeds, STRENGTH, 1, samples.prompts))
+    for walk, steps in ((walks[0], STEPS), (one, 1)):
+        assert len(walk) == steps, f"{len(walk)} steps of a reconstruction, expected {steps}"
+    images = model.decode(walks[0][-1].clean)
+    assert images.shape == samples.images.shape, f"the output is decoded to {tuple(images.shape)}"
+    shape = (model.encode(samples.images) if _answers(subject, "gray") else walks[0][-1].clean).shape
     for place, step in enumerate(walks[0]):
         for name, part in (("clean", step.clean), ("state", step.state)):
-            assert part.shape == inner.shape, f"{name} of step {place} has shape {tuple(part.shape)}"
+            assert part.shape == shape, f"{name} of step {place} has shape {tuple(part.shape)}"
             assert bool(part.isfinite().all()), f"{name} of step {place} is not finite"
     agree(walks[0][-1].clean, walks[1][-1].clean, "the same reconstruction twice", 1e-6)
     prompts = samples.prompts[:1] if samples.prompts else None
-    *_, last = model.reconstruct(samples.images[:1], seeds[:1], 0.2, STEPS, prompts)
+    *_, last = model.reconstruct(samples.images[:1], seeds[:1], STRENGTH, STEPS, prompts)
     agree(last.clean, walks[0][-1].clean[:1], "a sample reconstructed alone and in its batch")
 
 
 def _generate(subject: Subject) -> None:
-    model, samples = _opened(subject)
-    inner = model.encode(samples.images)
-    made = model.generate(range(len(inner)), STEPS, samples.prompts)
-    assert made.shape == inner.shape, f"generate gives {tuple(made.shape)}, encode {tuple(inner.shape)}"
+    model, samples = _opened(subject, "black")
+    made = model.generate(range(COUNT), STEPS, samples.prompts)
+    if _answers(subject, "gray"):
+        inner = model.encode(samples.images)
+        assert made.shape == inner.shape, f"generate gives {tuple(made.shape)}, encode {tuple(inner.shape)}"
     assert bool(made.isfinite().all()), "what it generates is not finite"
+    images = model.decode(made)
+    assert images.shape == samples.images.shape, f"what it generates is decoded to {tuple(images.shape)}"
 
 
 def _gradients(subject: Subject) -> None:
-    model, samples = _opened(subject)
+    model, samples = _opened(subject, "white")
     two = samples.take(range(2))
     inner = model.encode(two.images)
     norms = model.gradients(inner, _noise(inner), len(model.alphas_cumprod) // 5, two.prompts)
@@ -107,6 +170,8 @@ def _gradients(subject: Subject) -> None:
 
 
 CHECKS = (
+    Check("members among given ids", _members),
+    Check("prompts fit the samples", _prompts),
     Check("noise schedule", _schedule),
     Check("encode and decode lead there and back", _round_trip),
     Check("decode stays in range", _decode),

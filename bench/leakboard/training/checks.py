@@ -1,39 +1,44 @@
-"""Whether a dataset suits a recipe, told before anything is written."""
+"""Whether a dataset suits a recipe: asked before anything is written."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from leakboard.api import LeakboardError, Unsupported
-from leakboard.training.recipes import LatentRecipe
 
 if TYPE_CHECKING:
     from leakboard.api import Dataset, Samples
-    from leakboard.training.recipes import Recipe
+    from leakboard.recipe import Recipe
+    from leakboard.training.recipes import LatentRecipe, PixelRecipe
 
 
 def suitable(recipe: Recipe, dataset: Dataset, samples: Samples) -> Samples | None:
-    """The auxiliary images that a latent recipe trains its autoencoder on; None for a pixel recipe.
+    """The auxiliary images that a recipe wants; None for a recipe that wants none.
 
     Raises:
-        LeakboardError: the dataset does not suit the recipe.
+        LeakboardError: the dataset does not suit the recipe, or nothing could be trained by it.
     """
+    levels = recipe.checkpoints
+    if not levels or not all(re.fullmatch(r"\w[\w.-]*", name) and epochs >= 0 for name, epochs in levels.items()):
+        raise LeakboardError(
+            f"the checkpoints of the recipe {recipe.name!r} cannot be saved",
+            where=str(dict(levels)),
+            expected="one or more names of folders, each with a number of epochs from 0",
+        )
     if not samples.member.any() or samples.member.all():
         raise LeakboardError("the dataset lacks members or non-members", expected="both: the held-out are measured too")
-    if not isinstance(recipe, LatentRecipe):
-        _check_sides(recipe, samples)
-        return None
-    if samples.prompts is None:
-        raise LeakboardError(
-            f"the dataset {dataset.name!r} has no captions, and {recipe.name!r} is a text-to-image model",
-            expected="a dataset with a caption for every image",
-            next=f"leakboard train {recipe.name} trains on {recipe.dataset!r}; a pixel recipe needs no captions",
-        )
-    _check_size(recipe, samples, "images")
-    return _auxiliary(recipe, dataset, samples)
+    auxiliary = _auxiliary(recipe, dataset, samples) if recipe.wants_auxiliary else None
+    recipe.check(samples, auxiliary)
+    return auxiliary
 
 
-def _check_sides(recipe: Recipe, samples: Samples) -> None:
+def check_sides(recipe: PixelRecipe, samples: Samples) -> None:
+    """Refuse images that the network of a pixel recipe cannot halve.
+
+    Raises:
+        LeakboardError: they are not square, or their side is no multiple of what the network divides by.
+    """
     _, height, width = samples.image_shape
     divisor = 2 ** (len(recipe.channels) - 1)
     if height != width or height % divisor:
@@ -43,7 +48,26 @@ def _check_sides(recipe: Recipe, samples: Samples) -> None:
         )
 
 
-def _check_size(recipe: LatentRecipe, samples: Samples, what: str) -> None:
+def check_captions(recipe: LatentRecipe, samples: Samples) -> None:
+    """Refuse images without captions.
+
+    Raises:
+        LeakboardError: there are none.
+    """
+    if samples.prompts is None:
+        raise LeakboardError(
+            f"the dataset has no captions, and {recipe.name!r} is a text-to-image model",
+            expected="a dataset with a caption for every image",
+            next=f"leakboard train {recipe.name} trains on {recipe.dataset!r}; a pixel recipe needs no captions",
+        )
+
+
+def check_size(recipe: LatentRecipe, samples: Samples, what: str) -> None:
+    """Refuse images larger than the autoencoder takes.
+
+    Raises:
+        LeakboardError: they are.
+    """
     _, height, width = samples.image_shape
     if max(height, width) > recipe.size:
         raise LeakboardError(
@@ -52,13 +76,13 @@ def _check_size(recipe: LatentRecipe, samples: Samples, what: str) -> None:
         )
 
 
-def _auxiliary(recipe: LatentRecipe, dataset: Dataset, samples: Samples) -> Samples:
-    wanted = "images of the same distribution that are neither members nor non-members, or the autoencoder leaks too"
+def _auxiliary(recipe: Recipe, dataset: Dataset, samples: Samples) -> Samples:
+    wanted = "images of the same distribution that are neither members nor held out: what saw these would leak too"
     try:
         auxiliary = dataset.auxiliary()
     except Unsupported as error:
         raise LeakboardError(
-            f"the autoencoder of {recipe.name!r} has nothing to be trained on: {error}", expected=wanted
+            f"what {recipe.name!r} does not train on members has nothing to be trained on: {error}", expected=wanted
         ) from error
     if not auxiliary.ids:
         raise LeakboardError(f"the dataset {dataset.name!r} has 0 auxiliary images", expected=wanted)
@@ -70,5 +94,4 @@ def _auxiliary(recipe: LatentRecipe, dataset: Dataset, samples: Samples) -> Samp
     channels, found = samples.image_shape[0], auxiliary.image_shape[0]
     if found != channels:
         raise LeakboardError(f"the auxiliary images have {found} channels, the others {channels}", expected=wanted)
-    _check_size(recipe, auxiliary, "auxiliary images")
     return auxiliary

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from leakboard.api import Samples
-    from leakboard.training.recipes import Recipe
+    from leakboard.recipe import Given, Recipe
 
 
 @contextmanager
@@ -46,16 +45,18 @@ def held(out: Path) -> Iterator[None]:
         yield
 
 
-def claim(recipe: Recipe, samples: Samples, auxiliary: Samples | None, out: Path) -> None:
-    """Note in ``out`` what is trained there, and refuse to go on with anything else.
+def claim(recipe: Recipe, given: Given) -> None:
+    """Note in ``given.out`` what is trained there, and refuse to go on with anything else.
 
     Raises:
         LeakboardError: another training is noted, the note is damaged, or a file is where a checkpoint belongs.
     """
-    members = [name for name, member in zip(samples.ids, samples.member, strict=True) if member]
-    wanted: dict[str, Any] = {"recipe": describe(recipe), "member_digest": member_digest(members)}
-    if auxiliary:
-        wanted["auxiliary_digest"] = member_digest(auxiliary.ids)
+    out = given.out
+    wanted: dict[str, Any] = {"recipe": describe(recipe), "member_digest": member_digest(given.members.ids)}
+    if given.auxiliary:
+        wanted["auxiliary_digest"] = member_digest(given.auxiliary.ids)
+    # the last bits of the weights are those of the device
+    wanted["device"] = given.device
     path = out / "training.json"
     for level in recipe.checkpoints:
         if (out / level).is_file():
@@ -68,7 +69,7 @@ def claim(recipe: Recipe, samples: Samples, auxiliary: Samples | None, out: Path
     if path.exists():
         if _noted(path) != wanted:
             raise LeakboardError(
-                "the folder holds a training by another recipe or on other members",
+                "the folder holds a training by another recipe, on other members or on another device",
                 where=str(path),
                 expected=f"a new folder, or the one where {recipe.name!r} was interrupted",
                 next="another --out",
@@ -78,9 +79,19 @@ def claim(recipe: Recipe, samples: Samples, auxiliary: Samples | None, out: Path
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
-    """All fields of a recipe as JSON gives them back."""
-    fields: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
-    return fields
+    """All fields of a recipe as JSON gives them back, but its summary, which changes nothing.
+
+    Raises:
+        LeakboardError: a field cannot be written as JSON.
+    """
+    try:
+        described: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    except TypeError as error:
+        raise LeakboardError(
+            f"the recipe {recipe.name!r} cannot be noted: {error}",
+            expected="fields of numbers, texts and lists of them",
+        ) from error
+    return {name: value for name, value in described.items() if name != "summary"}
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leakboard.training import loop
+from leakboard.recipe import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import torch
     from diffusers import DDPMScheduler, UNet2DModel
 
-    from leakboard.training.recipes import Recipe
+    from leakboard.recipe import Batch, Given, Weights
+    from leakboard.training.recipes import PixelRecipe
 
 
-def build(recipe: Recipe, size: int, channels: int) -> tuple[UNet2DModel, DDPMScheduler]:
+def build(recipe: PixelRecipe, size: int, channels: int) -> tuple[UNet2DModel, DDPMScheduler]:
     """The untrained network of a recipe for square images, its weights drawn from the recipe's seed."""
     import torch
     from diffusers import DDPMScheduler, UNet2DModel
@@ -46,25 +46,34 @@ def save_pipeline(unet: UNet2DModel, scheduler: DDPMScheduler, folder: Path) -> 
     DDPMPipeline(unet=copy.deepcopy(unet).half(), scheduler=scheduler).save_pretrained(folder)
 
 
-def train(
-    recipe: Recipe, images: torch.Tensor, out: Path, on_epoch: Callable[[int, float], None] | None = None
-) -> None:
-    """Train on ``images`` (N, C, H, W) in [0, 1] and save the averaged weights of every checkpoint below ``out``."""
+def stage(recipe: PixelRecipe, given: Given) -> Stage:
+    """The denoiser of a recipe, to be trained on the members; a checkpoint is a pipeline folder."""
     import torch
 
-    unet, scheduler = build(recipe, images.shape[-1], images.shape[1])
-    unet = unet.to(memory_format=torch.channels_last)
-    clean = images * 2 - 1
+    channels, _, side = given.members.image_shape
+    unet, scheduler = build(recipe, side, channels)
+    unet = unet.to(given.device, memory_format=torch.channels_last)
 
-    def loss_of(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        noise = torch.randn((len(rows), *images.shape[1:]), generator=generator)
-        timesteps = torch.randint(0, recipe.timesteps, (len(rows),), generator=generator)
-        noisy = scheduler.add_noise(clean[rows], noise, timesteps)
-        return torch.nn.functional.mse_loss(unet(noisy, timesteps).sample, noise)
+    def step(batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        (clean,) = batch
+        noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+        timesteps = torch.randint(0, recipe.timesteps, (len(clean),), generator=generator).to(clean.device)
+        return torch.nn.functional.mse_loss(unet(scheduler.add_noise(clean, noise, timesteps), timesteps).sample, noise)
 
-    def save(level: str, weights: loop.Weights) -> None:
-        averaged, _ = build(recipe, images.shape[-1], images.shape[1])
+    def save(folder: Path, weights: Weights) -> None:
+        averaged, _ = build(recipe, side, channels)
         averaged.load_state_dict(weights)
-        save_pipeline(averaged, scheduler, out / level)
+        save_pipeline(averaged, scheduler, folder)
 
-    loop.run(recipe, unet, len(images), loss_of, save, out / loop.STATE, on_epoch)
+    return Stage(
+        module=unet,
+        optimizer=torch.optim.AdamW(unet.parameters(), lr=recipe.learning_rate, foreach=True),
+        data=((given.members.images * 2 - 1).to(given.device),),
+        step=step,
+        save=save,
+        checkpoints=recipe.checkpoints,
+        batch_size=recipe.batch_size,
+        average=recipe.average,
+        clip_norm=recipe.clip_norm,
+        seed=recipe.seed,
+    )

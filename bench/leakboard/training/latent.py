@@ -1,121 +1,26 @@
-"""Training a text-to-image latent diffusion model: autoencoder first, then text model and denoiser jointly."""
+"""Training a text-to-image latent diffusion model: text model and denoiser jointly, once there is an autoencoder."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leakboard.oracle.fitting import Fitting
-from leakboard.training import loop
-from leakboard.training.opening import opening
+from leakboard.recipe import Stage
+from leakboard.training.autoencoder import AUTOENCODER_STATE, FOLDER, fitting, latents_of, open_autoencoder
 from leakboard.training.portable import make_portable
 from leakboard.training.words import tokenizer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import torch
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
+    from leakboard.recipe import Batch, Given, Weights
     from leakboard.training.recipes import LatentRecipe
 
-AUTOENCODER = "autoencoder"
-AUTOENCODER_STATE = "autoencoder.safetensors"
 TOKENIZER = "tokenizer"
-CHUNK = 256
-
-
-def fitting(recipe: LatentRecipe, images: torch.Tensor) -> Fitting:
-    """How images (N, C, H, W) become those of the autoencoder: padded evenly with black, as in attacks later."""
-    channels, height, width = images.shape[1:]
-    return Fitting((channels, height, width), (channels, recipe.size, recipe.size), "pad")
-
-
-def build_autoencoder(recipe: LatentRecipe, channels: int) -> AutoencoderKL:
-    """The untrained autoencoder for images of ``channels``, its weights drawn from the recipe's seed."""
-    import torch
-    from diffusers import AutoencoderKL
-
-    shape = recipe.autoencoder
-    torch.manual_seed(shape.seed)
-    blocks = len(shape.channels)
-    return AutoencoderKL(
-        in_channels=channels,
-        out_channels=channels,
-        down_block_types=("DownEncoderBlock2D",) * blocks,
-        up_block_types=("UpDecoderBlock2D",) * blocks,
-        block_out_channels=shape.channels,
-        layers_per_block=shape.layers_per_block,
-        latent_channels=shape.latent_channels,
-        norm_num_groups=8,
-        sample_size=recipe.size,
-    )
-
-
-def train_autoencoder(
-    recipe: LatentRecipe, images: torch.Tensor, out: Path, on_epoch: Callable[[int, float], None] | None = None
-) -> None:
-    """Train the autoencoder on ``images`` (N, C, H, W) in [0, 1] and save it as ``out/autoencoder``.
-
-    Its scaling factor makes the latents of these images have unit variance (Rombach et al. 2112.10752, appendix G).
-    """
-    import torch
-
-    vae = build_autoencoder(recipe, images.shape[1])
-    clean = fitting(recipe, images).to_victim(images) * 2 - 1
-
-    def loss_of(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        seen = varied(clean[rows], generator) if recipe.autoencoder.augment else clean[rows]
-        posterior = vae.encode(seen).latent_dist
-        decoded = vae.decode(posterior.sample(generator)).sample
-        error = torch.nn.functional.mse_loss(decoded, seen)
-        divergence: torch.Tensor = posterior.kl().sum() / posterior.mean.numel()
-        return error + recipe.autoencoder.kl_weight * divergence
-
-    def save(_: str, weights: loop.Weights) -> None:
-        averaged = build_autoencoder(recipe, images.shape[1])
-        averaged.load_state_dict(weights)
-        averaged = averaged.half().float().eval()
-        averaged.register_to_config(scaling_factor=1 / float(latents_of(averaged, clean, scale=1.0).std()))
-        averaged.half().save_pretrained(out / AUTOENCODER)
-
-    loop.run(recipe.autoencoder, vae, len(images), loss_of, save, out / AUTOENCODER_STATE, on_epoch)
-
-
-def varied(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """A batch (N, C, H, W) mirrored with even odds, shifted by up to two pixels, its channels in another order."""
-    import torch
-
-    flip, down, across = (int(torch.randint(0, high, (), generator=generator)) for high in (2, 5, 5))
-    channels = torch.randperm(images.shape[1], generator=generator)
-    return torch.roll(images.flip(-1) if flip else images, (down - 2, across - 2), (-2, -1))[:, channels]
-
-
-def latents_of(vae: AutoencoderKL, clean: torch.Tensor, scale: float) -> torch.Tensor:
-    """Modes of the posteriors of images in [-1, 1], times ``scale``."""
-    import torch
-
-    with torch.no_grad():
-        modes = [vae.encode(part).latent_dist.mode() for part in torch.split(clean, CHUNK)]
-    return torch.cat(modes) * scale
-
-
-def open_autoencoder(out: Path) -> AutoencoderKL:
-    """What `train_autoencoder` saved, in float32.
-
-    Raises:
-        LeakboardError: it is missing or damaged.
-    """
-    from diffusers import AutoencoderKL
-    from safetensors.torch import load_file
-
-    folder = out / AUTOENCODER
-    with opening(folder, remade_without=out / AUTOENCODER_STATE):
-        # from_pretrained would note in the configuration of every checkpoint where the folder was
-        vae = AutoencoderKL.from_config(AutoencoderKL.load_config(folder, local_files_only=True))
-        vae.load_state_dict(load_file(folder / "diffusion_pytorch_model.safetensors"))
-    return vae.float().eval().requires_grad_(False)
 
 
 def build(
@@ -169,42 +74,48 @@ def build(
     return torch.nn.ModuleDict({"unet": unet, "text_encoder": encoder}), unet, encoder, scheduler
 
 
-def train(
-    recipe: LatentRecipe,
-    images: torch.Tensor,
-    prompts: Sequence[str],
-    vocabulary: Sequence[str],
-    out: Path,
-    on_epoch: Callable[[int, float], None] | None = None,
-) -> None:
-    """Train on ``images`` (N, C, H, W) in [0, 1] and their captions; needs the autoencoder in ``out``.
+def stage(recipe: LatentRecipe, given: Given) -> Stage:
+    """Text model and denoiser, to be trained on members and their captions; needs the autoencoder in ``out``.
 
-    Saves a complete half-precision pipeline folder a checkpoint below ``out``. The words of ``vocabulary``, captions of
-    members and others alike, become tokens.
+    A checkpoint is a complete half-precision pipeline folder. The words of all captions become tokens.
     """
     import torch
 
-    vae = open_autoencoder(out)
-    tokenizer = tokenizer_of(vocabulary, recipe.text.length, out / TOKENIZER)
+    assert given.members.prompts is not None
+    vae = open_autoencoder(given.out / FOLDER, remade_without=given.out / AUTOENCODER_STATE)
+    tokenizer = tokenizer_of(given.captions, recipe.text.length, given.out / TOKENIZER)
     module, unet, encoder, scheduler = build(recipe, tokenizer)
-    clean = fitting(recipe, images).to_victim(images) * 2 - 1
-    latents = latents_of(vae, clean, vae.config.scaling_factor)
-    tokens, empty = token_ids(tokenizer, prompts), token_ids(tokenizer, [""])
+    module.to(given.device)
+    fit = fitting(given.members.image_shape, recipe.size)
+    latents = latents_of(vae, fit.to_victim(given.members.images) * 2 - 1, vae.config.scaling_factor)
+    empty = token_ids(tokenizer, [""]).to(given.device)
 
-    def loss_of(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        noise = torch.randn((len(rows), *latents.shape[1:]), generator=generator)
-        timesteps = torch.randint(0, recipe.timesteps, (len(rows),), generator=generator)
-        dropped = torch.rand((len(rows), 1), generator=generator) < recipe.text.dropout
-        hidden = encoder(torch.where(dropped, empty, tokens[rows]))[0]
-        predicted = unet(scheduler.add_noise(latents[rows], noise, timesteps), timesteps, hidden).sample
+    def step(batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        clean, tokens = batch
+        noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+        timesteps = torch.randint(0, recipe.timesteps, (len(clean),), generator=generator).to(clean.device)
+        dropped = (torch.rand((len(clean), 1), generator=generator) < recipe.text.dropout).to(clean.device)
+        embeddings = encoder(torch.where(dropped, empty, tokens))[0]
+        predicted = unet(scheduler.add_noise(clean, noise, timesteps), timesteps, embeddings).sample
         return torch.nn.functional.mse_loss(predicted, noise)
 
-    def save(level: str, weights: loop.Weights) -> None:
+    def save(folder: Path, weights: Weights) -> None:
         averaged, unet, encoder, scheduler = build(recipe, tokenizer)
         averaged.load_state_dict(weights)
-        save_pipeline(pipeline_of(vae, unet, encoder, tokenizer, scheduler), out / level)
+        save_pipeline(pipeline_of(vae, unet, encoder, tokenizer, scheduler), folder)
 
-    loop.run(recipe, module, len(images), loss_of, save, out / loop.STATE, on_epoch)
+    return Stage(
+        module=module,
+        optimizer=torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate, foreach=True),
+        data=(latents.to(given.device), token_ids(tokenizer, given.members.prompts).to(given.device)),
+        step=step,
+        save=save,
+        checkpoints=recipe.checkpoints,
+        batch_size=recipe.batch_size,
+        average=recipe.average,
+        clip_norm=recipe.clip_norm,
+        seed=recipe.seed,
+    )
 
 
 def token_ids(tokenizer: CLIPTokenizer, prompts: Sequence[str]) -> torch.Tensor:

@@ -4,113 +4,83 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Protocol
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from leakboard.api import LeakboardError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import torch
 
-Weights = dict[str, "torch.Tensor"]
-STATE = "state.safetensors"
+    from leakboard.recipe import Stage
+
+Averages = dict[str, "torch.Tensor"]
 SAVE_EVERY = 10
 """Epochs between two saved states."""
 
 
-class Schedule(Protocol):
-    """What of a recipe the loop itself needs."""
+@contextmanager
+def secluded(device: str) -> Iterator[None]:
+    """Seeds and settings of torch stay what they were outside, whatever a training does to them."""
+    import torch
 
-    @property
-    def epochs(self) -> int:
-        """Length of the run; the learning rate follows one cosine over it."""
-        ...
-
-    @property
-    def checkpoints(self) -> dict[str, int]:
-        """Name -> epochs after which the averaged weights are saved."""
-        ...
-
-    @property
-    def batch_size(self) -> int:
-        """Samples a step."""
-        ...
-
-    @property
-    def learning_rate(self) -> float:
-        """At the start of the cosine."""
-        ...
-
-    @property
-    def average(self) -> float:
-        """Decay of the exponential moving average of the weights."""
-        ...
-
-    @property
-    def clip_norm(self) -> float:
-        """Longest gradient that is applied as it is."""
-        ...
-
-    @property
-    def seed(self) -> int:
-        """Of order, noise and timesteps."""
-        ...
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    on_gpu = torch.device(device).type == "cuda"
+    if on_gpu:
+        # cuBLAS adds up in one order only when told so before its first use
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    try:
+        with torch.random.fork_rng(devices=[device] if on_gpu else []):
+            torch.use_deterministic_algorithms(True)
+            yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
 
 
-def run(
-    recipe: Schedule,
-    module: torch.nn.Module,
-    count: int,
-    loss_of: Callable[[torch.Tensor, torch.Generator], torch.Tensor],
-    save: Callable[[str, Weights], None],
-    state: Path,
-    on_epoch: Callable[[int, float], None] | None = None,
-) -> None:
-    """Train ``module`` on ``count`` samples; every epoch draws its randomness from (seed, epoch) alone.
+def run(stage: Stage, out: Path, on_epoch: Callable[[int, float], None] | None = None) -> None:
+    """Train a stage; every epoch draws its randomness from (seed, epoch) alone.
 
     Args:
-        recipe: how long, how fast, and when to save.
-        module: holds everything that is trained.
-        count: samples.
-        loss_of: the mean loss of the samples at some rows; what it draws comes from the generator.
-        save: told the name and the averaged weights of every checkpoint that is reached.
-        state: file that the state is saved to at each tenth epoch and gone on from.
-        on_epoch: told the epochs done and the last one's mean loss.
+        stage: what is trained, how long, and when it is saved.
+        out: folder of its checkpoints and of the state that is saved at each tenth epoch and gone on from.
+        on_epoch: called with the epochs done and the last one's mean loss.
     """
     import torch
 
-    torch.use_deterministic_algorithms(True)
-    optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate, foreach=True)
+    module, optimizer, count = stage.module, stage.optimizer, len(stage.data[0])
+    rates = [group["lr"] for group in optimizer.param_groups]
     average = {name: value.detach().clone() for name, value in module.state_dict().items()}
-    total = recipe.epochs * math.ceil(count / recipe.batch_size)
-    done = _load_state(state, module, optimizer, average)
+    epochs = max(stage.checkpoints.values())
+    done = _load_state(out / stage.state, module, optimizer, average)
     if not done:
-        _save_checkpoints(recipe, 0, average, save)
-    for epoch in range(done, recipe.epochs):
-        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
-        batches = torch.split(torch.randperm(count, generator=generator), recipe.batch_size)
+        _save_checkpoints(stage, 0, average, out)
+    for epoch in range(done, epochs):
+        generator = torch.Generator().manual_seed(stage.seed * 1_000_003 + epoch)
+        batches = stage.batches(count, stage.batch_size, generator)
         losses = []
-        for step, rows in enumerate(batches):
-            progress = (epoch * len(batches) + step) / total
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-            loss = loss_of(rows, generator)
+        for number, rows in enumerate(batches):
+            progress = (epoch * len(batches) + number) / (epochs * len(batches))
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * progress))
+            loss = stage.step(tuple(tensor[rows] for tensor in stage.data), generator)
             loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_norm)
+            torch.nn.utils.clip_grad_norm_(module.parameters(), stage.clip_norm)
             optimizer.step()
             optimizer.zero_grad()
             losses.append(loss.item())
-            _blend(average, module, 1 - recipe.average)
+            _blend(average, module, 1 - stage.average)
         if on_epoch:
             on_epoch(epoch + 1, sum(losses) / len(losses))
-        _save_checkpoints(recipe, epoch + 1, average, save)
-        if (epoch + 1) % SAVE_EVERY == 0 or epoch + 1 == recipe.epochs:
-            _save_state(state, epoch + 1, module, optimizer, average)
+        _save_checkpoints(stage, epoch + 1, average, out)
+        if (epoch + 1) % SAVE_EVERY == 0 or epoch + 1 == epochs:
+            _save_state(out / stage.state, epoch + 1, module, optimizer, average)
 
 
-def _blend(average: Weights, module: torch.nn.Module, share: float) -> None:
+def _blend(average: Averages, module: torch.nn.Module, share: float) -> None:
     import torch
 
     with torch.no_grad():
@@ -121,14 +91,14 @@ def _blend(average: Weights, module: torch.nn.Module, share: float) -> None:
                 average[name].copy_(value)
 
 
-def _save_checkpoints(recipe: Schedule, epoch: int, average: Weights, save: Callable[[str, Weights], None]) -> None:
-    for level, epochs in recipe.checkpoints.items():
+def _save_checkpoints(stage: Stage, epoch: int, average: Averages, out: Path) -> None:
+    for name, epochs in stage.checkpoints.items():
         if epochs == epoch:
-            save(level, average)
+            stage.save(out / name, average)
 
 
 def _save_state(
-    path: Path, epoch: int, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Weights
+    path: Path, epoch: int, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Averages
 ) -> None:
     from safetensors.torch import save_file
 
@@ -141,7 +111,7 @@ def _save_state(
     temporary.replace(path)
 
 
-def _load_state(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Weights) -> int:
+def _load_state(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Averages) -> int:
     """Restore what `_save_state` wrote and return the number of finished epochs; 0 when there is nothing."""
     from safetensors import SafetensorError
 
@@ -159,14 +129,15 @@ def _load_state(path: Path, module: torch.nn.Module, optimizer: torch.optim.Opti
         ) from error
 
 
-def _restore(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Weights) -> int:
+def _restore(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Averages) -> int:
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
         saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         epoch = int(file.metadata()["epoch"])
     module.load_state_dict({name[6:]: value for name, value in saved.items() if name.startswith("model.")})
-    average.update({name[8:]: value for name, value in saved.items() if name.startswith("average.")})
+    for name, value in average.items():
+        value.copy_(saved[f"average.{name}"])
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in saved.items():
         if name.startswith("optimizer."):

@@ -2,177 +2,113 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leakboard.statistics.measures import evaluate
-from leakboard.training import denoiser, latent, loop
+from leakboard.recipe import STATE, Checkpoint
+from leakboard.training.autoencoder import fitting, latents_of
+from leakboard.training.latent import token_ids
 from leakboard.training.opening import opening
-from leakboard.training.quality import SAMPLING_STEPS, Estimate, denoising_loss, sample_images
-from leakboard.training.words import open_tokenizer
+from leakboard.training.quality import SAMPLING_STEPS, denoising_losses, sample_images
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy.typing as npt
     import torch
-    from diffusers import AutoencoderKL, DDPMPipeline, StableDiffusionPipeline
 
     from leakboard.api import Samples
-    from leakboard.training.recipes import LatentRecipe, Recipe
 
 GUIDANCE = 1.0
 """Of the images that a text-to-image checkpoint generates for its sample-quality figure: none."""
 
 
-class PixelMeasuring:
-    """How checkpoints of a pixel recipe are opened and asked.
+class PixelCheckpoint(Checkpoint):
+    """A checkpoint of a pixel recipe in float32.
 
     Args:
-        recipe: what was trained.
-        samples: members and non-members.
+        folder: the checkpoint's.
+        device: where it is asked.
+        seed: of the noise it is asked about, and starts from.
+
+    Raises:
+        LeakboardError: it is missing or damaged.
     """
 
-    packages: ClassVar[tuple[str, ...]] = ("diffusers", "numpy", "safetensors", "torch")
-    loss_rule: ClassVar[str] = (
-        "mean squared error of predicted noise, same noise and timesteps for both, whole schedule"
-    )
-    conditions: ClassVar[dict[str, Any]] = {}
-    """How images were generated, beyond what holds for every recipe."""
+    loss_rule = "mean squared error of predicted noise, same noise and timesteps for both, whole schedule"
 
-    def __init__(self, recipe: Recipe, samples: Samples) -> None:
-        self._recipe, self._samples = recipe, samples
-
-    def opened(self, folder: Path) -> DDPMPipeline:
-        """The checkpoint of a folder in float32.
-
-        Raises:
-            LeakboardError: it is missing or damaged.
-        """
+    def __init__(self, folder: Path, device: str, seed: int) -> None:
         from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
-        with opening(folder, remade_without=folder.parent / loop.STATE):
+        with opening(folder, remade_without=folder.parent / STATE):
             unet = UNet2DModel.from_pretrained(folder, subfolder="unet", use_safetensors=True, local_files_only=True)
             scheduler = DDPMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
-        return DDPMPipeline(unet=unet.float().eval().requires_grad_(False), scheduler=scheduler)
+        unet = unet.float().eval().requires_grad_(False).to(device)
+        self._pipeline, self._device, self._seed = DDPMPipeline(unet=unet, scheduler=scheduler), device, seed
 
-    def untrained(self) -> DDPMPipeline:
-        """The network before the first epoch, rounded to half precision like every checkpoint."""
-        from diffusers import DDPMPipeline
+    def losses(self, samples: Samples) -> torch.Tensor:
+        """Denoising loss of each sample."""
+        return denoising_losses(self._pipeline, (samples.images * 2 - 1).to(self._device), self._seed)
 
-        channels, _, side = self._samples.image_shape
-        unet, scheduler = denoiser.build(self._recipe, side, channels)
-        return DDPMPipeline(unet=unet.half().float().eval().requires_grad_(False), scheduler=scheduler)
-
-    def loss(self, pipeline: DDPMPipeline, rows: npt.NDArray[np.bool_]) -> Estimate:
-        """Denoising loss of the samples that ``rows`` marks."""
-        return denoising_loss(pipeline, self._samples.images[rows] * 2 - 1, self._recipe.seed)
-
-    def generated(self, pipeline: DDPMPipeline, count: int) -> torch.Tensor:
-        """``count`` new images."""
-        return sample_images(pipeline, count, self._recipe.seed)
-
-    def facts(self, pipeline: DDPMPipeline) -> dict[str, Any]:  # noqa: ARG002 - a latent checkpoint has some
-        """What else the manifest says."""
-        return {}
+    def generated(self, like: Samples, count: int) -> torch.Tensor:  # noqa: ARG002 - it has its own size, and no text
+        """``count`` new images, DDIM with eta = 0."""
+        return sample_images(self._pipeline, count, self._seed)
 
 
-class LatentMeasuring:
-    """How checkpoints of a latent recipe are opened and asked: in latent space, told the captions.
+class LatentCheckpoint(Checkpoint):
+    """A checkpoint of a latent recipe in float32, asked in latent space, with captions.
 
     Args:
-        recipe: what was trained.
-        samples: members and non-members, with captions.
-        out: where the autoencoder and the tokenizer are.
+        folder: the checkpoint's.
+        device: where it is asked.
+        seed: of the noise it is asked about, and starts from.
+        size: side of the images that its autoencoder takes.
+
+    Raises:
+        LeakboardError: it is missing or damaged.
     """
 
-    packages: ClassVar[tuple[str, ...]] = (*PixelMeasuring.packages, "tokenizers", "transformers")
-    loss_rule: ClassVar[str] = f"{PixelMeasuring.loss_rule}, in latent space, each sample told its caption"
-    conditions: ClassVar[dict[str, Any]] = {
+    loss_rule = f"{PixelCheckpoint.loss_rule}, in latent space, each sample told its caption"
+    conditions = {  # noqa: RUF012 - read only, as the contract says
         "guidance": GUIDANCE,
         "steps": SAMPLING_STEPS,
         "prompts": "captions of held-out images",
     }
 
-    def __init__(self, recipe: LatentRecipe, samples: Samples, out: Path) -> None:
-        assert samples.prompts is not None
-        self._recipe, self._samples, self._out = recipe, samples, out
-        self._prompts = np.array(samples.prompts)
-        self._fitting = latent.fitting(recipe, samples.images)
-
-    def opened(self, folder: Path) -> StableDiffusionPipeline:
-        """The checkpoint of a folder in float32.
-
-        Raises:
-            LeakboardError: it is missing or damaged.
-        """
+    def __init__(self, folder: Path, device: str, seed: int, size: int) -> None:
         from diffusers import StableDiffusionPipeline
 
-        with opening(folder, remade_without=folder.parent / loop.STATE):
+        with opening(folder, remade_without=folder.parent / STATE):
             pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True)
-        return self._ready(pipeline)
+        pipeline.set_progress_bar_config(disable=True)
+        for module in (pipeline.vae, pipeline.unet, pipeline.text_encoder):
+            module.float().eval().requires_grad_(False)
+        self._pipeline, self._device, self._seed, self._size = pipeline.to(device), device, seed, size
 
-    def untrained(self) -> StableDiffusionPipeline:
-        """Denoiser and text model before the first epoch, rounded to half precision like every checkpoint."""
-        vae = latent.open_autoencoder(self._out)
-        tokenizer = open_tokenizer(self._out / latent.TOKENIZER)
-        module, unet, encoder, scheduler = latent.build(self._recipe, tokenizer)
-        module.half()
-        return self._ready(latent.pipeline_of(vae, unet, encoder, tokenizer, scheduler))
-
-    def loss(self, pipeline: StableDiffusionPipeline, rows: npt.NDArray[np.bool_]) -> Estimate:
-        """Denoising loss of the samples that ``rows`` marks, each told its own caption."""
+    def losses(self, samples: Samples) -> torch.Tensor:
+        """Denoising loss of each sample, with its own caption."""
         import torch
 
-        clean = self._fitting.to_victim(self._samples.images[rows]) * 2 - 1
-        latents = latent.latents_of(pipeline.vae, clean, pipeline.vae.config.scaling_factor)
+        assert samples.prompts is not None
+        vae, tokenizer = self._pipeline.vae, self._pipeline.tokenizer
+        fitted = fitting(samples.image_shape, self._size).to_victim(samples.images)
+        latents = latents_of(vae, (fitted * 2 - 1).to(self._device), vae.config.scaling_factor)
         with torch.no_grad():
-            told = pipeline.text_encoder(latent.token_ids(pipeline.tokenizer, self._prompts[rows].tolist()))[0]
-        return denoising_loss(pipeline, latents, self._recipe.seed, told=told)
+            embeddings = self._pipeline.text_encoder(token_ids(tokenizer, samples.prompts).to(self._device))[0]
+        return denoising_losses(self._pipeline, latents, self._seed, embeddings=embeddings)
 
-    def generated(self, pipeline: StableDiffusionPipeline, count: int) -> torch.Tensor:
-        """``count`` images out of captions of held-out images, cut to the dataset's size; DDIM with eta = 0."""
+    def generated(self, like: Samples, count: int) -> torch.Tensor:
+        """``count`` images out of the captions of ``like``, cut to its size; DDIM with eta = 0."""
         import torch
 
-        seed = self._recipe.seed
-        held_out = np.random.default_rng(seed).permutation(self._prompts[~self._samples.member])
-        images = pipeline(
-            np.resize(held_out, count).tolist(),
-            generator=torch.Generator().manual_seed(seed),
+        assert like.prompts is not None
+        prompts = np.random.default_rng(self._seed).permutation(np.array(like.prompts))
+        images = self._pipeline(
+            np.resize(prompts, count).tolist(),
+            generator=torch.Generator().manual_seed(self._seed),
             guidance_scale=GUIDANCE,
             num_inference_steps=SAMPLING_STEPS,
             output_type="np",
         ).images
-        return self._fitting.from_victim(torch.from_numpy(images).permute(0, 3, 1, 2)).contiguous()
-
-    def facts(self, pipeline: StableDiffusionPipeline) -> dict[str, Any]:
-        """How well the autoencoder does, and whether it leaks members by itself: its AUC must not differ from 0.5."""
-        error = self._round_trip_error(pipeline.vae)
-        auc = next(
-            measure for measure in evaluate(-error, self._samples.member, threshold=None) if measure.name == "auc"
-        )
-        facts = {
-            "psnr": float(-10 * np.log10(error[~self._samples.member]).mean()),
-            "auc": {"value": auc.value, "low": auc.low, "high": auc.high, "method": auc.method},
-            "rule": "plain encode and decode: mean PSNR of held-out images; AUC of members by mean squared error",
-        }
-        return {"autoencoder": facts}
-
-    def _round_trip_error(self, vae: AutoencoderKL) -> npt.NDArray[np.float64]:
-        import torch
-
-        errors = []
-        for part in torch.split(self._samples.images, latent.CHUNK):
-            inner = latent.latents_of(vae, self._fitting.to_victim(part) * 2 - 1, scale=1.0)
-            with torch.no_grad():
-                back = self._fitting.from_victim((vae.decode(inner).sample / 2 + 0.5).clamp(0, 1))
-            errors.append((back - part).square().flatten(1).mean(1))
-        return torch.cat(errors).double().numpy()
-
-    @staticmethod
-    def _ready(pipeline: StableDiffusionPipeline) -> StableDiffusionPipeline:
-        pipeline.set_progress_bar_config(disable=True)
-        for module in (pipeline.vae, pipeline.unet, pipeline.text_encoder):
-            module.float().eval().requires_grad_(False)
-        return pipeline
+        fit = fitting(like.image_shape, self._size)
+        return fit.from_victim(torch.from_numpy(images).permute(0, 3, 1, 2)).contiguous()

@@ -6,7 +6,6 @@ Everything is drawn from the recipe's seed, so checkpoints are measured with the
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,23 +22,15 @@ ORIENTATIONS = 8
 POOLED = 7
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over images and its standard error."""
-
-    mean: float
-    error: float
-
-
-def denoising_loss(
+def denoising_losses(
     pipeline: DiffusionPipeline,
     clean: torch.Tensor,
     seed: int,
     batch_size: int = 128,
     *,
-    told: torch.Tensor | None = None,
-) -> Estimate:
-    """Mean squared error of the predicted noise over samples and the whole schedule.
+    embeddings: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Mean squared error of the predicted noise of each sample (N,), over the whole schedule.
 
     Row i gets the same noise and timesteps in every call of one seed, so two sets of samples, or two models,
     differ only in what is asked about.
@@ -49,26 +40,27 @@ def denoising_loss(
         clean: samples (N, C, H, W) in the denoiser's own space: images in [-1, 1], or scaled latents.
         seed: of noise and timesteps.
         batch_size: samples at once.
-        told: what the text model makes of their captions (N, tokens, width); None where the denoiser takes no text.
+        embeddings: what the text model makes of their captions (N, tokens, width); None for a denoiser without text.
     """
     import torch
 
     scheduler, unet = pipeline.scheduler, pipeline.unet
     length = scheduler.config.num_train_timesteps
-    per_image = torch.zeros(len(clean))
+    losses = torch.zeros(len(clean))
     for start in range(0, len(clean), batch_size):
         rows = range(start, min(start + batch_size, len(clean)))
         part = clean[start : rows.stop]
-        condition = () if told is None else (told[start : rows.stop],)
+        condition = () if embeddings is None else (embeddings[start : rows.stop],)
         noise, places = _draws(seed, rows, tuple(clean.shape[1:]))
+        noise = noise.to(clean.device)
         for stratum in range(STRATA):
-            timesteps = ((stratum + places[:, stratum]) * length / STRATA).long()
+            timesteps = ((stratum + places[:, stratum]) * length / STRATA).long().to(clean.device)
             with torch.inference_mode():
                 noisy = scheduler.add_noise(part, noise[:, stratum], timesteps)
                 predicted = unet(noisy, timesteps, *condition).sample
                 error = (predicted - noise[:, stratum]).square().flatten(1).mean(1)
-            per_image[start : rows.stop] += error / STRATA
-    return Estimate(float(per_image.mean()), float(per_image.std(correction=0)) / math.sqrt(len(clean)))
+            losses[start : rows.stop] += error.cpu() / STRATA
+    return losses
 
 
 def sample_images(pipeline: DDPMPipeline, count: int, seed: int) -> torch.Tensor:

@@ -1,20 +1,31 @@
-"""What is trained: every number that shapes an embedded victim, in one frozen value a recipe."""
+"""The recipes of the embedded victims: every number that shapes one, in a frozen value each."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leakboard.recipe import Recipe
+from leakboard.training import checks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from leakboard.api import Samples
+    from leakboard.recipe import Given, Stage
+    from leakboard.training.measuring import LatentCheckpoint, PixelCheckpoint
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """An unconditional pixel diffusion model trained on the members of one dataset.
+@dataclass(frozen=True, kw_only=True)
+class DiffusionRecipe(Recipe):
+    """What the recipes of pixel and latent models share.
 
     The number of epochs governs how much the model leaks, so the checkpoints are chosen by epoch count alone.
     """
 
-    name: str
-    dataset: str
-    checkpoints: dict[str, int]
-    """Level -> epochs after which the averaged weights are saved; 0 is the untrained model."""
     channels: tuple[int, ...] = (16, 32, 64)
+    """Of the denoiser; each level but the last halves height and width."""
     layers_per_block: int = 1
     batch_size: int = 32
     learning_rate: float = 2e-3
@@ -22,13 +33,40 @@ class Recipe:
     """Decay of the exponential moving average of the weights."""
     clip_norm: float = 1.0
     timesteps: int = 1000
-    seed: int = 0
-    notes: str = field(default="", compare=False)
 
     @property
-    def epochs(self) -> int:
-        """Length of the whole run; the learning rate follows one cosine over it."""
-        return max(self.checkpoints.values())
+    def packages(self) -> tuple[str, ...]:
+        """Those that shape the weights, and diffusers, which saves them."""
+        return ("diffusers", *super().packages)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelRecipe(DiffusionRecipe):
+    """An unconditional pixel diffusion model trained on the members of one dataset; its folders open as ``ddpm``."""
+
+    def check(self, samples: Samples, auxiliary: Samples | None) -> None:  # noqa: ARG002 - it wants none
+        """Refuse images that the network cannot halve.
+
+        Raises:
+            LeakboardError: they are not square, or of an odd side.
+        """
+        checks.check_sides(self, samples)
+
+    def prepare(self, given: Given) -> Iterator[Stage]:
+        """The denoiser."""
+        from leakboard.training import denoiser
+
+        yield denoiser.stage(self, given)
+
+    def opened(self, folder: Path, device: str) -> PixelCheckpoint:
+        """The finished checkpoint of a folder, float32.
+
+        Raises:
+            LeakboardError: it is missing or damaged.
+        """
+        from leakboard.training.measuring import PixelCheckpoint
+
+        return PixelCheckpoint(folder, device, self.seed)
 
 
 @dataclass(frozen=True)
@@ -50,11 +88,6 @@ class AutoencoderRecipe:
     """Also train on mirrored and shifted pictures with their colours swapped, where the images are few."""
     seed: int = 0
 
-    @property
-    def checkpoints(self) -> dict[str, int]:
-        """Only the end is kept."""
-        return {"vae": self.epochs}
-
 
 @dataclass(frozen=True)
 class TextRecipe:
@@ -69,9 +102,12 @@ class TextRecipe:
     """Share of captions replaced by the empty one, so that guidance has an unconditional side."""
 
 
-@dataclass(frozen=True)
-class LatentRecipe(Recipe):
-    """A Stable Diffusion pipeline in miniature: text model and denoiser trained jointly on members and captions."""
+@dataclass(frozen=True, kw_only=True)
+class LatentRecipe(DiffusionRecipe):
+    """A Stable Diffusion pipeline in miniature: text model and denoiser trained jointly on members and captions.
+
+    Its autoencoder is trained first, on auxiliary images; its folders open as ``stable_diffusion``.
+    """
 
     channels: tuple[int, ...] = (32, 64)
     autoencoder: AutoencoderRecipe = AutoencoderRecipe()
@@ -79,21 +115,73 @@ class LatentRecipe(Recipe):
     size: int = 32
     """Side of the images that the autoencoder takes; smaller images are padded evenly with black."""
 
+    @property
+    def wants_auxiliary(self) -> bool:
+        """True: an autoencoder that had seen members would leak too."""
+        return True
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Those of a pixel recipe, and those that make the text model."""
+        return (*super().packages, "tokenizers", "transformers")
+
+    def check(self, samples: Samples, auxiliary: Samples | None) -> None:
+        """Refuse images without captions or larger than the autoencoder takes.
+
+        Raises:
+            LeakboardError: they are.
+        """
+        checks.check_captions(self, samples)
+        checks.check_size(self, samples, "images")
+        assert auxiliary is not None
+        checks.check_size(self, auxiliary, "auxiliary images")
+
+    def prepare(self, given: Given) -> Iterator[Stage]:
+        """The autoencoder, then text model and denoiser jointly in its latent space."""
+        from leakboard.training import autoencoder, latent
+
+        yield autoencoder.stage(self, given)
+        yield latent.stage(self, given)
+
+    def opened(self, folder: Path, device: str) -> LatentCheckpoint:
+        """The finished checkpoint of a folder, float32.
+
+        Raises:
+            LeakboardError: it is missing or damaged.
+        """
+        from leakboard.training.measuring import LatentCheckpoint
+
+        return LatentCheckpoint(folder, device, self.seed, self.size)
+
+    def facts(self, folder: Path, samples: Samples) -> dict[str, Any]:
+        """How well the autoencoder does, and whether it leaks members by itself: its AUC must not differ from 0.5."""
+        from leakboard.training.autoencoder import facts
+
+        return {"autoencoder": facts(folder, samples, self.size)}
+
 
 LEVELS = {"untrained": 0, "light": 330, "moderate": 550, "heavy": 770}
 """Of both Fashion-MNIST victims: pixel and latent are a matched pair."""
 
-RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(name="fashion_ddpm", dataset="fashion_mnist", checkpoints=LEVELS),
-        LatentRecipe(name="fashion_sd", dataset="fashion_mnist", checkpoints=LEVELS),
-        LatentRecipe(
-            name="emoji_sd",
-            dataset="emoji",
-            checkpoints={"untrained": 0, "light": 100, "moderate": 160, "heavy": 240},
-            average=0.995,
-            autoencoder=AutoencoderRecipe(latent_channels=8, epochs=300, augment=True),
-        ),
-    )
-}
+RECIPES: tuple[Recipe, ...] = (
+    PixelRecipe(
+        name="fashion_ddpm",
+        dataset="fashion_mnist",
+        checkpoints=LEVELS,
+        summary="The embedded pixel model: 0.6 M parameters on 1,024 Fashion-MNIST images.",
+    ),
+    LatentRecipe(
+        name="fashion_sd",
+        dataset="fashion_mnist",
+        checkpoints=LEVELS,
+        summary="The embedded Stable Diffusion in miniature on the same images, each with a caption.",
+    ),
+    LatentRecipe(
+        name="emoji_sd",
+        dataset="emoji",
+        checkpoints={"untrained": 0, "light": 100, "moderate": 160, "heavy": 240},
+        average=0.995,
+        autoencoder=AutoencoderRecipe(latent_channels=8, epochs=300, augment=True),
+        summary="The embedded Stable Diffusion in miniature on 512 captioned emoji.",
+    ),
+)

@@ -120,7 +120,7 @@ def _misread(path: Path, encoding: str) -> LeakboardError:
 
 
 def assign_captions(captions: dict[str, str], ids: Sequence[str], path: Path) -> tuple[tuple[str, ...], list[str]]:
-    """The caption of each sample, found by its id or by its path inside its own folder, and a note on idle rows.
+    """The caption of each sample, found by its id or by its path inside its own folder, and a note on unused rows.
 
     Raises:
         LeakboardError: a sample has no caption, or a bare path fits a file in both folders.

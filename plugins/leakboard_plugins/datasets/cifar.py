@@ -23,7 +23,7 @@ PIXELS = 3 * SIDE * SIDE
 
 @dataclass(frozen=True)
 class Layout:
-    """How one of the two lies on disk. The label is the last of the bytes before the pixels of an image."""
+    """The files of one of the two. The label is the last of the bytes before the pixels of an image."""
 
     title: str
     binary: str

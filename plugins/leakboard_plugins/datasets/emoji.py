@@ -1,4 +1,4 @@
-"""Small colour pictures with a caption each, shipped with the package: the stand-in for captioned photographs."""
+"""Small colour images with a caption each, shipped with the package: the stand-in for captioned photographs."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ NOTES = (
 class Emoji(Shipped):
     """Embedded: 512 members and 512 non-members of Noto Color Emoji, colour 32x32 on white, with captions.
 
-    Members and non-members are a random split of one pool, whose rest (about 500 pictures) is auxiliary. The caption
-    of a picture is its Unicode name ("cherry blossom"), its id the code points. Pictures: Noto Color Emoji, SIL Open
+    Members and non-members are a random split of one pool, whose rest (about 500 images) is auxiliary. The caption
+    of an image is its Unicode name ("cherry blossom"), its id the code points. Images: Noto Color Emoji, SIL Open
     Font License 1.1; names: Unicode data.
     """
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Side(NamedTuple):
-    """Members or non-members: ids of all, what was seen of those that can be read, by id, notes on the others."""
+    """Members or non-members: all ids, findings by id on those that can be read, and notes on the others."""
 
     ids: tuple[str, ...]
     images: dict[str, tuple[Path, Surveyed]]
@@ -64,8 +64,8 @@ def _refuse_shared(members: Side, nonmembers: Side) -> None:
 class Folder(Dataset):
     """Your own images: a folder of members and a folder of non-members, any format, found recursively.
 
-    Ids are paths relative to each folder, under ``members/`` and ``nonmembers/``. Whatever was skipped or changed
-    is told in the notes of the samples. Bytes, JPEG quality, width and height of each file are its metadata.
+    Ids are paths relative to each folder, under ``members/`` and ``nonmembers/``. The notes of the samples
+    say what was skipped or changed. Bytes, JPEG quality, width and height of each file are its metadata.
     """
 
     name: ClassVar[str] = "folder"

@@ -1,4 +1,4 @@
-"""Hugging Face datasets that lie on disk: what ``save_to_disk`` wrote, or Parquet files."""
+"""Hugging Face datasets on disk: what ``save_to_disk`` wrote, or Parquet files."""
 
 from __future__ import annotations
 

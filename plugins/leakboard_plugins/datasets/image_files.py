@@ -121,7 +121,7 @@ def grey_or_colour(mode: str) -> Literal["L", "RGB"]:
 
 
 def decode(source: Path | bytes, name: str = "") -> Image.Image:
-    """The image of a file, or of a file's content, that was whole when it was looked at.
+    """The image of a file, or of a file's content, that was whole when it was checked.
 
     Raises:
         LeakboardError: it cannot be decoded.

@@ -1,4 +1,4 @@
-"""Numbers about image files that may give members away without a look at the image: size, JPEG quality."""
+"""Numbers about image files that may tell members from others without the image: size, JPEG quality."""
 
 from __future__ import annotations
 

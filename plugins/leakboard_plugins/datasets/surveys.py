@@ -1,4 +1,4 @@
-"""Which images of a dataset are whole: each is decoded once, and what was seen is kept from process to process."""
+"""Which images of a dataset are whole: each is decoded once, and the finding is kept from process to process."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 FORMAT = "1"
 SLOW = 1.0
-"""Seconds of looking from which on what was seen is kept."""
+"""Findings that took so many seconds are kept on disk."""
 NOTES = 16
-"""What was seen that long ago that so many later ones were kept is let go of."""
+"""So many findings are kept; after that, the oldest go."""
 
 
 class Surveyed(NamedTuple):
@@ -58,7 +58,7 @@ def look(source: Path | bytes) -> Surveyed | str:
 
 
 def survey(paths: Sequence[Path]) -> list[Surveyed | str]:
-    """What each image file is, or why it cannot be read; files that stay the same are not read again."""
+    """What each image file is, or why it cannot be read; unchanged files are not read again."""
     return remembered([state(path) for path in paths], len(paths), lambda rows: (look(paths[row]) for row in rows))
 
 
@@ -74,7 +74,7 @@ def state(path: Path) -> str:
 def remembered(
     question: Iterable[str], count: int, ask: Callable[[Sequence[int]], Iterable[Surveyed | str]]
 ) -> list[Surveyed | str]:
-    """What ``ask`` says of rows out of ``count``; kept on disk under the question where it took long.
+    """What ``ask`` finds of rows out of ``count``; kept on disk under the question if it took long.
 
     Images that could not be read are looked at again each time: the cause may have been somewhere else.
     """
@@ -130,7 +130,7 @@ def _keep(note: Path | None, found: Sequence[Surveyed | str]) -> None:
 def whole(
     names: Sequence[str], results: Sequence[Surveyed | str], what: str, where: str
 ) -> tuple[dict[int, Surveyed], list[str]]:
-    """What was seen of the images that can be read, by row, and a note on the others.
+    """The findings on images that can be read, by row, and a note on the others.
 
     Raises:
         LeakboardError: none can be read.

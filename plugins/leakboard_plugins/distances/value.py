@@ -1,4 +1,4 @@
-"""The number itself."""
+"""The numbers themselves."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Value(Distance):
-    """For the blind checks: the observed number less the reference, with its sign; of several their mean.
+    """The observed numbers less the reference, with their sign: for the blind checks, and whatever is measured already.
 
     It says nothing of close or far. Features reach the classifier as they are, so only a trained one makes sense.
     """
 
     name: ClassVar[str] = "value"
-    spaces: ClassVar[frozenset[Space]] = frozenset({"statistic"})
+    spaces: ClassVar[frozenset[Space]] = frozenset({"statistic", "gradient"})
     larger_is_closer: ClassVar[bool] = True
     declined_checks: ClassVar[Mapping[str, str]] = {"closer measures closer": "its numbers are neither close nor far"}
 
     def measure(self, pair: Pair) -> torch.Tensor:
-        """Float64 (N,), in the unit of the number."""
+        """Float64 (N, ...) like the pair, in the unit of the numbers."""
         reference, observation = operands(pair)
-        return wide(observation - reference).flatten(1).mean(1)
+        return wide(observation - reference)

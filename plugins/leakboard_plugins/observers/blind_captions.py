@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from leakboard.api import Oracle, Pair, Unsupported
-from leakboard_plugins.observers.blind_numbers import Numbers, pairs
+from leakboard_plugins.observers.blind_numbers import Numbers, pair_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ class BlindCaptions(Numbers):
     columns: Annotated[int, Field(ge=2, le=65536)] = 256
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
-        """``columns`` pairs of counts.
+        """One pair of ``columns`` counts.
 
         Raises:
             Unsupported: the dataset has no captions.
@@ -45,4 +45,4 @@ class BlindCaptions(Numbers):
             n_features=self.columns, alternate_sign=False, norm=None, lowercase=False, token_pattern=WORD
         )
         counts = torch.from_numpy(counter.transform(oracle.captions).toarray())
-        yield from pairs({f"words {column}": counts[:, column] for column in range(self.columns)})
+        yield pair_of("words", {str(column): counts[:, column] for column in range(self.columns)})

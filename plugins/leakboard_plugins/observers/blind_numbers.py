@@ -1,4 +1,4 @@
-"""What the blind checks share: numbers of each sample, as pairs that no victim was asked for."""
+"""What the blind checks share: numbers of each sample, as a pair that no victim was asked for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from leakboard.api import Observer, Pair, Space
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import torch
 
@@ -18,20 +18,19 @@ CHUNK = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers(Observer):
-    """A null observer that yields numbers instead of images: one pair a number, 0 against its value."""
+    """A null observer that yields numbers instead of images: one pair of them all, against zeros."""
 
     access = "black"
     space: ClassVar[Space] = "statistic"
     null: ClassVar[bool] = True
 
 
-def pairs(numbers: Mapping[str, torch.Tensor]) -> Iterator[Pair]:
-    """A pair (N, 1) for each number (N,), labelled by its name."""
+def pair_of(label: str, numbers: Mapping[str, torch.Tensor]) -> Pair:
+    """One pair of K numbers a sample (N, K), named, against zeros."""
     import torch
 
-    for name, values in numbers.items():
-        column = values.double().reshape(-1, 1)
-        yield Pair(torch.zeros_like(column), column, name, "statistic")
+    values = torch.stack([column.double() for column in numbers.values()], 1)
+    return Pair(torch.zeros_like(values), values, label, "statistic", tuple(numbers))
 
 
 def in_chunks(

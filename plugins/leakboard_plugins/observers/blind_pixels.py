@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from leakboard_plugins.observers.blind_numbers import Numbers, in_chunks, pairs
+from leakboard_plugins.observers.blind_numbers import Numbers, in_chunks, pair_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BlindPixels(Numbers):
-    """Null check: the pixels of each image at ``size`` x ``size`` (area average), a pair a pixel; asks nothing.
+    """Null check: the pixels of each image at ``size`` x ``size`` (area average); asks nothing.
 
     Blind baselines of this kind beat published attacks on ill-chosen data (Das, Zhang, Tramèr 2024, arXiv 2406.16201).
 
@@ -31,8 +31,8 @@ class BlindPixels(Numbers):
     size: Annotated[int, Field(ge=1, le=64)] = 8
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
-        """Channels x ``size`` x ``size`` pairs of numbers in [0, 1]."""
-        return pairs(in_chunks(self._reduced, oracle.originals))
+        """One pair of channels x ``size`` x ``size`` numbers in [0, 1]."""
+        yield pair_of("pixels", in_chunks(self._reduced, oracle.originals))
 
     def _reduced(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         import torch

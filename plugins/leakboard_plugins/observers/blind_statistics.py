@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from leakboard_plugins.observers.blind_numbers import Numbers, in_chunks, pairs
+from leakboard_plugins.observers.blind_numbers import Numbers, in_chunks, pair_of
 from leakboard_plugins.observers.blind_traces import traces
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class BlindStatistics(Numbers):
     name: ClassVar[str] = "blind_statistics"
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
-        """A pair a number; two for each fact of a file, the second 1 where it is unknown and the first 0."""
-        return pairs(in_chunks(_measured, oracle.originals) | _facts(oracle.metadata))
+        """One pair; two numbers for each fact of a file, the second 1 where it is unknown and the first 0."""
+        yield pair_of("statistics", in_chunks(_measured, oracle.originals) | _facts(oracle.metadata))
 
 
 def _measured(images: torch.Tensor) -> dict[str, torch.Tensor]:

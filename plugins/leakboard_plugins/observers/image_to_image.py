@@ -68,7 +68,7 @@ class ImageToImage(Observer):
             return oracle.images
         if self.access == "black":
             raise Unsupported("black access gives no autoencoder to compare with, access='gray' does")
-        return oracle.decode(oracle.encode(oracle.images))
+        return oracle.decode(oracle.encode(oracle.originals))
 
     def series(self, oracle: Oracle) -> Iterator[torch.Tensor]:
         """``steps`` images a sample, from the first step (or weakest query) to the last.
@@ -77,7 +77,7 @@ class ImageToImage(Observer):
             Unsupported: noisy states are wanted from outside.
         """
         if self.access == "gray":
-            answer = oracle.reconstruct(oracle.images, self.strength, self.steps)
+            answer = oracle.reconstruct(oracle.originals, self.strength, self.steps)
             yield from answer.intermediates() if self.intermediates == "clean" else answer.states()
             return
         if self.intermediates == "noisy":
@@ -86,9 +86,9 @@ class ImageToImage(Observer):
             if self.requery == "strength":
                 # the last share is exactly 1, so that the last query is the one that gray access asks
                 share = query / self.steps
-                yield oracle.reconstruct(oracle.images, self.strength * share, self.steps).output()
+                yield oracle.reconstruct(oracle.originals, self.strength * share, self.steps).output()
             else:
-                yield oracle.reconstruct(oracle.images, self.strength, query).output()
+                yield oracle.reconstruct(oracle.originals, self.strength, query).output()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ class OneShot(ImageToImage):
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
         """One pair."""
-        output = oracle.reconstruct(oracle.images, self.strength, self.steps).output()
+        output = oracle.reconstruct(oracle.originals, self.strength, self.steps).output()
         yield Pair(self.compared_with(oracle), output, "output")
 
 

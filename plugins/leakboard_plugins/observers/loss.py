@@ -31,7 +31,7 @@ class Loss(Observer):
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
         """One pair a draw, in noise space."""
-        clean = oracle.encode(oracle.images)
+        clean = oracle.encode(oracle.originals)
         for draw in range(self.draws):
             noise = oracle.noise("loss", clean, draw)
             predicted = oracle.predict_noise(noised(oracle, clean, noise, self.t), self.t)

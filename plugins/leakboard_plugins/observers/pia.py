@@ -36,7 +36,7 @@ class Pia(Observer):
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
         """One pair in noise space; two denoiser evaluations."""
         signal(oracle, self.t)
-        clean = oracle.encode(oracle.images)
+        clean = oracle.encode(oracle.originals)
         first = self._normalized(oracle.predict_noise(clean, 0))
         second = oracle.predict_noise(noised(oracle, clean, first, self.t), self.t)
         yield Pair(first, second, f"t={self.t}", "noise")

@@ -43,7 +43,7 @@ class SecMi(Observer):
         """One pair in state space; ``t / k`` + 2 denoiser evaluations."""
         above = self.t + self.k
         signal(oracle, above)
-        state = oracle.encode(oracle.images)
+        state = oracle.encode(oracle.originals)
         for level in range(0, self.t, self.k):
             state = moved(oracle, state, oracle.predict_noise(state, level), level, level + self.k)
         up = moved(oracle, state, oracle.predict_noise(state, self.t), self.t, above)

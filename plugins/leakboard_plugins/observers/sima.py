@@ -30,5 +30,5 @@ class Sima(Observer):
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
         """One pair in noise space; one denoiser evaluation."""
         signal(oracle, self.t)
-        predicted = oracle.predict_noise(oracle.encode(oracle.images), self.t)
+        predicted = oracle.predict_noise(oracle.encode(oracle.originals), self.t)
         yield Pair(predicted.new_zeros(predicted.shape), predicted, f"t={self.t}", "noise")

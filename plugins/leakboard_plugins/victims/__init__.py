@@ -1,10 +1,10 @@
 """Built-in victims."""
 
 from leakboard.api import Victim
-from leakboard_plugins.victims.ddpm import Ddpm
-from leakboard_plugins.victims.emoji_sd import EmojiSd
-from leakboard_plugins.victims.fashion_ddpm import FashionDdpm
-from leakboard_plugins.victims.fashion_sd import FashionSd
-from leakboard_plugins.victims.stable_diffusion import StableDiffusion
+from leakboard_plugins.victims.latent.emoji_sd import EmojiSd
+from leakboard_plugins.victims.latent.fashion_sd import FashionSd
+from leakboard_plugins.victims.latent.stable_diffusion import StableDiffusion
+from leakboard_plugins.victims.pixel.ddpm import Ddpm
+from leakboard_plugins.victims.pixel.fashion_ddpm import FashionDdpm
 
 VICTIMS: list[type[Victim]] = [Ddpm, EmojiSd, FashionDdpm, FashionSd, StableDiffusion]

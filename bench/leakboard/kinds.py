@@ -1,0 +1,14 @@
+"""What a grid varies, and what plugins bring beside it: names alone, for whoever needs no more."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Axis = Literal["dataset", "victim", "defense", "observer", "distance", "classifier"]
+"""What a grid varies."""
+Extension = Literal["attack", "measure", "executor", "recipe", "page"]
+"""What plugins bring beside the axes."""
+Kind = Axis | Extension
+"""What a plugin is."""
+AXES: tuple[Axis, ...] = get_args(Axis)
+EXTENSIONS: tuple[Extension, ...] = get_args(Extension)

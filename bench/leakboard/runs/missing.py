@@ -1,0 +1,80 @@
+"""What a grid still needs, given what a store and its payload files already hold."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leakboard.keys import scores_key
+from leakboard.runs.plan import Plan, make_plan
+from leakboard.store import Store
+from leakboard.store.artifacts import Artifacts
+from leakboard.store.engines import locate
+from leakboard.store.store import default_artifacts
+from leakboard.tasks.sample_lists import Populations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from leakboard.grid.grid import Grid
+    from leakboard.registry.bind import Bound
+    from leakboard.tasks.sample_lists import Population
+
+
+def plan(grid: Grid, store: Store | str | Path | None = None, artifacts: Path | str | None = None) -> Plan:
+    """What ``grid`` still needs, given what a store and its folder of payload files already hold.
+
+    Args:
+        grid: the grid.
+        store: a store, or where one is or would be (nothing is made); None for a store that knows nothing yet.
+        artifacts: folder of payload files, as in `leakboard.run`.
+
+    Raises:
+        LeakboardError: a victim contradicts its dataset, a dataset is too small, or the store cannot be read.
+    """
+    default = Path("leakboard-artifacts")
+    if isinstance(store, (str, Path)):
+        default, store = default_artifacts(locate(store)), existing(store, artifacts)
+    folder = Artifacts(store.artifacts if store else Path(artifacts or default))
+    populations = Populations(folder)
+    made = missing(grid, store, populations) if store else make_plan(grid, {}, folder, _samples(grid, populations))
+    populations.check(made.todo)
+    return made
+
+
+def existing(place: str | Path, artifacts: Path | str | None = None) -> Store | None:
+    """A store for reading, or None where there is no file yet.
+
+    Raises:
+        LeakboardError: what is there cannot be read.
+    """
+    file = locate(place)
+    if isinstance(file, Path) and not file.exists():
+        return None
+    return Store(place, artifacts=Path(artifacts) if artifacts else None, read_only=True)
+
+
+def missing(grid: Grid, store: Store, populations: Populations) -> Plan:
+    """The plan of a grid on a store that is open; datasets are not checked."""
+    artifacts = Artifacts(store.artifacts)
+    return make_plan(grid, store.latest_status(), artifacts, _samples(grid, populations), _sound(store))
+
+
+def _samples(grid: Grid, populations: Populations) -> Callable[[Bound], Population]:
+    return lambda dataset: populations.all(dataset).chosen(grid.run.samples)
+
+
+def _sound(store: Store) -> Callable[[str], bool]:
+    """Tells whether the scores of a cell lie on disk as they were written."""
+    digests = store.artifact_digests("scores")
+    artifacts = Artifacts(store.artifacts)
+
+    def sound(cell: str) -> bool:
+        key = scores_key(cell)
+        try:
+            return hashlib.sha256(artifacts.path(key).read_bytes()).hexdigest() == digests.get(key)
+        except OSError:
+            return False
+
+    return sound

@@ -1,0 +1,160 @@
+"""Runs tasks in worker processes that may hang, crash or be killed without harm."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import multiprocessing
+import os
+import signal
+import tempfile
+from multiprocessing import resource_tracker
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leakboard.tasks.task import TaskOutcome
+from leakboard.tasks.worker import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.context import SpawnContext
+
+    from leakboard.api import Source
+    from leakboard.workers import ExecutorSettings
+
+ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "passive",
+    "GOMP_SPINCOUNT": "0",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
+}
+"""What workers are started with: threads that wait without spinning, and memory that is not handed back to the system
+between two layers of a network only to be asked for again."""
+
+
+def run_in_processes(source: Source, work: Callable[[Any], Any], settings: ExecutorSettings) -> None:
+    """Run tasks in worker processes, started as they are needed; one that dies costs only the task it held.
+
+    However it ends, no worker is left behind.
+    """
+    workers: list[_Worker] = []
+    with tempfile.TemporaryDirectory(prefix="leakboard-", ignore_cleanup_errors=True) as folder:
+        start = functools.partial(_Worker, work, settings.share, Path(folder))
+        try:
+            while _hand_out(source, workers, settings.workers, start):
+                for worker in _reporting(workers):
+                    task, outcome = worker.collect()
+                    if worker.dead:
+                        workers.remove(worker)
+                    source.settle(task, outcome)
+            for worker in workers:
+                worker.dismiss()
+        finally:
+            for worker in workers:
+                worker.kill()
+
+
+def _hand_out(source: Source, workers: list[_Worker], most: int, start: Callable[[], _Worker]) -> bool:
+    """Give every idle worker a task while there are any. Tells whether anybody has something to do."""
+    while sum(worker.task is not None for worker in workers) < most:
+        task = source.take()
+        if task is None:
+            break
+        worker = next((worker for worker in workers if worker.task is None), None)
+        if worker is None:
+            worker = start()
+            workers.append(worker)
+        worker.give(task)
+    return any(worker.task is not None for worker in workers)
+
+
+class _Worker:
+    """One process, seen from outside."""
+
+    def __init__(self, work: Callable[[Any], Any], threads: int, folder: Path) -> None:
+        handle, note = tempfile.mkstemp(dir=folder)
+        os.close(handle)
+        self.task: Any = None
+        self.dead = False
+        self._note = Path(note)
+        context: SpawnContext = multiprocessing.get_context("spawn")
+        self.connection, inner = context.Pipe()
+        self.process = context.Process(target=serve, args=(inner, work, self._note))
+        with _surroundings(OMP_NUM_THREADS=str(threads), **ENVIRONMENT):
+            self.process.start()
+        inner.close()
+
+    def give(self, task: Any) -> None:
+        """Hand over a task."""
+        self.task = task
+        with contextlib.suppress(OSError):  # a worker that died while it was idle is found out by `collect`
+            self.connection.send(task)
+
+    def collect(self) -> tuple[Any, Any]:
+        """The task, and what came of it or of the worker."""
+        task, self.task = self.task, None
+        assert task is not None
+        with contextlib.suppress(EOFError, OSError):
+            if self.connection.poll():
+                outcome: TaskOutcome = self.connection.recv()
+                return task, outcome
+        self.dead = True
+        self.process.join(timeout=1)
+        self.kill()
+        trace = self._note.read_text(encoding="utf-8", errors="replace")
+        if trace:
+            return task, TaskOutcome(died=f"took longer than {task.settings.timeout:g} s", trace=trace)
+        return task, TaskOutcome(died=f"the worker process died ({_cause(self.process.exitcode)})")
+
+    def dismiss(self) -> None:
+        """Let an idle worker end by itself."""
+        self.connection.close()
+        self.process.join(timeout=5)
+
+    def kill(self) -> None:
+        """End the process, whatever it does. Files are written in one step, so it can do no harm."""
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
+
+
+def _reporting(workers: list[_Worker]) -> list[_Worker]:
+    """The busy workers that have finished their task or died, as soon as there are any."""
+    busy = [worker for worker in workers if worker.task is not None]
+    # A dead worker's own child may hold its end of the connection open: the process is watched as well.
+    ready = wait([handle for worker in busy for handle in (worker.connection, worker.process.sentinel)])
+    return [worker for worker in busy if worker.connection in ready or worker.process.sentinel in ready]
+
+
+def _cause(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    if code == -signal.SIGKILL:  # where there is no such signal, there are no negative codes
+        return "SIGKILL, perhaps because memory ran out"
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"signal {-code}"
+
+
+@contextlib.contextmanager
+def _surroundings(**variables: str) -> Iterator[None]:
+    """What a process about to be started inherits, and what so holds before any of its own code runs.
+
+    Libraries read the variables when they are loaded. An interrupt from the keyboard is held back: it goes to the
+    worker as well, but is the parent's to act on.
+    """
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    resource_tracker.ensure_running()  # which would lift the mask if it were started under it
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)

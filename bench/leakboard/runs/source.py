@@ -1,0 +1,97 @@
+"""The tasks of a plan, as an executor takes them, and what becomes of their outcomes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leakboard.errors import LeakboardError
+from leakboard.runs.retry import Retries, buried
+from leakboard.runs.rows import attempt_row
+from leakboard.runs.schedule import TaskQueue
+from leakboard.runs.stop import StopRule
+from leakboard.tasks.task import ObserveTask
+
+if TYPE_CHECKING:
+    from leakboard.runs.plan import Plan
+    from leakboard.runs.terminal import Terminal
+    from leakboard.runs.writer import Writer
+    from leakboard.store import AttemptRow
+    from leakboard.tasks.task import Task, TaskOutcome
+
+
+class PlanSource:
+    """Hands out the tasks of a plan and passes each outcome to whom it concerns: queue, retries, store, terminal.
+
+    Attributes:
+        nfe: denoiser evaluations paid so far.
+        damaged: artifacts found damaged; they are gone from the disk and must be made again.
+    """
+
+    def __init__(self, plan: Plan, writer: Writer, terminal: Terminal) -> None:
+        self.nfe = 0.0
+        self.damaged: set[str] = set()
+        self._writer, self._terminal = writer, terminal
+        self._queue = TaskQueue(plan.observe, plan.score)
+        self._retries = Retries()
+        self._rule = StopRule(plan.observe, self._queue.vary)
+
+    def take(self) -> Task | None:
+        """The next task, or None when there is none that can run now."""
+        task = self._queue.take()
+        self._terminal.expect(self._queue.open)
+        return task
+
+    def settle(self, task: Task, outcome: TaskOutcome) -> None:
+        """Take in what came of a task.
+
+        Raises:
+            LeakboardError: the machine is at fault (disk full).
+            Stopped: the first tasks all failed with the same error, and there is nothing else to try.
+        """
+        if outcome.fatal:
+            raise LeakboardError(outcome.fatal)
+        if outcome.died:
+            if self._retries.allow(task, outcome):
+                self._put_back(task, outcome.died)
+                return
+            outcome = buried(task, outcome)
+        self._queue.finish()
+        self._terminal.step()
+        if outcome.damaged:
+            self._discard(outcome.damaged)
+            return
+        self.nfe += outcome.nfe
+        self._writer.write(task, outcome, self._attempts(task, outcome))
+        for part in outcome.parts:
+            if part.status != "done":
+                self._terminal.say_once(f"{part.status}: {part.error}", task.label)
+        if isinstance(task, ObserveTask):
+            self._rule.judge(task, outcome)
+
+    def _attempts(self, task: Task, outcome: TaskOutcome) -> list[AttemptRow]:
+        """The cells that an outcome decides."""
+        if isinstance(task, ObserveTask):
+            return self._observed(outcome)
+        return [attempt_row(part.key, part, outcome) for part in outcome.parts]
+
+    def _observed(self, outcome: TaskOutcome) -> list[AttemptRow]:
+        """Features decide no cell, unless they failed: then they fail the cells that need them."""
+        attempts = []
+        for part in outcome.parts:
+            if part.status == "done":
+                self._queue.arrived(part.key)
+            else:
+                attempts += [attempt_row(cell.key, part, outcome) for cell in self._queue.failed(part.key)]
+        return attempts
+
+    def _put_back(self, task: Task, died: str) -> None:
+        parts = self._queue.retry(task)
+        self._terminal.say(f"{died}; trying again{f' in {parts} parts' if parts > 1 else ''}  [{task.label}]")
+
+    def _discard(self, keys: tuple[str, ...]) -> None:
+        """Drop damaged artifacts: the next plan of the run makes them again, and what needs them."""
+        for key in keys:
+            if key not in self.damaged:
+                self._terminal.say(f"artifact {key[:12]} is missing or damaged: it will be made again")
+        self._writer.drop(keys)
+        self.damaged |= {*keys}

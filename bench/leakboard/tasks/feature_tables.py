@@ -1,0 +1,125 @@
+"""Shards of features, read from artifacts and put together to what a classifier is given."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from leakboard.api import Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leakboard.store.artifacts import Artifacts
+
+KEPT = 2**30
+"""Bytes of tables that are kept for the next classifier."""
+
+
+class Table(NamedTuple):
+    """Features of all samples, oriented so that larger means closer, and what the answers behind them cost.
+
+    Attributes:
+        values: float64 (N, K), or maps, float32 (N, P, *shape).
+        columns: names of the K numbers, or of maps the P pairs.
+        queries, nfe: requests and denoiser evaluations of one sample.
+        seconds: of all samples.
+        fit: as in `PartOutcome`.
+    """
+
+    values: npt.NDArray[Any]
+    columns: tuple[str, ...]
+    queries: float
+    nfe: float
+    seconds: float
+    fit: str
+
+
+class _Layout(NamedTuple):
+    """What the numbers of a row are: their names, and the pairs that they come from with the shape of each."""
+
+    columns: tuple[str, ...]
+    pairs: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass
+class Tables:
+    """The tables of one scoring task: a row for each of ``ids``, in their order. The last ones are kept."""
+
+    artifacts: Artifacts
+    ids: tuple[str, ...]
+    _kept: dict[tuple[tuple[str, ...], bool], Table] = field(default_factory=dict)
+
+    def get(self, keys: tuple[str, ...], *, maps: bool) -> Table:
+        """The table that some shards make, one below the other.
+
+        Raises:
+            Missing, Damaged: a shard has to be made again.
+            ValueError: the shards do not belong together, or not to these samples.
+            Unsupported: maps are wanted, and the pairs are not all of one shape.
+        """
+        table = self._kept.pop((keys, maps), None) or self._read(keys, maps)
+        self._kept[keys, maps] = table
+        while len(self._kept) > 1 and sum(kept.values.nbytes for kept in self._kept.values()) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        return table
+
+    def _read(self, keys: tuple[str, ...], maps: bool) -> Table:
+        told: list[str] = []
+        values = np.empty((len(self.ids), 0))
+        layout: _Layout | None = None
+        seconds = 0.0
+        meta: dict[str, str] = {}
+        for key in keys:
+            tensors, meta = self.artifacts.get(key)
+            found = _layout(meta)
+            if layout is None:
+                layout = found
+                width, shape = (np.float32, _shape(found)) if maps else (np.float64, (len(found.columns),))
+                values = np.empty((len(self.ids), *shape), width)
+            if found != layout:
+                first = unlike(*((*each.columns, *map(str, each.pairs)) for each in (layout, found)))
+                raise ValueError(f"the observer yielded other pairs for other samples: {first}")
+            start, ids = len(told), json.loads(meta["ids"])
+            told += ids
+            if tuple(told) != self.ids[: len(told)]:
+                raise ValueError(OTHERS)
+            # every number is copied once: into its place, in its width, and turned round where smaller is closer
+            sign = 1.0 if json.loads(meta["larger_is_closer"]) else -1.0
+            rows = values[start : len(told)]
+            np.multiply(tensors["values"].reshape(rows.shape), sign, out=rows, casting="same_kind", dtype=rows.dtype)
+            seconds += float(meta["seconds"])
+        if layout is None or tuple(told) != self.ids:
+            raise ValueError(OTHERS)
+        names = tuple(label for label, _ in layout.pairs) if maps else layout.columns
+        fit = meta["fit"] or "exact" if "fit" in meta else ""
+        return Table(values, names, float(meta["queries"]), float(meta["nfe"]), seconds, fit)
+
+
+OTHERS = "the features are of other samples than those listed: the dataset does not load alike twice"
+
+
+def _layout(meta: dict[str, str]) -> _Layout:
+    columns = tuple(json.loads(meta["columns"]))
+    shapes = json.loads(meta["shapes"]) if "shapes" in meta else [(column, ()) for column in columns]
+    return _Layout(columns, tuple((label, tuple(shape)) for label, shape in shapes))
+
+
+def _shape(layout: _Layout) -> tuple[int, ...]:
+    """Pairs, and the one shape that all of them have."""
+    shapes = dict.fromkeys(shape for _, shape in layout.pairs)
+    if len(shapes) != 1:
+        listed = ", ".join("x".join(map(str, shape)) or "a number" for shape in itertools.islice(shapes, 3))
+        raise Unsupported(f"maps are wanted, all of one shape, and the pairs have different ones: {listed}")
+    return (len(layout.pairs), *next(iter(shapes)))
+
+
+def unlike(one: Sequence[str], other: Sequence[str]) -> str:
+    """The first names in which two rows of columns differ; there may be thousands."""
+    left, right = next(pair for pair in itertools.zip_longest(one, other) if pair[0] != pair[1])
+    return f"{left!r:.80} / {right!r:.80}"

@@ -1,0 +1,79 @@
+"""Who was in the training set: what a victim says of it, and what shadow victims must not tell of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leakboard.errors import LeakboardError
+from leakboard.faults import blamed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leakboard.api import Mask
+    from leakboard.registry.bind import Bound
+
+FEWEST = 8
+"""Samples a side below which no half can be calibrated and the other evaluated."""
+BEYOND_CHANCE = 1e-6
+"""A p-value so small that shadow victims whose members were drawn independently are not refused by accident."""
+
+
+def told_by(victim: Bound, ids: Sequence[str]) -> Mask | None:
+    """Which of some samples a victim says it was trained on (N,), or None where only the dataset can tell.
+
+    Raises:
+        LeakboardError: it fails to say, says it in another form, or one side has fewer than `FEWEST` samples.
+    """
+    with blamed(victim.label, "members()"):
+        told = victim.only.members(ids)
+    if told is None:
+        return None
+    count = len(ids)
+    if not (isinstance(told, np.ndarray) and told.dtype == np.bool_ and told.shape == (count,)):
+        what = f"{told.dtype} {told.shape}" if isinstance(told, np.ndarray) else f"{told!r:.80}"
+        raise LeakboardError(
+            f"{victim.label} returned {what} from members()",
+            where=victim.label,
+            expected=f"a numpy array of bool ({count},), one flag a sample, or None",
+        )
+    inside = int(told.sum())
+    if min(inside, count - inside) < FEWEST:
+        raise LeakboardError(
+            f"{victim.label} was trained on {inside} of the {count} samples in use",
+            where=victim.label,
+            expected=f"at least {FEWEST} members and {FEWEST} non-members: one half calibrates, the other is evaluated",
+            next="take more samples, or attack a victim that was trained on some of them and not on others",
+        )
+    return told.copy()
+
+
+def refuse_told(victim: str, member: Mask, shadow: str, theirs: Mask) -> None:
+    """Refuse a shadow victim whose members tell those of the victim under attack, on the evaluation samples (N,).
+
+    A classifier sees every flag of every shadow victim, those on the evaluation samples as well: that is what makes a
+    shadow attack. It must not learn from them who is evaluated as a member. Flags that were drawn independently agree
+    as often as chance has it; flags of a victim trained on the same half agree always, and a classifier that only
+    remembers them has an AUC of 1 without any leak (of the other half: of 0). Each shadow victim is looked at by
+    itself; what several would tell together only, such as flags made by a rule from those of the others, is not seen.
+
+    Raises:
+        LeakboardError: the flags are associated beyond chance, or are equal or opposite throughout.
+    """
+    from scipy.stats import fisher_exact
+
+    agree = theirs == member
+    sides = [[(mine & other).sum() for other in (theirs, ~theirs)] for mine in (member, ~member)]
+    p_value = float(fisher_exact(np.array(sides)).pvalue)
+    # of few samples even equal flags are no rarer than the limit
+    if p_value >= BEYOND_CHANCE and not agree.all() and agree.any():
+        return
+    raise LeakboardError(
+        f"the members of the shadow victim {shadow} tell those of {victim}: their flags agree on {int(agree.sum())} of "
+        f"{len(agree)} evaluation samples (p = {p_value:.1g}, Fisher's exact test)",
+        where="the attacker's shadow victims",
+        expected="members of the shadow victim that say nothing about those of the victim under attack",
+        next="train shadow victims on halves of the samples that are drawn independently, each by a seed of its own",
+    )

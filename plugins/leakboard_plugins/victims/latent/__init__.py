@@ -1,0 +1,1 @@
+"""Victims that diffuse the latents of an autoencoder: Stable Diffusion and its kin, conditioned on texts or classes."""

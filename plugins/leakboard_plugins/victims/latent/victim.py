@@ -1,0 +1,94 @@
+"""What all victims with an autoencoder share: parameters, prompts, and how they are opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from leakboard.api import Fit  # noqa: TC001 - the harness reads the annotation
+from leakboard_plugins.victims.folders.victim import FolderVictim
+from leakboard_plugins.victims.latent.folder import read_kind, read_pipeline
+from leakboard_plugins.victims.latent.opening import open_pipeline
+from leakboard_plugins.victims.latent.prompts import check_rule, made_prompts
+from leakboard_plugins.victims.latent.samplers import SamplerName  # noqa: TC001 - as above
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from leakboard.api import Model, Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentVictim(FolderVictim):
+    """A victim that a folder of a diffusers latent pipeline makes."""
+
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Type of weights and latents."""
+    guidance: Annotated[float, Field(ge=1, le=100)] = 1.0
+    """Classifier-free guidance (Ho and Salimans 2207.12598). 1 is none: one denoiser evaluation a step, not two."""
+    prompts: str = "caption"
+    """Its prompt with each sample: 'caption', 'empty', or 'template: a photo of {label}' ({label}, {caption})."""
+    scheduler: SamplerName = "auto"
+    """Sampler: 'auto' is DDIM with eta = 0 on the model's own schedule, or its own where it matches flows."""
+    fit: Fit = "exact"
+    """How images of another size or colour are fitted to it."""
+    attention_slicing: bool = False
+    """Less memory for more time."""
+    offload: Literal["no", "model", "sequential"] = "no"
+    """Keep on the CPU what is not running on the GPU."""
+    allow_untrained: bool = False
+    """Attack it even if its denoising loss is at chance."""
+
+    def __post_init__(self) -> None:
+        check_rule(self.prompts)
+
+    @property
+    def evaluations_per_step(self) -> int:
+        """Two under guidance, with and without the prompt, unless its denoiser imitates guidance itself."""
+        return 2 if self.guidance > 1 and not read_kind(self.folder).distilled else 1
+
+    @property
+    def gated(self) -> bool:
+        """True unless it may be untrained."""
+        return not self.allow_untrained
+
+    @property
+    def side(self) -> int | None:
+        """Height and width of its images in pixels; None is the size that the pipeline makes by itself."""
+        return None
+
+    def open(self, device: str) -> Model:
+        """The model on ``device``, in eval mode.
+
+        Raises:
+            LeakboardError: there is no such pipeline, it is of another kind or damaged, or the device cannot offload.
+        """
+        return open_pipeline(
+            self.folder,
+            device,
+            dtype=self.dtype,
+            guidance=self.guidance,
+            scheduler=self.scheduler,
+            attention_slicing=self.attention_slicing,
+            offload=self.offload,
+            size=self.side,
+        )
+
+    def files(self) -> Sequence[Path]:
+        """Configurations, vocabularies and weights of the components that are used.
+
+        Raises:
+            LeakboardError: there is no such pipeline, it is of another kind, damaged, or not that of its manifest.
+        """
+        return read_pipeline(self.folder).files
+
+    def prompts_for(self, samples: Samples) -> tuple[str, ...]:
+        """The prompts that ``prompts`` makes of captions and labels.
+
+        Raises:
+            Unsupported: the dataset has no captions or labels, and ``prompts`` needs them.
+        """
+        return made_prompts(self.prompts, samples)

@@ -1,0 +1,1 @@
+"""Victims that diffuse pixels: unconditional networks under the DDIM sampler."""

@@ -1,0 +1,64 @@
+"""Any unconditional pixel diffusion model saved by diffusers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from leakboard.api import Fit  # noqa: TC001 - the harness reads the annotation
+from leakboard_plugins.victims.folders.locate import locate
+from leakboard_plugins.victims.folders.victim import FolderVictim
+from leakboard_plugins.victims.pixel.folder import open_pipeline, pipeline_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from leakboard.api import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ddpm(FolderVictim):
+    """A diffusers pipeline of a UNet2DModel and a DDPM or DDIM scheduler, from a folder or the local hub cache.
+
+    Predicts noise, velocity or the clean image (Ho et al. 2006.11239; Salimans and Ho 2202.00512). It reconstructs by
+    DDIM with eta = 0 on its own noise schedule. Nothing is downloaded, and only safetensors are opened.
+    """
+
+    name: ClassVar[str] = "ddpm"
+    model: str
+    """Path of the pipeline folder, or a hub id that is in the local hub cache."""
+    fit: Fit = "exact"
+    """How images of another size or colour are fitted to it: not at all, padded with black, or resized (bicubic)."""
+    allow_untrained: bool = False
+    """Attack it even if its denoising loss is at chance."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the pipeline is.
+
+        Raises:
+            LeakboardError: there is no such pipeline.
+        """
+        return locate(self.model)
+
+    @property
+    def gated(self) -> bool:
+        """True unless untrained weights are allowed."""
+        return not self.allow_untrained
+
+    def open(self, device: str) -> Model:
+        """The model on ``device``, float32, in eval mode.
+
+        Raises:
+            LeakboardError: there is no such pipeline, or it is not one of a UNet2DModel with safetensors weights.
+        """
+        return open_pipeline(self.folder, device)
+
+    def files(self) -> Sequence[Path]:
+        """Configuration and weights of the pipeline.
+
+        Raises:
+            LeakboardError: there is no such pipeline, it is damaged, or its weights are not those of its manifest.
+        """
+        return pipeline_files(self.folder)

@@ -1,0 +1,180 @@
+"""An unconditional pixel diffusion model, ready to be asked."""
+
+# ruff: noqa: ARG002 - it is handed prompts all the same
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from leakboard.api import Model, Step, Unsupported
+from leakboard.noise import standard_normal
+from leakboard_plugins.victims.limits import check_shape, check_timestep, sampler_steps
+from leakboard_plugins.victims.predictions import noise_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import torch
+    from diffusers import DDIMScheduler, UNet2DModel
+
+GRADIENT_CHUNK = 16
+"""Samples whose gradients are held in memory at once."""
+
+
+class PixelModel(Model):
+    """A UNet2DModel under the DDIM sampler with eta = 0 (Song et al. 2010.02502, equation 12).
+
+    The model's own space is images scaled to [-1, 1]. It takes no text, so prompts are not looked at.
+
+    Args:
+        unet: the denoiser on its device, in eval mode, predicting noise, velocity or the clean image.
+        scheduler: configuration of the noise schedule that `DDIMScheduler.from_config` takes; the prediction type is
+            epsilon, v_prediction or sample.
+    """
+
+    def __init__(self, unet: UNet2DModel, scheduler: dict[str, Any]) -> None:
+        self._unet = unet
+        self._config = scheduler
+        sampler = self._sampler()
+        self._prediction: str = sampler.config.prediction_type
+        self.alphas_cumprod = sampler.alphas_cumprod.to(unet.device)
+        size = unet.config.sample_size
+        height, width = (size, size) if isinstance(size, int) else size or (None, None)
+        self.image_shape = (unet.config.in_channels, height, width) if height and width else None
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (N, C, H, W) from [0, 1] to [-1, 1].
+
+        Raises:
+            Unsupported: channels or size are not those the victim was made for.
+        """
+        self._check_shape(images)
+        return images * 2 - 1
+
+    def decode(self, inner: torch.Tensor) -> torch.Tensor:
+        """Back from [-1, 1] to [0, 1], clamped."""
+        return ((inner + 1) / 2).clamp(0, 1)
+
+    def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """Predicted noise (N, C, H, W), converted when the network predicts velocity or the clean image.
+
+        Raises:
+            Unsupported: the victim has no such timestep.
+        """
+        self._check_timestep(timestep)
+        return self._to_noise(self._denoise(state, timestep), state, timestep)
+
+    def reconstruct(
+        self,
+        images: torch.Tensor,
+        seeds: Sequence[int],
+        strength: float,
+        steps: int,
+        prompts: Sequence[str] | None,
+    ) -> Iterator[Step]:
+        """Image-to-image by the rule of diffusers: the last ``steps`` of round(steps / strength) sampler steps.
+
+        Noise is added at the first of them. The clean image of the last step is what a pipeline would return.
+
+        Args:
+            images: (N, C, H, W) in [0, 1].
+            seeds: of the noise, one a sample.
+            strength: share of the noise schedule that is gone through, in (0, 1].
+            steps: denoiser evaluations a sample, at least 1.
+            prompts: not looked at.
+
+        Raises:
+            LeakboardError: ``strength`` or ``steps`` is out of range.
+            Unsupported: the schedule is too short for so many steps at so small a strength.
+        """
+        sampler, timesteps = self._schedule(steps, strength)
+        inner = self.encode(images)
+        start = sampler.add_noise(inner, standard_normal(seeds, inner), timesteps[:1])
+        return self._run(sampler, start, timesteps)
+
+    def generate(self, seeds: Sequence[int], steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        """Samples (N, C, H, W) in [-1, 1] out of pure noise in ``steps`` DDIM steps, one a seed.
+
+        Raises:
+            Unsupported: the network does not say how large its images are.
+        """
+        if self.image_shape is None:
+            raise Unsupported("the victim does not say how large its images are, so it generates none")
+        sampler, timesteps = self._schedule(steps, 1.0)
+        blank = self.alphas_cumprod.new_zeros(len(seeds), *self.image_shape)
+        *_, last = self._run(sampler, standard_normal(seeds, blank), timesteps)
+        return last.clean
+
+    def gradients(
+        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
+    ) -> torch.Tensor:
+        """(N, parameter tensors): norms of the gradient of each sample's mean squared error of the predicted noise.
+
+        The tensors come in the order of the network's ``named_parameters``.
+
+        Raises:
+            Unsupported: the victim has no such timestep.
+        """
+        import torch
+        from torch.func import functional_call, grad, vmap
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        self._check_timestep(timestep)
+        self._check_shape(inner)
+        alpha = self.alphas_cumprod[timestep]
+        weights = dict(self._unet.named_parameters())
+
+        def loss(weights: dict[str, torch.Tensor], clean: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            state = (alpha.sqrt() * clean + (1 - alpha).sqrt() * target).unsqueeze(0)
+            output = functional_call(self._unet, weights, (state, timestep)).sample
+            return (self._to_noise(output, state, timestep) - target).square().mean()
+
+        def norms(clean: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            return torch.stack([part.norm() for part in grad(loss)(weights, clean, target).values()])
+
+        # the fused attention kernels know no per-sample form
+        with sdpa_kernel(SDPBackend.MATH):
+            return vmap(norms, chunk_size=GRADIENT_CHUNK)(inner, noise)
+
+    def _denoise(self, state: torch.Tensor, timestep: int) -> torch.Tensor:
+        import torch
+
+        self._check_shape(state)
+        with torch.inference_mode():
+            output = self._unet(state.contiguous(memory_format=torch.channels_last), timestep).sample
+        # a copy made outside is an ordinary tensor, which callers may change in place or differentiate through
+        copy: torch.Tensor = output.clone(memory_format=torch.contiguous_format)
+        return copy
+
+    def _to_noise(self, output: torch.Tensor, state: torch.Tensor, timestep: int) -> torch.Tensor:
+        alpha = self.alphas_cumprod[timestep]
+        return noise_of(self._prediction, output, state, alpha.sqrt(), (1 - alpha).sqrt())
+
+    def _run(self, sampler: DDIMScheduler, state: torch.Tensor, timesteps: torch.Tensor) -> Iterator[Step]:
+        for place, timestep in enumerate(timesteps.tolist(), start=1):
+            result = sampler.step(self._denoise(state, timestep), timestep, state, eta=0.0)
+            state = result.prev_sample
+            # the two differ when the schedule ends above zero noise; what a pipeline returns is the state
+            yield Step(state if place == len(timesteps) else result.pred_original_sample, state)
+
+    def _schedule(self, steps: int, strength: float) -> tuple[DDIMScheduler, torch.Tensor]:
+        """A sampler of its own for every question, since samplers carry state, and the timesteps to go down."""
+        total = sampler_steps(steps, strength, len(self.alphas_cumprod))
+        sampler = self._sampler()
+        sampler.set_timesteps(total, device=self.alphas_cumprod.device)
+        timesteps: torch.Tensor = sampler.timesteps[-steps:]
+        self._check_timestep(int(timesteps[0]))
+        return sampler, timesteps
+
+    def _sampler(self) -> DDIMScheduler:
+        from diffusers import DDIMScheduler
+
+        return DDIMScheduler.from_config(self._config)
+
+    def _check_shape(self, images: torch.Tensor) -> None:
+        expected = self.image_shape or (self._unet.config.in_channels, *images.shape[2:])
+        advice = "for your own images: folder(..., size=..., mode='L' or 'RGB')"
+        check_shape(images.shape[1:], expected, "images", advice)
+
+    def _check_timestep(self, timestep: int) -> None:
+        check_timestep(timestep, len(self.alphas_cumprod))

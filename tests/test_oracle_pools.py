@@ -1,0 +1,93 @@
+"""Generations that all samples share: one set for all shards, paid once, the same for whoever asks."""
+
+import pytest
+import torch
+
+from helpers.handmade_victim import Handmade
+from helpers.oracles import make_door, make_samples
+from helpers.spied_victim import Halving
+from leakboard.oracle.memo import Memo
+from leakboard.oracle.pools import Pools
+from leakboard.store.artifacts import Artifacts
+
+
+@pytest.fixture
+def shard(tmp_path):
+    """A door for each shard of ten samples, each with a memo of its own as in tasks of their own."""
+    samples = make_samples(10)
+
+    def door(rows, victim="victim", **settings):
+        memo = Memo(Handmade(), 2, population=10, pools=Pools(Artifacts(tmp_path), victim, ""))
+        return make_door(None, "black", samples.take(rows), memo=memo, **settings)
+
+    return door
+
+
+def test_all_shards_get_the_same_images_and_one_pays(shard):
+    first, second = shard(range(5)), shard(range(5, 10))
+
+    pools = [door.pool(4, 3) for door in (first, second)]
+
+    assert pools[0].shape == (4, 1, 8, 8)
+    assert torch.equal(*pools)
+    assert len(pools[0].unique(dim=0)) == 4
+    assert [door.memo.pool_evaluations for door in (first, second)] == [12, 0]
+    assert [len(door.memo.pools.stored) for door in (first, second)] == [1, 0]
+    assert [query for query, _ in second.memo.model.calls] == []
+
+
+def test_every_sample_pays_an_equal_part(shard):
+    doors = shard(range(3)), shard(range(3, 10))
+    for door in doors:
+        door.pool(4, 3)
+
+    assert sum(door.asked.evaluations * len(door.originals) for door in doors) == pytest.approx(12)
+    assert doors[0].asked.queries == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"count": 5}, {"steps": 2}, {"draw": 1}, {"prompts": ["a"] * 4}],
+    ids=["count", "steps", "draw", "prompts"],
+)
+def test_another_question_is_another_pool(shard, other):
+    door = shard(range(5))
+    asked = {"count": 4, "steps": 3}
+    door.pool(**asked)
+    door.pool(**{**asked, **other})
+
+    assert len(door.memo.pools.stored) == 2
+
+
+def test_seeds_victims_and_draws_have_pools_of_their_own(shard):
+    pools = [
+        shard(range(5)).pool(4, 3),
+        shard(range(5), seed=1).pool(4, 3),
+        shard(range(5)).pool(4, 3, draw=1),
+    ]
+    assert len({tuple(pool.flatten().tolist()) for pool in pools}) == 3
+    other = shard(range(5), victim="other")
+    other.pool(4, 3)
+    assert other.memo.pool_evaluations == 12
+
+
+def test_what_it_gives_out_is_defended_and_costs_black_access_alone(shard):
+    plain, defended = shard(range(5)).pool(4, 3), shard(range(5), output=(Halving(),)).pool(4, 3)
+
+    assert torch.equal(defended, plain / 2)
+
+
+def test_prompts_must_be_one_an_image(shard):
+    with pytest.raises(ValueError, match="3 prompts for a pool of 4"):
+        shard(range(5)).pool(4, 3, prompts=["a"] * 3)
+
+
+def test_a_damaged_pool_is_made_again(shard, tmp_path):
+    first = shard(range(5))
+    before = first.pool(4, 3)
+    path = Artifacts(tmp_path).path(first.memo.pools.stored[0].key)
+    path.write_bytes(path.read_bytes()[:-3])
+
+    again = shard(range(5))
+    assert torch.equal(again.pool(4, 3), before)
+    assert again.memo.pool_evaluations == 12
