@@ -118,7 +118,9 @@ def check_class(kind: api.Axis, cls: object) -> None:
         )
     if inspect.isabstract(cls):
         raise TypeError(f"{cls.__name__} is abstract")
-    bare = next((field.name for field in dataclasses.fields(cls) if isinstance(field.default, property)), "")
+    bare = next(
+        (field.name for field in dataclasses.fields(cast("Any", cls)) if isinstance(field.default, property)), ""
+    )
     if bare:  # the property would be taken for the default
         raise ValueError(f"{cls.__name__}.{bare} needs a default: its base class has a property of that name")
     try:
