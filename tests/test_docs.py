@@ -1,19 +1,29 @@
 """Everything that README and docs show is run here."""
 
+import json
+import os
 import re
 import runpy
 import shlex
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
+from safetensors.torch import save_file
 
 import leakboard
 from helpers.pixel_models import save_tiny
+from leakboard.api import AXES, Extension
 from leakboard.cli import main
 from leakboard.grid.grid import Grid
+from leakboard.registry.find import Registry
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(?P<language>\w+)(?: title=(?P<title>\S+))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -96,25 +106,86 @@ def test_guide_grid_for_your_own_model_runs(folder):
     assert leakboard.run(Grid.parse(untrained), store="own.db").ok
 
 
-def test_plugin_tutorial_runs(folder, capsys):
+def known_images(folder):
+    """The members of the tutorial's dataset, where its victim looks for what it remembers."""
+    samples = runpy.run_path(str(folder / "stripes.py"))["Stripes"]().load()
+    save_file({"known": samples.images[torch.tensor(samples.member)].contiguous()}, folder / "known.safetensors")
+    return "nearest(weights='known.safetensors')"
+
+
+def examples():
+    """File names of the plugin modules on the page."""
+    return [block["title"] for block in blocks("docs/plugins.md") if "hookimpl" in block["text"]]
+
+
+def test_the_plugin_page_shows_every_kind(folder):
     write_titled("docs/plugins.md", folder)
-    assert "brightness" in command("leakboard list distances --plugin mine.py")
-    assert "darken" in command("leakboard list defenses --plugin limits.py")
-    assert "complete_dssim" in command("leakboard list attacks --plugin attack.py")
+    registry = Registry.load(examples())
+    brought = {kind for (kind, _), source in registry.sources.items() if source in examples()}
+
+    assert brought == {*AXES, *get_args(Extension)}
+
+
+def test_plugin_examples_keep_the_contract(folder):
+    write_titled("docs/plugins.md", folder)
+    registry = Registry.load(examples())
+    names = {name: source for (kind, name), source in registry.sources.items() if source in examples()}
+    names[known_images(folder)] = f"{names.pop('nearest')} --dataset stripes --plugin stripes.py"
+    for name, source in names.items():
+        if name == "complete_dssim":
+            command(f"leakboard show {name} --plugin {source}")
+        else:
+            assert "0 failed" in command(f'leakboard check "{name}" --plugin {source}')
+
+
+def test_show_prints_what_the_plugin_page_says(folder):
+    write_titled("docs/plugins.md", folder)
+
+    assert (folder / "darken.txt").read_text() in command("leakboard show darken --plugin darken.py")
+
+
+def test_plugin_tutorial_runs(folder, capsys):
+    """The plugins of the page together in a grid, on an executor and with a page of their own."""
+    write_titled("docs/plugins.md", folder)
     runpy.run_path(str(folder / "check.py"))
-    assert "ok" in capsys.readouterr().out
+    assert "0 failed" in capsys.readouterr().out
     grid = Grid.of(
-        plugins=[folder / "mine.py", folder / "limits.py"],
-        dataset="fashion_mnist",
-        victim="fashion_ddpm",
-        observer="one_shot(steps=1)",
+        plugins=[folder / name for name in examples()],
+        dataset="stripes",
+        victim=known_images(folder),
+        observer="mirrored",
         distance="brightness",
-        classifier="threshold",
-        defense="darken(factor={0.5, 0.9})",
-        run={"samples": 16},
+        classifier="contrast",
+        defense=["none", "darken(factor={0.5, 0.9})"],
     )
 
-    assert leakboard.run(grid, store="tutorial.db").ok
+    assert leakboard.run(grid, store="tutorial.db", executor="pool", workers=2).ok
+    measures = leakboard.Store("tutorial.db").results().groupby("measure")["value"]
+    assert measures.count()["advantage"] == 3
+    assert measures.max()["auc"] > 0.7, "the victim remembers its members, and no mirror image"
+    command("leakboard report tutorial.db --out report --plugin hardest.py")
+    assert "The ten lowest AUCs" in (folder / "report" / "hardest.html").read_text()
+
+
+def test_plugin_distribution_is_found(folder):
+    """The files of the page as a wheel: whoever installs it has the plugins."""
+    write_titled("docs/plugins.md", folder)
+    package = folder / "src" / "leakboard_examples"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    for name in examples():
+        (folder / name).rename(package / name)
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel"], check=True, capture_output=True)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder / "installed")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder / "installed"), *sys.path])}
+    listed = subprocess.run(
+        [sys.executable, "-m", "leakboard", "list", "--json"],
+        check=True, capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    rows = [row for row in json.loads(listed.stdout) if row["source"].startswith("leakboard-examples 0.1.0")]
+
+    assert {row["source"].rpartition(".")[2].removesuffix(")") + ".py" for row in rows} == {*examples()}
 
 
 def test_reference_is_up_to_date():
@@ -126,3 +197,31 @@ def test_links_between_pages_lead_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*(?:/|\.(?:py|toml|md|svg)))(?:::(\w+))?`")
+"""A path in backticks: a folder ends with a slash, a file with what it is; after two colons, a name in it."""
+
+
+def found(path):
+    """Where a path of the architecture page leads: into the harness, or from the root of the repository."""
+    places = [base / path for base in (ROOT / "bench" / "leakboard", ROOT) if (base / path).exists()]
+    return places[0] if places else None
+
+
+def test_whatever_the_architecture_page_names_is_there():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = PATH.findall(text)
+    assert len(named) > 80
+
+    assert {path for path, _ in named if found(path) is None} == set()
+    for path, name in named:
+        assert not name or re.search(rf"^(def|class) {name}\b", found(path).read_text("utf-8"), re.MULTILINE), name
+
+
+def test_every_room_is_on_the_architecture_page_and_in_its_picture():
+    rooms = {path.parent.name for path in (ROOT / "bench" / "leakboard").glob("*/__init__.py")}
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    picture = (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
+
+    assert {room for room in rooms if f"| `{room}/` |" not in page or f">{room}/<" not in picture} == set()

@@ -179,6 +179,11 @@ def test_a_broken_file_that_is_given_is_refused_with_its_line(write):
             'name: ClassVar[str] = "mine"\n        x: "Unknown" = 1',
             "field of type 'Unknown'",
         ),
+        (
+            'name: ClassVar[str] = "mine"',
+            'name: ClassVar[str] = "mine"\n        larger_is_closer: bool',
+            "Mine.larger_is_closer needs a default: its base class has a property of that name",
+        ),
         ('[Attack("my_attack", "blind", "mine", "threshold")]', '["pia"]', "expected leakboard.api.Attack"),
         ("def leakboard_distances()", "def leakboard_distances(size)", "size"),
     ],

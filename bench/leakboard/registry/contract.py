@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
 import inspect
@@ -103,7 +104,7 @@ def check_class(kind: api.Axis, cls: object) -> None:
 
     Raises:
         ValueError, TypeError: it is of another kind, has no usable name, is no frozen dataclass, names types that
-            only a type checker sees, or declares what makes no sense.
+            only a type checker sees, lacks a default, or declares what makes no sense.
     """
     if not isinstance(cls, type) or not issubclass(cls, BASES[kind]):
         other = getattr(cls, "kind", None)
@@ -119,6 +120,11 @@ def check_class(kind: api.Axis, cls: object) -> None:
         )
     if inspect.isabstract(cls):
         raise TypeError(f"{cls.__name__} is abstract")
+    bare = next(
+        (field.name for field in dataclasses.fields(cast("Any", cls)) if isinstance(field.default, property)), ""
+    )
+    if bare:  # the property would be taken for the default
+        raise ValueError(f"{cls.__name__}.{bare} needs a default: its base class has a property of that name")
     try:
         types_of(cast("Any", cls))
     except NameError as error:

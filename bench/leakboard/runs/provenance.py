@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "leakboard", "torch", "torchvision", "diffusers", "transformers", "numpy", "scipy", "scikit-learn", "scikit-image",
+    "leakboard", "torch", "torchvision", "diffusers", "transformers", "accelerate", "numpy", "scipy", "scikit-learn",
     "lpips", "pandas", "sqlalchemy", "safetensors", "pydantic",
 )  # fmt: skip
 
