@@ -5,7 +5,7 @@ import pytest
 import leakboard
 from helpers.tiny_grids import PLUGIN, statuses
 from leakboard.grid.grid import Grid
-from leakboard.statistics.measures import FAMILY_ERROR, chance_p_value
+from leakboard.statistics.nulls import FAMILY_ERROR, chance_p_value
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
 from leakboard_reports.hooks import leakboard_report

@@ -9,6 +9,7 @@ import pytest
 from helpers.tiny_grids import PLUGIN
 from leakboard.registry.find import shared
 from leakboard.runs.rows import attempt_row
+from leakboard.statistics.measures import evaluate
 from leakboard.store.artifacts import Artifacts, Damaged
 from leakboard.tasks.sample_lists import Population, put
 from leakboard.tasks.score import judge, score
@@ -23,7 +24,7 @@ IDS, MEMBER = CHOSEN.ids, CHOSEN.member
 class Spy:
     name = "spy"
 
-    def fit(self, features, member):
+    def fit(self, features, member, columns):
         self.features, self.member = features.copy(), member.copy()
         return lambda unseen: unseen.mean(axis=1)
 
@@ -58,11 +59,11 @@ def keep(artifacts, key, values, columns=("a", "b", "c"), closer=False, seconds=
 
 def answer(task, **changes):
     cell = replace(task.cells[0], **changes)
-    return score(replace(task, cells=(cell,)), shared(task.settings.plugins)).answers[0]
+    return score(replace(task, cells=(cell,)), shared(task.settings.plugins)).parts[0]
 
 
 def auc(found):
-    return found.measures[0].value
+    return found.results[0].value
 
 
 def test_a_smaller_distance_speaks_for_a_member_and_a_smaller_similarity_against(task, tmp_path):
@@ -81,7 +82,7 @@ def test_a_score_is_never_turned_round_by_labels(task):
 def test_the_classifier_sees_calibration_samples_only():
     known = calibration(IDS, MEMBER, 0, 0.5)
     spy = Spy()
-    judge(spy, (features(), features(1)), MEMBER, known)
+    judge(spy, (features(), features(1)), MEMBER, known, "abc")
     assert np.array_equal(spy.features, features()[known])
     assert np.array_equal(spy.member, MEMBER[known])
 
@@ -90,15 +91,12 @@ def test_evaluation_labels_move_neither_scores_nor_the_threshold():
     """With the evaluation labels turned round, scores stay; balanced accuracy, at the same threshold, mirrors."""
     known = calibration(IDS, MEMBER, 0, 0.5)
     other = np.where(known, MEMBER, ~MEMBER)
-    one = judge(Spy(), (features(), features()), MEMBER, known)
-    two = judge(Spy(), (features(), features()), other, known)
+    one = judge(Spy(), (features(), features()), MEMBER, known, "abc")
+    two = judge(Spy(), (features(), features()), other, known, "abc")
     assert np.array_equal(one.scores, two.scores)
-    value = {
-        name: [m.value for r in (one, two) for m in r.measures if m.name == name]
-        for name in ("balanced_accuracy", "auc")
-    }
-    assert sum(value["balanced_accuracy"]) == pytest.approx(1)
-    assert sum(value["auc"]) == pytest.approx(1)
+    found = [evaluate(each.scores, each.member, threshold=each.threshold) for each in (one, two)]
+    for name in ("balanced_accuracy", "auc"):
+        assert sum(measured[name].value for measured in found) == pytest.approx(1)
 
 
 def test_a_naive_attacker_calibrates_on_the_undefended_features(task, tmp_path):

@@ -8,7 +8,7 @@ from importlib import resources
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from leakboard.statistics.measures import FAMILY_ERROR
+from leakboard.statistics.nulls import FAMILY_ERROR
 from leakboard_reports import board, charts, datasets, formats, manifests, nulls, pictures, prices, summary, tables
 from leakboard_reports.output import Pages
 from leakboard_reports.payloads import ScoreReader, read_previews

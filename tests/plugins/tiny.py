@@ -275,7 +275,7 @@ class Mean(Classifier):
     name: ClassVar[str] = "mean"
     factor: float = 1.0
 
-    def fit(self, features: np.ndarray, member: np.ndarray) -> Scorer:
+    def fit(self, features: np.ndarray, member: np.ndarray, columns: Sequence[str]) -> Scorer:
         return lambda unseen: unseen.mean(axis=1) * self.factor
 
 
@@ -285,7 +285,7 @@ class Centred(Classifier):
 
     name: ClassVar[str] = "centred"
 
-    def fit(self, features: np.ndarray, member: np.ndarray) -> Scorer:
+    def fit(self, features: np.ndarray, member: np.ndarray, columns: Sequence[str]) -> Scorer:
         inside, outside = features[member].mean(axis=0), features[~member].mean(axis=0)
         return lambda unseen: (unseen - (inside + outside) / 2) @ (inside - outside)
 
@@ -297,7 +297,7 @@ class BadClassifier(Classifier):
     name: ClassVar[str] = "a_bad_classifier"
     how: How = "raise"
 
-    def fit(self, features: np.ndarray, member: np.ndarray) -> Scorer:
+    def fit(self, features: np.ndarray, member: np.ndarray, columns: Sequence[str]) -> Scorer:
         features[:] = 0
         member[:] = True
         return lambda unseen: spoilt(self.how, unseen.mean(axis=1))

@@ -6,8 +6,8 @@ import functools
 from dataclasses import dataclass
 from typing import Literal
 
+from leakboard import keys
 from leakboard.api import AXES
-from leakboard.keys import content_key
 from leakboard.registry.bind import Bound, at
 
 Attacker = Literal["adaptive", "naive"]
@@ -48,7 +48,7 @@ class Cell:
         """Content key of the cell's result; the attack's name is not part of it."""
         parts = (self.dataset, self.victim, self.defense, self.observer, self.distance, self.classifier)
         identities = [part.identity for part in parts]
-        return content_key("cell", identities, self.attacker, self.labels, self.seed, self.samples, self.calibration)
+        return keys.cell_key(identities, self.attacker, self.labels, self.seed, self.samples, self.calibration)
 
     @property
     def is_null(self) -> bool:
@@ -76,6 +76,6 @@ class Cell:
 
 
 def features_key(cell: Cell, defense: Bound, start: int, stop: int) -> str:
-    """Content key of one shard of features: samples ``start`` to ``stop``, in the order of `sampling.choose`."""
+    """Content key of one shard of features: samples ``start`` to ``stop``, in the order of `splits.choose`."""
     parts = (cell.dataset, cell.victim, defense, cell.observer, cell.distance)
-    return content_key("features", [part.identity for part in parts], cell.seed, start, stop)
+    return keys.features_key([part.identity for part in parts], cell.seed, start, stop)

@@ -12,7 +12,7 @@ from leakboard.registry.bind import at, bind
 from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from leakboard.grid.cells import Cell
     from leakboard.grid.grid import Grid
@@ -34,6 +34,7 @@ class Plan:
         lost: keys of cells that had a result, but whose scores are missing or damaged on disk.
         observe: expensive tasks.
         score: cheap tasks; each waits for its features.
+        outdated: keys of cells that are done, but are measured again from their scores, for the measures have changed.
     """
 
     cells: tuple[Cell, ...]
@@ -42,6 +43,7 @@ class Plan:
     lost: frozenset[str]
     observe: tuple[ObserveTask, ...]
     score: tuple[ScoreTask, ...]
+    outdated: frozenset[str] = frozenset()
 
     @functools.cached_property
     def todo(self) -> tuple[Cell, ...]:
@@ -71,6 +73,7 @@ class Plan:
             "cells": len(self.cells),
             "done": len(self.done),
             "skipped": len(self.skipped),
+            "measured_again": len(self.outdated),
             "todo": len(self.todo),
             "observation_tasks": len(self.observe),
             "scoring_tasks": len(self.score),
@@ -85,6 +88,7 @@ def make_plan(
     artifacts: Artifacts,
     population: Callable[[Bound], Population],
     sound: Callable[[str], bool] = lambda _: True,
+    outdated: Collection[str] = (),
 ) -> Plan:
     """Work out what is missing.
 
@@ -94,6 +98,7 @@ def make_plan(
         artifacts: where shards of features lie.
         population: the samples in use of a dataset; asked only when something is missing.
         sound: whether the scores of a cell that is done, given by its key, are whole on disk.
+        outdated: keys of the cells that are done, but that other measures measured.
     """
     done = {cell.key for cell in grid.cells if statuses.get(cell.key) == "done"}
     lost = frozenset(key for key in done if not sound(key))
@@ -110,6 +115,7 @@ def make_plan(
         lost,
         _observation_tasks(todo, shards, artifacts, settings),
         _scoring_tasks(todo, shards, settings),
+        frozenset((done - lost).intersection(outdated)),
     )
 
 

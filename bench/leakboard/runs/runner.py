@@ -15,6 +15,7 @@ from leakboard.runs.ledger import Ledger, Stopped
 from leakboard.runs.plan import Plan, make_plan
 from leakboard.runs.preflight import check_device, check_folder
 from leakboard.runs.provenance import provenance
+from leakboard.runs.remeasure import outdated, remeasure, tells_threshold
 from leakboard.store import RunInfo, Store
 from leakboard.store.artifacts import Artifacts
 from leakboard.store.engines import locate
@@ -22,7 +23,7 @@ from leakboard.store.store import default_artifacts
 from leakboard.tasks.sample_lists import Populations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from leakboard.grid.grid import Grid
     from leakboard.registry.bind import Bound
@@ -136,13 +137,14 @@ def run(
     first = _plan(grid, store, populations)
     if first.observe:
         check_device(grid.run.device)
-    if not (first.todo or first.skipped):
+    if not (first.todo or first.skipped or first.outdated):
         return RunReport(first, store.latest_status())
     populations.check(first.todo)
     info = RunInfo(grid_name=grid.name, grid_text=grid.text, command=command, provenance=provenance())
     session = _Session(grid, store, store.begin_run(info), chosen, progress)
     status: RunStatus = "failed"
     try:
+        remeasure(grid, store, session.run_id, first.outdated)
         session.rounds(first, populations)
         status = "done"
     except Stopped as reason:
@@ -196,24 +198,25 @@ class _Session:
 
 
 def _plan(grid: Grid, store: Store, populations: Populations) -> Plan:
-    artifacts = Artifacts(store.artifacts)
-    return make_plan(grid, store.latest_status(), artifacts, _samples(grid, populations), _sound(store))
+    artifacts, old = Artifacts(store.artifacts), outdated(grid, store)
+    return make_plan(grid, store.latest_status(), artifacts, _samples(grid, populations), _sound(store, old), old)
 
 
 def _samples(grid: Grid, populations: Populations) -> Callable[[Bound], Population]:
     return lambda dataset: populations.all(dataset).chosen(grid.run.samples)
 
 
-def _sound(store: Store) -> Callable[[str], bool]:
-    """Tells whether the scores of a cell lie on disk as they were written."""
+def _sound(store: Store, outdated: Collection[str]) -> Callable[[str], bool]:
+    """Tells whether the scores of a cell lie on disk as they were written, and can be measured again if they must."""
     digests = store.artifact_digests("scores")
     artifacts = Artifacts(store.artifacts)
 
     def sound(cell: str) -> bool:
         key = scores_key(cell)
         try:
-            return hashlib.sha256(artifacts.path(key).read_bytes()).hexdigest() == digests.get(key)
+            whole = hashlib.sha256(artifacts.path(key).read_bytes()).hexdigest() == digests.get(key)
         except OSError:
             return False
+        return whole and (cell not in outdated or tells_threshold(artifacts, key))
 
     return sound

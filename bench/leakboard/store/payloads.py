@@ -15,7 +15,7 @@ from leakboard.api import AXES
 from leakboard.keys import contact_sheet_key, samples_key
 from leakboard.store import frames
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
-from leakboard.store.tables import Component
+from leakboard.store.tables import ComponentTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,7 +124,9 @@ def _long(
 def _labels_by_spec(store: Store) -> dict[tuple[str, str], str]:
     """Short spelling by kind and canonical spec; of components that differ in code only, the newest's."""
     with store.reading() as connection:
-        rows = connection.execute(select(Component.kind, Component.spec, Component.label).order_by(Component.id))
+        rows = connection.execute(
+            select(ComponentTable.kind, ComponentTable.spec, ComponentTable.label).order_by(ComponentTable.id)
+        )
         return {(kind, spec): label for kind, spec, label in rows}
 
 
@@ -132,7 +134,7 @@ def _flags_by_dataset(store: Store) -> dict[str, dict[str, bool]]:
     """Member flags by sample id, by the identity of their dataset; datasets may share ids and split them otherwise."""
     payloads, _ = _read(store, store.artifact_digests("samples"))
     with store.reading() as connection:
-        datasets = connection.scalars(select(Component.identity).where(Component.kind == "dataset")).all()
+        datasets = connection.scalars(select(ComponentTable.identity).where(ComponentTable.kind == "dataset")).all()
     lists = {identity: payloads[key] for identity in datasets if (key := samples_key(identity)) in payloads}
     return {
         identity: dict(zip(json.loads(meta["ids"]), tensors["member"].astype(bool).tolist(), strict=True))

@@ -1,10 +1,11 @@
-"""The scoring task: shards of features to scores and measures. It never touches a victim, nor torch."""
+"""The scoring task: shards of features to scores and what is measured of them. It never touches a victim, nor torch."""
 
 from __future__ import annotations
 
 import functools
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,8 +14,9 @@ import numpy.typing as npt
 
 from leakboard.faults import FAULTS, Allowance, fault
 from leakboard.keys import scores_key
-from leakboard.statistics.measures import Measure, choose_threshold, evaluate
+from leakboard.statistics.thresholds import choose_threshold
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
+from leakboard.tasks.measure import key_of, measure, registered
 from leakboard.tasks.sample_lists import Population
 from leakboard.tasks.sample_lists import get as population_of
 from leakboard.tasks.splits import calibration, permuted
@@ -53,11 +55,11 @@ class Half(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What became of one cell: scores and labels of the evaluation samples, and the numbers made of them."""
+    """What became of one cell: scores and labels of the evaluation samples, and the threshold chosen on the others."""
 
     scores: Array
     member: Mask
-    measures: tuple[Measure, ...]
+    threshold: float | None
 
 
 class Price(NamedTuple):
@@ -88,6 +90,7 @@ def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
     population = _population(artifacts, task.dataset_identity, task.per_side)
     table = functools.cache(functools.partial(_load, artifacts, population.ids))
     halves = functools.cache(functools.partial(_halves, population))
+    measures = registered(registry)
     found = []
     for cell in task.cells:
         allowance = Allowance(task.settings.timeout)
@@ -111,14 +114,16 @@ def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
         share = float(half.known.mean())
         seconds = share * before.seconds + (1 - share) * after.seconds + allowance.spent
         price = Price(after.queries, after.nfe, seconds)
-        found.append(_store(cell, artifacts, half, judged, price, after.fit))
+        stored = _store(cell, artifacts, half, judged, price, after.fit)
+        measured = measure(measures, judged.scores, judged.member, judged.threshold, task.settings.timeout)
+        found.append(replace(stored, **measured._asdict(), measures_key=key_of(measures)))
     return TaskOutcome(tuple(found), time.perf_counter() - start)
 
 
 def judge(
     classifier: Classifier, features: tuple[Array, Array], member: Mask, known: Mask, columns: Sequence[str]
 ) -> Judged:
-    """Fit a classifier and a threshold on the known samples, and measure both on the others.
+    """Fit a classifier and a threshold on the known samples, and score the others.
 
     Args:
         classifier: what turns features into scores.
@@ -137,7 +142,7 @@ def judge(
         raise TypeError(f"{classifier.name} returned {scorer!r:.80} from fit(), expected a scorer")
     threshold = choose_threshold(_scores(classifier.name, scorer, calibrating), member[known])
     scores = _scores(classifier.name, scorer, evaluated)
-    return Judged(scores, member[~known], evaluate(scores, member[~known], threshold=threshold))
+    return Judged(scores, member[~known], threshold)
 
 
 def _scores(name: str, scorer: Scorer, features: Array) -> Array:
@@ -186,14 +191,15 @@ def _load(artifacts: Artifacts, ids: tuple[str, ...], keys: tuple[str, ...]) -> 
 def _store(cell: CellWork, artifacts: Artifacts, half: Half, judged: Judged, price: Price, fit: str) -> PartOutcome:
     key = scores_key(cell.key)
     tensors: dict[str, npt.NDArray[Any]] = {"score": judged.scores, "member": judged.member.astype(np.uint8)}
-    row = artifacts.put(key, tensors, {"ids": json.dumps(half.evaluated)}, "scores", durable=False)
+    threshold = "" if judged.threshold is None else repr(judged.threshold)
+    meta = {"ids": json.dumps(half.evaluated), "threshold": threshold}
+    row = artifacts.put(key, tensors, meta, "scores", durable=False)
     return PartOutcome(
         cell.key,
         "done",
         seconds=price.seconds,
         queries=price.queries,
         nfe=price.nfe,
-        measures=judged.measures,
         n_calibration=int(half.known.sum()),
         n_evaluation=len(judged.scores),
         scores_key=key,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from leakboard.statistics.measures import evaluate
+from leakboard.statistics.auc import auc as measured_auc
 from leakboard.training import denoiser, latent, loop
 from leakboard.training.opening import opening
 from leakboard.training.quality import SAMPLING_STEPS, Estimate, denoising_loss, sample_images
@@ -149,9 +149,7 @@ class LatentMeasuring:
     def facts(self, pipeline: StableDiffusionPipeline) -> dict[str, Any]:
         """How well the autoencoder does, and whether it leaks members by itself: its AUC must not differ from 0.5."""
         error = self._round_trip_error(pipeline.vae)
-        auc = next(
-            measure for measure in evaluate(-error, self._samples.member, threshold=None) if measure.name == "auc"
-        )
+        auc = measured_auc(-error, self._samples.member)
         facts = {
             "psnr": float(-10 * np.log10(error[~self._samples.member]).mean()),
             "auc": {"value": auc.value, "low": auc.low, "high": auc.high, "method": auc.method},
