@@ -36,7 +36,7 @@ BEFORE: dict[Stage, tuple[Stage, ...]] = {
 def content_key(stage: Stage, what: str, *parts: Any) -> str:
     """sha256 over what the key is of, the formats of its stage and of those before, and the identities behind it."""
     formats = [FORMATS[each] for each in (*BEFORE[stage], stage)]
-    return hashlib.sha256(json.dumps([what, formats, *parts], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([what, *formats, *parts], sort_keys=True).encode()).hexdigest()
 
 
 def samples_key(dataset: str) -> str:
