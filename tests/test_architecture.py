@@ -31,8 +31,11 @@ MAY_IMPORT = {
         "leakboard.store",
         "leakboard.store.tables",
         "leakboard.store.artifacts",
-        "leakboard.statistics.measures",
+        "leakboard.statistics.auc",
         "leakboard.statistics.intervals",
+        "leakboard.statistics.measures",
+        "leakboard.statistics.nulls",
+        "leakboard.statistics.roc",
     },
 }
 SCRIPTS = {"build_fashion_mnist.py"}

@@ -6,7 +6,7 @@ import leakboard
 from helpers.synthetic_store import report
 from helpers.tiny_grids import PLUGIN, statuses
 from leakboard.grid.grid import Grid
-from leakboard.statistics.measures import FAMILY_ERROR, chance_p_value
+from leakboard.statistics.nulls import FAMILY_ERROR, chance_p_value
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
 

@@ -1,3 +1,4 @@
+import functools
 import hashlib
 import importlib
 import itertools
@@ -8,7 +9,7 @@ import textwrap
 import pytest
 
 import leakboard.digests
-from leakboard.digests import code_digest, file_digest
+from leakboard.digests import code_digest, file_digest, function_digest
 from leakboard.errors import LeakboardError
 
 FILES = {
@@ -160,3 +161,48 @@ def test_a_digest_is_found_where_nothing_can_be_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(leakboard.digests, "LARGE", 4)
     (tmp_path / "weights").write_bytes(b"12345")
     assert file_digest(tmp_path / "weights") == hashlib.sha256(b"12345").hexdigest()
+
+
+TWICE = """
+FACTOR = 2
+
+def twice(x):
+    return FACTOR * x
+
+class Twice:
+    def __call__(self, x):
+        return twice(x)
+"""
+
+
+def test_a_function_is_told_by_its_module_and_by_what_is_bound_to_it(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def functions(name, text):
+        (tmp_path / f"{name}.py").write_text(text)
+        return importlib.import_module(name)
+
+    one, same, other = (
+        functions(f"{name}_{tmp_path.name}", text)
+        for name, text in {"a": TWICE, "b": "# a comment" + TWICE, "c": TWICE.replace("= 2", "= 3")}.items()
+    )
+    assert function_digest(one.twice) == function_digest(same.twice) != function_digest(other.twice)
+    assert function_digest(one.Twice()) == function_digest(same.Twice()) != function_digest(other.Twice())
+    bound = [
+        functools.partial(module.twice, x=number) for module, number in ((one, 1), (same, 1), (one, 2), (other, 1))
+    ]
+    first, second, *others = map(function_digest, bound)
+    assert first == second
+    assert len({first, *others, function_digest(one.twice)}) == 4
+
+
+def test_the_harness_tells_its_own_functions_by_the_format_of_their_stage():
+    assert function_digest(function_digest) == function_digest(hashlib.sha256)
+
+
+def test_a_function_without_source_is_refused():
+    names = {"__name__": "typed_in"}
+    exec("def f(scores, member, threshold): pass", names)
+
+    with pytest.raises(LeakboardError, match="source code of f is nowhere to be found"):
+        function_digest(names["f"])

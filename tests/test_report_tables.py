@@ -13,7 +13,7 @@ from PIL import Image
 
 from helpers import synthetic_store
 from helpers.synthetic_store import SMALL, made, report
-from leakboard.statistics.measures import evaluate, paired_auc_difference
+from leakboard.statistics.auc import auc, paired_auc_difference
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
 from leakboard_reports import charts, datasets, formats, manifests, nulls, pictures, prices, summary, tables
@@ -155,8 +155,8 @@ def test_thousands_of_sound_null_checks_raise_no_alarm():
     rng = np.random.default_rng(0)
     cells = []
     for number in range(800):
-        auc = evaluate(rng.normal(size=120), np.arange(120) < 60, threshold=None)[0]
-        cells.append(made(auc.value, low=auc.low, high=auc.high, role="null", seed=number))
+        found = auc(rng.normal(size=120), np.arange(120) < 60)
+        cells.append(made(found.value, low=found.low, high=found.high, role="null", seed=number))
     found = nulls.null_checks(cells)
     assert not found.alarms
     assert 20 <= found.outside <= 60

@@ -33,7 +33,7 @@ from helpers.small_stores import (
 from leakboard.errors import LeakboardError
 from leakboard.store import ResultRow, RunInfo, Store
 from leakboard.store.artifacts import Artifacts
-from leakboard.store.tables import Attempt, Cell, Component, Result, Run
+from leakboard.store.tables import AttemptTable, CellTable, ComponentTable, ResultTable, RunTable
 
 TESTS = str(Path(__file__).parent)
 
@@ -98,7 +98,7 @@ def test_attempts_are_appended_and_only_the_last_one_counts(store):
 
     store.record(run, attempts=[attempt(row, minutes=20, auc=0.5)])
     assert store.results().query("measure == 'auc'")["value"].tolist() == [0.5]
-    assert count(store, Attempt) == 3
+    assert count(store, AttemptTable) == 3
 
 
 def test_last_attempt_is_told_by_time_then_by_order(store):
@@ -118,7 +118,7 @@ def test_recording_again_inserts_nothing_twice_but_renames(store):
 
     store.record(run, components=COMPONENTS, cells=[*rows, cell(0, attack="secmi", role="null")])
 
-    assert (count(store, Cell), count(store, Component)) == (3, len(AXES))
+    assert (count(store, CellTable), count(store, ComponentTable)) == (3, len(AXES))
     names = store.results().drop_duplicates("cell").set_index("cell").loc[rows[0].key, ["attack", "role"]]
     assert names.tolist() == ["secmi", "null"]
 
@@ -131,7 +131,7 @@ def test_record_is_all_or_nothing(store):
     with pytest.raises(LeakboardError, match="refused"):
         store.record(run, cells=[cell(9)], attempts=[attempt(cell(9), results=(twice, twice))])
 
-    assert (count(store, Cell), count(store, Attempt)) == (1, 1)
+    assert (count(store, CellTable), count(store, AttemptTable)) == (1, 1)
 
 
 def test_unknown_component_is_named(store):
@@ -333,11 +333,11 @@ def test_killed_process_leaves_a_consistent_store(tmp_path):
     process.stdout.close()
 
     reader = Store(path, read_only=True)
-    done = count(reader, Cell)
+    done = count(reader, CellTable)
 
     assert done > 5
-    assert count(reader, Attempt) == 3 * done
-    assert count(reader, Result) == 6 * done
+    assert count(reader, AttemptTable) == 3 * done
+    assert count(reader, ResultTable) == 6 * done
     assert len(reader.tasks()) == done
     store = Store(path)
     store.begin_run(RunInfo(grid_name="next"))
@@ -363,7 +363,7 @@ def test_processes_that_open_and_write_at_once_are_never_locked_out(tmp_path):
 
     assert errors == ["", "", ""]
     store = Store(path, read_only=True)
-    assert (count(store, Cell), count(store, Attempt), count(store, Run)) == (60, 180, 3)
+    assert (count(store, CellTable), count(store, AttemptTable), count(store, RunTable)) == (60, 180, 3)
 
 
 def test_forked_child_does_not_disturb_the_store(store):

@@ -63,7 +63,7 @@ def answer(task, **changes):
 
 
 def auc(found):
-    return found.measures[0].value
+    return found.results[0].value
 
 
 def test_a_smaller_distance_speaks_for_a_member_and_a_smaller_similarity_against(task, tmp_path):

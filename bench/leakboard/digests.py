@@ -12,17 +12,17 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leakboard.errors import LeakboardError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 LARGE = 1 << 26
 """Bytes from which a file's digest is kept on disk: weights of gigabytes are not read through at every command."""
 HARNESS = "leakboard"
-"""Its own changes are told by `leakboard.keys.KEY_FORMAT`."""
+"""Its own changes are told by `leakboard.keys.FORMATS`."""
 
 
 @functools.cache
@@ -34,7 +34,28 @@ def code_digest(cls: type) -> str:
     Raises:
         LeakboardError: there is no source code to go by.
     """
-    own = {base.__module__ for base in cls.__mro__ if _is_plugin(base.__module__)}
+    return _digest_of(cls.__qualname__, cls.__mro__)
+
+
+def function_digest(function: Callable[..., Any]) -> str:
+    """`code_digest` of the module that a function lies in, and of the arguments that `functools.partial` bound.
+
+    Raises:
+        LeakboardError: there is no source code to go by.
+    """
+    if isinstance(function, functools.partial):
+        bound = repr((function.args, sorted(function.keywords.items())))
+        return hashlib.sha256(json.dumps([function_digest(function.func), bound]).encode()).hexdigest()
+    if not inspect.isroutine(function):
+        kind: type = type(function)
+        return code_digest(kind)
+    return _digest_of(function.__qualname__, (function,))
+
+
+@functools.cache
+def _digest_of(what: str, parts: tuple[Any, ...]) -> str:
+    """Digest of the modules that classes or functions lie in, as far as these are a plugin's."""
+    own = {part.__module__ for part in parts if _is_plugin(part.__module__)}
     packages = {_top(name) for name in own}
     queue, modules = sorted(own), dict[str, str]()
     while queue:
@@ -43,7 +64,7 @@ def code_digest(cls: type) -> str:
             continue
         file = _file(name)
         if file is None or file.suffix != ".py":
-            modules[name] = _without_source(cls, name, file)
+            modules[name] = _without_source(what, parts, name, file)
             continue
         tree = _Bare().visit(ast.parse(file.read_bytes()))
         modules[name] = ast.unparse(tree)
@@ -66,15 +87,15 @@ def _is_plugin(module: str) -> bool:
     return _top(module) != HARNESS and _top(module) not in sys.stdlib_module_names
 
 
-def _without_source(cls: type, name: str, file: Path | None) -> str:
-    """What tells versions apart where there is no Python file: a compiled module's bytes, a class typed in."""
+def _without_source(what: str, parts: tuple[Any, ...], name: str, file: Path | None) -> str:
+    """What tells versions apart where there is no Python file: a compiled module's bytes, what was typed in."""
     if file is not None:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     try:
-        return "".join(inspect.getsource(base) for base in cls.__mro__ if base.__module__ == name)
+        return "".join(inspect.getsource(part) for part in parts if part.__module__ == name)
     except (OSError, TypeError):
-        what = f"the source code of {cls.__qualname__} is nowhere to be found, so its results could not be told apart"
-        raise LeakboardError(what, where=f"module {name}", expected="a class in a Python file") from None
+        told = f"the source code of {what} is nowhere to be found, so its results could not be told apart"
+        raise LeakboardError(told, where=f"module {name}", expected="code in a Python file") from None
 
 
 def _imports(tree: ast.AST, module: str, file: Path) -> Iterator[str]:

@@ -1,35 +1,89 @@
-"""Content keys: what a result depends on, and nothing else. Every key rule stands here."""
+"""Content keys: what a result depends on, and nothing else. Every key rule stands here, and takes identities alone."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-KEY_FORMAT = 1
-"""Raised when a change to the harness changes numbers; older results are then computed again."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Stage = Literal["samples", "answers", "contact sheets", "features", "scores", "measures"]
+
+FORMATS: dict[Stage, int] = {
+    "samples": 1,
+    "answers": 2,
+    "contact sheets": 1,
+    "features": 2,
+    "scores": 1,
+    "measures": 1,
+}
+"""One number a stage, raised when a change to the harness changes what the stage gives; that stage and those after it
+are then computed again, and none before it."""
+
+BEFORE: dict[Stage, tuple[Stage, ...]] = {
+    "samples": (),
+    "answers": (),
+    "contact sheets": ("answers",),
+    "features": ("answers",),
+    "scores": ("answers", "features"),
+    "measures": ("answers", "features", "scores"),
+}
+"""What each stage is made of. A list of samples is the dataset's own; how it is kept changes nothing after it."""
 
 
-def content_key(stage: str, *parts: Any) -> str:
-    """sha256 over the stage, the key format and the identities a result depends on."""
-    return hashlib.sha256(json.dumps([stage, KEY_FORMAT, *parts], sort_keys=True).encode()).hexdigest()
+def content_key(stage: Stage, what: str, *parts: Any) -> str:
+    """sha256 over what the key is of, the formats of its stage and of those before, and the identities behind it."""
+    formats = [FORMATS[each] for each in (*BEFORE[stage], stage)]
+    return hashlib.sha256(json.dumps([what, *formats, *parts], sort_keys=True).encode()).hexdigest()
 
 
 def samples_key(dataset: str) -> str:
     """Key of the list of all samples of a dataset, from its identity."""
-    return content_key("samples", dataset)
+    return content_key("samples", "samples", dataset)
 
 
 def contact_sheet_key(dataset: str, victim: str, defense: str, seed: int) -> str:
     """Key of the pictures shown for one victim behind one defense, from component identities."""
-    return content_key("preview", dataset, victim, defense, seed)
+    return content_key("contact sheets", "preview", dataset, victim, defense, seed)
+
+
+def features_key(asked: Sequence[str], seed: int, ids: Sequence[str]) -> str:
+    """Key of one shard of features.
+
+    Args:
+        asked: identities of dataset, victim, defense, observer and distance.
+        seed: of all noise.
+        ids: the samples, in their order.
+    """
+    return content_key("features", "features", list(asked), seed, list(ids))
+
+
+def cell_key(axes: Sequence[str], attacker: Any, labels: str, seed: int, samples: int, calibration: float) -> str:
+    """Key of one point of the grid. What is measured of its scores is not part of it: see `measures_key`.
+
+    Args:
+        axes: identities of its components, one an axis.
+        attacker: what its classifier is calibrated on, as JSON knows it.
+        labels: ``true`` or ``permuted``.
+        seed: of the split and of all noise.
+        samples: a side, 0 for all there are.
+        calibration: share of the samples that classifiers and thresholds may see.
+    """
+    return content_key("scores", "cell", list(axes), attacker, labels, seed, samples, calibration)
 
 
 def pool_key(victim: str, fit: str, question: str) -> str:
     """Key of generated images that all samples share: of a victim, how they were fitted, and what was asked."""
-    return content_key("pool", victim, fit, question)
+    return content_key("answers", "pool", victim, fit, question)
 
 
 def scores_key(cell: str) -> str:
     """Key of a cell's scores."""
-    return content_key("scores", cell)
+    return content_key("scores", "scores", cell)
+
+
+def measures_key(measures: Iterable[tuple[str, str]]) -> str:
+    """Key of a set of measures, each given by its name and the digest of its code, whatever their order."""
+    return content_key("measures", "measures", sorted(measures))

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from leakboard.statistics.measures import roc
+from leakboard.statistics.roc import roc
 from leakboard_reports import attackers
 from leakboard_reports.formats import decimal, percent
 from leakboard_reports.reading import ACCESS_ORDER, Cell, best, headline, places

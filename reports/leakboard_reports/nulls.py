@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from leakboard.statistics.measures import CHECKED_AXES, NullCheck, NullKind, beyond_chance, chance_p_value, null_kind
+from leakboard.statistics.nulls import CHECKED_AXES, NullCheck, NullKind, beyond_chance, chance_p_value, null_kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -7,7 +7,7 @@ from importlib import resources
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from leakboard.statistics.measures import FAMILY_ERROR
+from leakboard.statistics.nulls import FAMILY_ERROR
 from leakboard_reports import (
     attackers,
     board,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from leakboard.statistics.auc import paired_auc_difference
 from leakboard.statistics.intervals import Interval, sum_interval
-from leakboard.statistics.measures import paired_auc_difference
 from leakboard_reports import attackers
 from leakboard_reports.payloads import Preview, psnr, shared
 from leakboard_reports.reading import Cell, attacks_of, best, defense_order, headline, is_none, places

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from leakboard.statistics.measures import chance_p_value
+from leakboard.statistics.nulls import chance_p_value
 from leakboard_reports import attackers
 from leakboard_reports.reading import Cell, attacks_of, by_auc, headline, places
 

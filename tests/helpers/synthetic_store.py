@@ -11,9 +11,11 @@ import numpy as np
 
 from leakboard.api import Measure
 from leakboard.keys import contact_sheet_key
-from leakboard.statistics.measures import choose_threshold, evaluate
-from leakboard.store import AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, Store
+from leakboard.statistics.measures import BUILT_IN
+from leakboard.statistics.thresholds import choose_threshold
+from leakboard.store import AttemptRow, CellRow, ComponentRow, RunInfo, Store
 from leakboard.store.artifacts import Artifacts
+from leakboard.tasks.measure import measure
 from leakboard_reports.hooks import leakboard_pages, leakboard_report
 from leakboard_reports.reading import Cell, Estimate
 
@@ -134,20 +136,7 @@ def attacks(observers, distances, classifiers, published):
 
 def results(scores, member, calibration, attacker):
     threshold = None if attacker == "none" else choose_threshold(scores[calibration], member[calibration])
-    measured = evaluate(scores[~calibration], member[~calibration], threshold=threshold)
-    return tuple(
-        ResultRow(
-            measure=m.name,
-            value=m.value,
-            low=m.low,
-            high=m.high,
-            n_member=m.n_member,
-            n_nonmember=m.n_nonmember,
-            method=m.method,
-            flag=m.flag,
-        )
-        for m in measured
-    )
+    return measure(BUILT_IN, scores[~calibration], member[~calibration], threshold).results
 
 
 def build(

@@ -6,15 +6,13 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
+from leakboard import keys
 from leakboard.api import Access
 from leakboard.grid.attackers import Attacker
-from leakboard.keys import content_key
 from leakboard.kinds import AXES
 from leakboard.registry.bind import Bound, at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from leakboard.kinds import Axis
 
 Labels = Literal["true", "permuted"]
@@ -59,7 +57,7 @@ class Cell:
         """Content key of the cell's result; the attack's name is not part of it."""
         identities = [part.identity for part in self.axes.values()]
         attacker = self.attacker.identity
-        return content_key("cell", identities, attacker, self.labels, self.seed, self.samples, self.calibration)
+        return keys.cell_key(identities, attacker, self.labels, self.seed, self.samples, self.calibration)
 
     @property
     def is_null(self) -> bool:
@@ -100,8 +98,3 @@ def asked(cell: Cell, victim: Bound, defense: Bound) -> tuple[str, ...]:
     """
     parts = {**cell.axes, "victim": victim, "defense": defense}
     return tuple(parts[axis].identity for axis in AXES if axis != "classifier")
-
-
-def features_key(cell: Cell, victim: Bound, defense: Bound, ids: Sequence[str]) -> str:
-    """Content key of one shard of features: of these samples, in this order."""
-    return content_key("features", asked(cell, victim, defense), cell.seed, list(ids))

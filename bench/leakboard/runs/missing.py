@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from leakboard.keys import scores_key
 from leakboard.runs.plan import Plan, make_plan
+from leakboard.runs.remeasure import outdated, tells_threshold
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
 from leakboard.store.engines import locate
@@ -15,7 +16,7 @@ from leakboard.store.store import default_artifacts
 from leakboard.tasks.sample_lists import Populations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from leakboard.grid.grid import Grid
     from leakboard.registry.bind import Bound
@@ -58,23 +59,25 @@ def existing(place: str | Path, artifacts: Path | str | None = None) -> Store | 
 def missing(grid: Grid, store: Store, populations: Populations) -> Plan:
     """The plan of a grid on a store that is open; datasets are not checked."""
     artifacts = Artifacts(store.artifacts)
-    return make_plan(grid, store.latest_status(), artifacts, _samples(grid, populations), _sound(store))
+    old = outdated(grid, store)
+    return make_plan(grid, store.latest_status(), artifacts, _samples(grid, populations), _sound(store, old), old)
 
 
 def _samples(grid: Grid, populations: Populations) -> Callable[[Bound], Population]:
     return lambda dataset: populations.all(dataset).chosen(grid.run.samples)
 
 
-def _sound(store: Store) -> Callable[[str], bool]:
-    """Tells whether the scores of a cell lie on disk as they were written."""
+def _sound(store: Store, outdated: Collection[str]) -> Callable[[str], bool]:
+    """Tells whether the scores of a cell lie on disk as they were written, and can be measured again if they must."""
     digests = store.artifact_digests("scores")
     artifacts = Artifacts(store.artifacts)
 
     def sound(cell: str) -> bool:
         key = scores_key(cell)
         try:
-            return hashlib.sha256(artifacts.path(key).read_bytes()).hexdigest() == digests.get(key)
+            whole = hashlib.sha256(artifacts.path(key).read_bytes()).hexdigest() == digests.get(key)
         except OSError:
             return False
+        return whole and (cell not in outdated or tells_threshold(artifacts, key))
 
     return sound

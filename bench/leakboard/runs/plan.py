@@ -8,12 +8,13 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from leakboard.grid.cells import asked, features_key
+from leakboard.grid.cells import asked
+from leakboard.keys import features_key
 from leakboard.registry.bind import at, bind
 from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Shadow, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from leakboard.grid.cells import Cell
     from leakboard.grid.grid import Grid
@@ -35,6 +36,7 @@ class Plan:
         lost: keys of cells that had a result, but whose scores are missing or damaged on disk.
         observe: expensive tasks.
         score: cheap tasks; each waits for its features.
+        outdated: keys of cells that are done, but are measured again from their scores, for the measures have changed.
     """
 
     cells: tuple[Cell, ...]
@@ -43,6 +45,7 @@ class Plan:
     lost: frozenset[str]
     observe: tuple[ObserveTask, ...]
     score: tuple[ScoreTask, ...]
+    outdated: frozenset[str] = frozenset()
 
     @functools.cached_property
     def todo(self) -> tuple[Cell, ...]:
@@ -72,6 +75,7 @@ class Plan:
             "cells": len(self.cells),
             "done": len(self.done),
             "skipped": len(self.skipped),
+            "measured_again": len(self.outdated),
             "todo": len(self.todo),
             "observation_tasks": len(self.observe),
             "scoring_tasks": len(self.score),
@@ -86,6 +90,7 @@ def make_plan(
     artifacts: Artifacts,
     population: Callable[[Bound], Population],
     sound: Callable[[str], bool] = lambda _: True,
+    outdated: Collection[str] = (),
 ) -> Plan:
     """Work out what is missing.
 
@@ -95,6 +100,7 @@ def make_plan(
         artifacts: where shards of features lie.
         population: the samples in use of a dataset; asked only when something is missing.
         sound: whether the scores of a cell that is done, given by its key, are whole on disk.
+        outdated: keys of the cells that are done, but that other measures measured.
     """
     done = {cell.key for cell in grid.cells if statuses.get(cell.key) == "done"}
     lost = frozenset(key for key in done if not sound(key))
@@ -111,6 +117,7 @@ def make_plan(
         lost,
         _observation_tasks(todo, shards, artifacts, settings),
         _scoring_tasks(todo, shards, settings),
+        frozenset((done - lost).intersection(outdated)),
     )
 
 
@@ -138,9 +145,9 @@ class _Shards:
         """Keys of the features that a cell needs of a victim under a defense, one a piece."""
         combination = (*asked(cell, victim, defense), cell.seed)
         if combination not in self._keys:
-            ids = self.population(cell.dataset).ids
+            ids, of = self.population(cell.dataset).ids, asked(cell, victim, defense)
             self._keys[combination] = tuple(
-                features_key(cell, victim, defense, ids[rows.start : rows.stop]) for rows in self.ranges(cell)
+                features_key(of, cell.seed, ids[rows.start : rows.stop]) for rows in self.ranges(cell)
             )
         return self._keys[combination]
 

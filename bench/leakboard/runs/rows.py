@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from leakboard.faults import FAULTS, fault
-from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, ResultRow, TaskRow
-from leakboard.tasks.task import ObserveTask, ScoreTask
+from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, TaskRow
+from leakboard.tasks.task import ObserveTask, PartOutcome, ScoreTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from leakboard.grid.cells import Cell
     from leakboard.registry.bind import Bound
     from leakboard.tasks.sample_lists import Population
-    from leakboard.tasks.task import PartOutcome, Task, TaskOutcome
+    from leakboard.tasks.task import Task, TaskOutcome
+
+_TOLD = {field.name for field in fields(AttemptRow)} & {field.name for field in fields(PartOutcome)}
+"""What an attempt has straight from the task that made it."""
 
 
 def cell_row(cell: Cell) -> CellRow:
@@ -69,36 +73,11 @@ def task_row(task: Task, outcome: TaskOutcome) -> TaskRow:
 
 
 def attempt_row(cell: str, answer: PartOutcome, outcome: TaskOutcome) -> AttemptRow:
-    """What became of a cell."""
-    done = answer.status == "done"
-    return AttemptRow(
-        cell_key=cell,
-        status=answer.status,
-        seconds=answer.seconds,
-        queries=answer.queries if done else None,
-        nfe=answer.nfe if done else None,
-        peak_mb=outcome.peak_mb or None,
-        error=answer.error,
-        traceback=answer.traceback,
-        n_calibration=answer.n_calibration,
-        n_evaluation=answer.n_evaluation,
-        scores_key=answer.scores_key,
-        batch_size=outcome.batch,
-        fit=answer.fit,
-        results=tuple(
-            ResultRow(
-                measure=measure.name,
-                value=measure.value,
-                low=measure.low,
-                high=measure.high,
-                n_member=measure.n_member,
-                n_nonmember=measure.n_nonmember,
-                method=measure.method,
-                flag=measure.flag,
-            )
-            for measure in answer.measures
-        ),
-    )
+    """What became of a cell; one without a result has no price."""
+    told = {name: getattr(answer, name) for name in _TOLD}
+    if answer.status != "done":
+        told |= {"queries": None, "nfe": None}
+    return AttemptRow(cell_key=cell, peak_mb=outcome.peak_mb or None, batch_size=outcome.batch, **told)
 
 
 def _access(observer: Bound) -> str:

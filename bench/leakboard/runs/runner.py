@@ -12,6 +12,7 @@ from leakboard.runs.guard import run_tasks
 from leakboard.runs.missing import missing
 from leakboard.runs.preflight import check_device, check_folder
 from leakboard.runs.provenance import provenance
+from leakboard.runs.remeasure import remeasure
 from leakboard.runs.source import PlanSource
 from leakboard.runs.stop import Stopped
 from leakboard.runs.terminal import terminal
@@ -105,13 +106,14 @@ def run(
     first = missing(grid, store, populations)
     if first.observe:
         check_device(grid.run.device)
-    if not (first.todo or first.skipped):
+    if not (first.todo or first.skipped or first.outdated):
         return RunReport(first, store.latest_status())
     populations.check(first.todo)
     info = RunInfo(grid_name=grid.name, grid_text=grid.text, command=command, provenance=provenance())
     session = _Session(grid, store, store.begin_run(info), chosen, settings, progress)
     status: RunStatus = "failed"
     try:
+        remeasure(grid, store, session.run_id, first.outdated)
         session.rounds(first, populations)
         status = "done"
     except Stopped as reason:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leakboard.statistics.measures import (
+from leakboard.statistics.nulls import (
     CHECKED_AXES,
     FAMILY_ERROR,
     NullCheck,
@@ -35,6 +35,8 @@ def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
     lines += _notes(store, keys)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(report.counts.items()))
     lines.append(f"cells: {counts}; {report.nfe:,.0f} denoiser evaluations paid in this run")
+    if report.plan.outdated:
+        lines.append(f"measured again from their scores: {len(report.plan.outdated)} cells")
     if report.stopped:
         lines.append(f"stopped early: {report.stopped}")
     if not report.ok:

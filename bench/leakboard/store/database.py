@@ -12,7 +12,7 @@ from sqlalchemy import Connection, inspect, select, text
 
 from leakboard.errors import LeakboardError
 from leakboard.store.engines import WAIT, engine_for, explained, shown, transaction
-from leakboard.store.tables import Meta
+from leakboard.store.tables import MetaTable
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -80,7 +80,7 @@ def schema_version(connection: Connection, where: str) -> str | None:
     if not tables:
         return None
     if {"meta", "alembic_version"} <= tables and {"key", "value"} <= {c["name"] for c in inspector.get_columns("meta")}:
-        mark = connection.scalar(select(Meta.value).where(Meta.key == "format"))
+        mark = connection.scalar(select(MetaTable.value).where(MetaTable.key == "format"))
         if mark == FORMAT:
             version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
             if version is None:

@@ -1,15 +1,20 @@
-"""The store's rows as tidy pandas frames. Only a cell's last attempt counts."""
+"""The store's rows as tidy pandas frames. Only a cell's last attempt counts.
+
+Columns and their types are those of the tables, so what a row of `leakboard.store.rows` gains shows up by itself.
+"""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import BigInteger, Connection, Double, Integer, Select, Text, func, select
 from sqlalchemy.orm import aliased
 
 from leakboard.api import AXES
-from leakboard.store.store import last_attempts
-from leakboard.store.tables import Attempt, Cell, Component, Result, Run, Task
+from leakboard.store.queries import last_attempts
+from leakboard.store.rows import AttemptRow, CellRow, ResultRow
+from leakboard.store.tables import AttemptTable, CellTable, ComponentTable, ResultTable, RunTable, TaskTable, Utc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,17 +23,20 @@ if TYPE_CHECKING:
 
     from leakboard.store.store import Store
 
-GRID = (*AXES, "attacker", "labels", "seed", "samples", "attack", "role", "access")
-COST = ("queries", "nfe", "seconds", "peak_mb")
-_TYPES = {
-    **dict.fromkeys((*COST, "value", "low", "high"), "float64"),
-    **dict.fromkeys(("seed", "samples", "run", "id", "pid", "cells", "n_member", "n_nonmember"), "int64"),
-    **dict.fromkeys(("n_calibration", "n_evaluation"), "int64"),
-    **dict.fromkeys(("created", "started", "finished"), "datetime64[us, UTC]"),
-    **dict.fromkeys((*AXES, "cell", "attacker", "labels", "attack", "role", "access", "status", "error"), "str"),
-    **dict.fromkeys(("measure", "method", "flag", "traceback", "label", "kind", "spec", "identity", "fit"), "str"),
-    "batch_size": "Int64",
-}
+GRID = tuple(field.name for field in fields(CellRow) if field.name != "key")
+"""What tells cells apart, and what they are called."""
+NUMBERS = tuple(field.name for field in fields(ResultRow))
+ATTEMPT = tuple(field.name for field in fields(AttemptRow) if field.name not in ("cell_key", "created", "results"))
+OF_CELLS = ("status", "error", "traceback", "n_calibration", "n_evaluation", "scores_key", "batch_size", "measures_key")
+"""What of an attempt `cells` tells, and a table of numbers can do without."""
+_TYPES: tuple[tuple[type, str, str], ...] = (
+    (Text, "str", "str"),
+    (Double, "float64", "float64"),
+    (BigInteger, "int64", "Int64"),
+    (Integer, "int64", "Int64"),
+    (Utc, "datetime64[us, UTC]", "datetime64[us, UTC]"),
+)
+"""Types of columns in the database, and in frames where nothing is missing, and where something may be."""
 
 
 def results(store: Store) -> pd.DataFrame:
@@ -36,51 +44,43 @@ def results(store: Store) -> pd.DataFrame:
 
     Columns: cell (key), the six axes in their short spelling, attacker, labels, seed, samples, attack, role, access,
     measure, value, low, high, n_member, n_nonmember, method, flag, queries and nfe (per sample), seconds, peak_mb,
-    fit (how images were fitted to the victim: ``exact``, the rule in words, or empty where it was not noted), run (id),
-    created (UTC).
+    fit (how images were fitted to the victim: ``exact``, the rule in words, or empty where it was not noted), note
+    (what a reader must know of the numbers), run (id), created (UTC).
     """
-    numbers = ("measure", "value", "low", "high", "n_member", "n_nonmember", "method", "flag")
-    columns = [
-        *(getattr(Result, name) for name in numbers),
-        *(getattr(Attempt, name) for name in (*COST, "fit")),
-        Attempt.run_id.label("run"),
-        Attempt.created,
-    ]
-    statement = _cells(columns).join(Result, Result.attempt_id == Attempt.id).where(Attempt.status == "done")
-    return _frame(store, statement.order_by(Attempt.id, Result.measure), spell=AXES)
+    numbers = [getattr(ResultTable, name) for name in NUMBERS]
+    statement = _cells([*numbers, *_attempt(without=OF_CELLS)]).join(
+        ResultTable, ResultTable.attempt_id == AttemptTable.id
+    )
+    done = statement.where(AttemptTable.status == "done").order_by(AttemptTable.id, ResultTable.measure)
+    return _frame(store, done, spell=AXES)
 
 
 def cells(store: Store) -> pd.DataFrame:
     """One row per tried cell and its last attempt.
 
-    Columns: cell (key), the axes as in `results`, status, error, seconds, queries, nfe, peak_mb, n_calibration,
-    n_evaluation, scores_key, batch_size, fit, run (id), created (UTC).
+    Columns: cell (key), the axes as in `results`, status, error, queries, nfe, seconds, peak_mb, n_calibration,
+    n_evaluation, scores_key, batch_size, fit, note, measures_key, run (id), created (UTC).
     """
-    names = ("status", "error", "seconds", "queries", "nfe", "peak_mb", "n_calibration", "n_evaluation", "scores_key")
-    columns = [
-        *(getattr(Attempt, name) for name in (*names, "batch_size", "fit")),
-        Attempt.run_id.label("run"),
-        Attempt.created,
-    ]
-    return _frame(store, _cells(columns).order_by(Attempt.id), spell=AXES)
+    return _frame(store, _cells(_attempt(without=("traceback",))).order_by(AttemptTable.id), spell=AXES)
 
 
 def components(store: Store) -> pd.DataFrame:
     """One row per plugin with parameters: kind, label, spec, identity, info (a dict)."""
-    others = (Component.spec, Component.identity, Component.info)
-    statement = select(Component.kind, Component.id.label("label"), *others).order_by(Component.kind, Component.id)
-    return _frame(store, statement, spell=("label",))
+    others = (ComponentTable.spec, ComponentTable.identity, ComponentTable.info)
+    statement = select(ComponentTable.kind, ComponentTable.id.label("label"), *others)
+    return _frame(store, statement.order_by(ComponentTable.kind, ComponentTable.id), spell=("label",))
 
 
 def runs(store: Store) -> pd.DataFrame:
     """One row per run, oldest first, with all that was noted about it (provenance is a dict)."""
-    return _frame(store, select(*Run.__table__.columns).order_by(Run.started, Run.id))
+    return _frame(store, select(*RunTable.__table__.columns).order_by(RunTable.started, RunTable.id))
 
 
 def tasks(store: Store) -> pd.DataFrame:
     """One row per task, oldest first."""
-    columns = [column for column in Task.__table__.columns if column.name != "run_id"]
-    return _frame(store, select(*columns, Task.run_id.label("run")).order_by(Task.created, Task.id))
+    columns = [column for column in TaskTable.__table__.columns if column.name != "run_id"]
+    statement = select(*columns, TaskTable.run_id.label("run"))
+    return _frame(store, statement.order_by(TaskTable.created, TaskTable.id))
 
 
 def failures(store: Store) -> pd.DataFrame:
@@ -90,8 +90,8 @@ def failures(store: Store) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns = [Attempt.status, Attempt.error, Attempt.traceback]
-    frame = _frame(store, _cells(columns).where(Attempt.status != "done").order_by(Attempt.id), spell=AXES)
+    columns = [AttemptTable.status, AttemptTable.error, AttemptTable.traceback]
+    frame = _frame(store, _cells(columns).where(AttemptTable.status != "done").order_by(AttemptTable.id), spell=AXES)
     axes = pd.Series([" ".join(map(str, row)) for row in frame[list(AXES)].itertuples(index=False)], dtype="str")
     groups = frame.assign(axes=axes).groupby(["status", "error"], observed=True, sort=False)
     grouped = groups.agg(
@@ -100,12 +100,20 @@ def failures(store: Store) -> pd.DataFrame:
     return grouped.sort_values("count", ascending=False, kind="stable", ignore_index=True)
 
 
+def _attempt(*, without: Sequence[str]) -> list[Any]:
+    """Columns of an attempt, and which run it was part of, and when."""
+    columns = [getattr(AttemptTable, name) for name in ATTEMPT if name not in without]
+    return [*columns, AttemptTable.run_id.label("run"), AttemptTable.created]
+
+
 def _cells(columns: Sequence[Any]) -> Select[Any]:
     """Cells joined with their last attempt, the axes as component ids (`_frame` spells them)."""
-    axes = [getattr(Cell, f"{axis}_id").label(axis) for axis in AXES]
-    others = [getattr(Cell, name) for name in GRID if name not in AXES]
-    statement = select(Cell.key.label("cell"), *axes, *others, *columns)
-    return statement.join(Attempt, Attempt.cell_key == Cell.key).where(Attempt.id.in_(last_attempts()))
+    axes = [getattr(CellTable, f"{axis}_id").label(axis) for axis in AXES]
+    others = [getattr(CellTable, name) for name in GRID if name not in AXES]
+    statement = select(CellTable.key.label("cell"), *axes, *others, *columns)
+    return statement.join(AttemptTable, AttemptTable.cell_key == CellTable.key).where(
+        AttemptTable.id.in_(last_attempts())
+    )
 
 
 def _labels(connection: Connection) -> dict[int, str]:
@@ -114,11 +122,13 @@ def _labels(connection: Connection) -> dict[int, str]:
     Two components of one spelling differ in code or files; the newest keeps the plain label and the
     others show the start of their identity, so no table mixes them up.
     """
-    twin = aliased(Component)
+    twin = aliased(ComponentTable)
     newest = (
-        select(func.max(twin.id)).where(twin.kind == Component.kind, twin.label == Component.label).scalar_subquery()
+        select(func.max(twin.id))
+        .where(twin.kind == ComponentTable.kind, twin.label == ComponentTable.label)
+        .scalar_subquery()
     )
-    rows = connection.execute(select(Component.id, Component.label, Component.identity, newest))
+    rows = connection.execute(select(ComponentTable.id, ComponentTable.label, ComponentTable.identity, newest))
     return {number: label if number == last else f"{label} #{identity[:6]}" for number, label, identity, last in rows}
 
 
@@ -132,4 +142,14 @@ def _frame(store: Store, statement: Select[Any], *, spell: Sequence[str] = ()) -
         labels = _labels(connection) if spell else {}
     for column in spell:
         frame[column] = frame[column].map(labels)
-    return frame.astype({column: _TYPES[column] for column in frame if column in _TYPES})
+    types = {column.key: _type(column) for column in statement.selected_columns} | dict.fromkeys(spell, "str")
+    return frame.astype({name: found for name, found in types.items() if found})
+
+
+def _type(column: Any) -> str:
+    """What a column of a table is in a frame; empty for JSON, which stays as it is."""
+    inner = getattr(column, "element", column)
+    for kind, whole, optional in _TYPES:
+        if isinstance(inner.type, kind):
+            return optional if inner.nullable else whole
+    return ""

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from leakboard.api import AXES
-from leakboard.store.tables import Artifact, Attempt, Cell, Component, Result, Run, Task
+from leakboard.store.queries import chunks
+from leakboard.store.tables import (
+    ArtifactTable,
+    AttemptTable,
+    CellTable,
+    ComponentTable,
+    ResultTable,
+    RunTable,
+    TaskTable,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from leakboard.store.artifacts import ArtifactRow
     from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, RunInfo, TaskRow
-
-T = TypeVar("T")
-CHUNK = 500
-"""Values in one SQL list: older SQLite allows 999."""
-
-
-def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The items in pieces that fit one SQL list."""
-    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
 
 
 def add_run(connection: Connection, run: RunInfo, status: str, **more: Any) -> int:
     """A new run's id."""
     values = {**vars(run), "status": status, **more}
-    return connection.execute(insert(Run).values(values).returning(Run.id)).scalar_one()
+    return connection.execute(insert(RunTable).values(values).returning(RunTable.id)).scalar_one()
 
 
 def component_ids(connection: Connection) -> dict[tuple[str, str], int]:
     """Id by kind and identity."""
-    rows = connection.execute(select(Component.kind, Component.identity, Component.id))
+    rows = connection.execute(select(ComponentTable.kind, ComponentTable.identity, ComponentTable.id))
     return {(kind, identity): number for kind, identity, number in rows}
 
 
@@ -44,7 +44,7 @@ def add_components(connection: Connection, components: Sequence[ComponentRow]) -
     known = component_ids(connection)
     missing = {(c.kind, c.identity): c for c in components if (c.kind, c.identity) not in known}
     if missing:
-        connection.execute(insert(Component), [vars(component) for component in missing.values()])
+        connection.execute(insert(ComponentTable), [vars(component) for component in missing.values()])
 
 
 def add_cells(connection: Connection, cells: Sequence[CellRow]) -> int:
@@ -58,7 +58,9 @@ def add_cells(connection: Connection, cells: Sequence[CellRow]) -> int:
     by_key = {cell.key: cell for cell in cells}
     known: dict[str, tuple[str, str]] = {}
     for keys in chunks(list(by_key)):
-        rows = connection.execute(select(Cell.key, Cell.attack, Cell.role).where(Cell.key.in_(keys)))
+        rows = connection.execute(
+            select(CellTable.key, CellTable.attack, CellTable.role).where(CellTable.key.in_(keys))
+        )
         known.update((key, (attack, role)) for key, attack, role in rows)
     ids = component_ids(connection)
     new = [_cell_values(cell, ids) for cell in by_key.values() if cell.key not in known]
@@ -68,9 +70,9 @@ def add_cells(connection: Connection, cells: Sequence[CellRow]) -> int:
         if name != (by_key[key].attack, by_key[key].role)
     ]
     if new:
-        connection.execute(insert(Cell), new)
+        connection.execute(insert(CellTable), new)
     if renamed:
-        connection.execute(update(Cell).where(Cell.key == bindparam("its_key")), renamed)
+        connection.execute(update(CellTable).where(CellTable.key == bindparam("its_key")), renamed)
     return len(new)
 
 
@@ -78,23 +80,15 @@ def add_attempts(connection: Connection, run_id: int, attempts: Sequence[Attempt
     """Append attempts and their results."""
     if not attempts:
         return
-    rows = [
-        {
-            **{name: value for name, value in vars(attempt).items() if name != "results"},
-            "run_id": run_id,
-            "error": _plain(attempt.error),
-            "traceback": _plain(attempt.traceback),
-        }
-        for attempt in attempts
-    ]
-    ids = connection.scalars(insert(Attempt).returning(Attempt.id, sort_by_parameter_order=True), rows).all()
+    rows = [_values(attempt, run_id) for attempt in attempts]
+    ids = connection.scalars(insert(AttemptTable).returning(AttemptTable.id, sort_by_parameter_order=True), rows).all()
     results = [
         {**vars(result), "attempt_id": number}
         for number, attempt in zip(ids, attempts, strict=True)
         for result in attempt.results
     ]
     if results:
-        connection.execute(insert(Result), results)
+        connection.execute(insert(ResultTable), results)
 
 
 def add_artifacts(connection: Connection, run_id: int, artifacts: Sequence[ArtifactRow]) -> None:
@@ -104,21 +98,19 @@ def add_artifacts(connection: Connection, run_id: int, artifacts: Sequence[Artif
     by_key = {artifact.key: artifact for artifact in artifacts}
     known: set[str] = set()
     for keys in chunks(list(by_key)):
-        known.update(connection.scalars(select(Artifact.key).where(Artifact.key.in_(keys))))
+        known.update(connection.scalars(select(ArtifactTable.key).where(ArtifactTable.key.in_(keys))))
     new = [{**vars(row), "run_id": run_id} for key, row in by_key.items() if key not in known]
     again = [{**vars(row), "run_id": run_id, "its_key": key} for key, row in by_key.items() if key in known]
     if new:
-        connection.execute(insert(Artifact), new)
+        connection.execute(insert(ArtifactTable), new)
     if again:
-        connection.execute(update(Artifact).where(Artifact.key == bindparam("its_key")), again)
+        connection.execute(update(ArtifactTable).where(ArtifactTable.key == bindparam("its_key")), again)
 
 
 def add_tasks(connection: Connection, run_id: int, tasks: Sequence[TaskRow]) -> None:
     """Append tasks."""
     if tasks:
-        connection.execute(
-            insert(Task), [{**vars(task), "run_id": run_id, "error": _plain(task.error)} for task in tasks]
-        )
+        connection.execute(insert(TaskTable), [_values(task, run_id) for task in tasks])
 
 
 def _cell_values(cell: CellRow, ids: dict[tuple[str, str], int]) -> dict[str, Any]:
@@ -129,6 +121,12 @@ def _cell_values(cell: CellRow, ids: dict[tuple[str, str], int]) -> dict[str, An
             raise LookupError(f"cell {cell.key} names the {axis} {identity}, which was never recorded")
         values[f"{axis}_id"] = ids[axis, identity]
     return values
+
+
+def _values(row: AttemptRow | TaskRow, run_id: int) -> dict[str, Any]:
+    values = {name: _plain(value) if isinstance(value, str) else value for name, value in vars(row).items()}
+    values.pop("results", None)
+    return {**values, "run_id": run_id}
 
 
 def _plain(text: str) -> str:

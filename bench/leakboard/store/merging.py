@@ -8,23 +8,30 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.orm import aliased
 
 from leakboard.api import AXES
 from leakboard.store.artifacts import ArtifactRow, Artifacts
-from leakboard.store.inserting import add_artifacts, add_attempts, add_cells, add_components, add_run, add_tasks, chunks
+from leakboard.store.inserting import add_artifacts, add_attempts, add_cells, add_components, add_run, add_tasks
+from leakboard.store.queries import as_row, chunks
 from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, TaskRow
-from leakboard.store.tables import Artifact, Attempt, Cell, Component, Result, Run, Task
+from leakboard.store.tables import (
+    ArtifactTable,
+    AttemptTable,
+    CellTable,
+    ComponentTable,
+    ResultTable,
+    RunTable,
+    TaskTable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leakboard.store.store import Store
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,14 +68,14 @@ def merge(into: Store, sources: Sequence[Store]) -> MergeReport:
 def _merge_one(into: Store, source: Store) -> MergeReport:
     new_files, report = _copy_artifacts(into, source)
     with source.reading() as there, into.writing() as here:
-        add_components(here, [_row(ComponentRow, row) for row in there.execute(select(Component))])
+        add_components(here, [as_row(ComponentRow, row) for row in there.execute(select(ComponentTable))])
         report += MergeReport(cells=_add_new_cells(here, there))
-        known = {uid: number for uid, number in here.execute(select(Run.uid, Run.id))}  # noqa: C416 - rows are not pairs to mypy
-        for run in there.execute(select(Run).order_by(Run.started, Run.id)):
-            run_id = known.get(run.uid) or add_run(here, _row(RunInfo, run), run.status, finished=run.finished)
+        known = {uid: number for uid, number in here.execute(select(RunTable.uid, RunTable.id))}  # noqa: C416 - rows are not pairs to mypy
+        for run in there.execute(select(RunTable).order_by(RunTable.started, RunTable.id)):
+            run_id = known.get(run.uid) or add_run(here, as_row(RunInfo, run), run.status, finished=run.finished)
             here.execute(
-                update(Run)
-                .where(Run.id == run_id, Run.finished.is_(None))
+                update(RunTable)
+                .where(RunTable.id == run_id, RunTable.finished.is_(None))
                 .values(status=run.status, finished=run.finished)
             )
             attempts = _new_attempts(here, there, run_id, run.id)
@@ -81,41 +88,41 @@ def _merge_one(into: Store, source: Store) -> MergeReport:
 
 def _add_new_cells(here: Connection, there: Connection) -> int:
     """Cells that are in both keep the names they have here."""
-    known = set(here.scalars(select(Cell.key)))
-    axes = {axis: aliased(Component) for axis in AXES}
+    known = set(here.scalars(select(CellTable.key)))
+    axes = {axis: aliased(ComponentTable) for axis in AXES}
     identities = [axes[axis].identity.label(axis) for axis in AXES]
-    others = [getattr(Cell, field.name) for field in fields(CellRow) if field.name not in AXES]
+    others = [getattr(CellTable, field.name) for field in fields(CellRow) if field.name not in AXES]
     statement = select(*others, *identities)
     for axis, component in axes.items():
-        statement = statement.join(component, component.id == getattr(Cell, f"{axis}_id"))
-    return add_cells(here, [_row(CellRow, row) for row in there.execute(statement) if row.key not in known])
+        statement = statement.join(component, component.id == getattr(CellTable, f"{axis}_id"))
+    return add_cells(here, [as_row(CellRow, row) for row in there.execute(statement) if row.key not in known])
 
 
 def _new_attempts(here: Connection, there: Connection, here_id: int, there_id: int) -> list[AttemptRow]:
-    same = select(Attempt.cell_key, Attempt.created).where(Attempt.run_id == here_id)
+    same = select(AttemptTable.cell_key, AttemptTable.created).where(AttemptTable.run_id == here_id)
     known = {tuple(row) for row in here.execute(same)}
-    rows = there.execute(select(Attempt).where(Attempt.run_id == there_id).order_by(Attempt.id))
+    rows = there.execute(select(AttemptTable).where(AttemptTable.run_id == there_id).order_by(AttemptTable.id))
     new = [row for row in rows if (row.cell_key, row.created) not in known]
     results: dict[int, list[ResultRow]] = {}
     for ids in chunks([row.id for row in new]):
-        for row in there.execute(select(Result).where(Result.attempt_id.in_(ids))):
-            results.setdefault(row.attempt_id, []).append(_row(ResultRow, row))
-    return [_row(AttemptRow, row, results=tuple(results.get(row.id, ()))) for row in new]
+        for row in there.execute(select(ResultTable).where(ResultTable.attempt_id.in_(ids))):
+            results.setdefault(row.attempt_id, []).append(as_row(ResultRow, row))
+    return [as_row(AttemptRow, row, results=tuple(results.get(row.id, ()))) for row in new]
 
 
 def _new_tasks(here: Connection, there: Connection, here_id: int, there_id: int) -> list[TaskRow]:
     same = attrgetter("kind", "label", "created")
-    known = {same(row) for row in here.execute(select(Task).where(Task.run_id == here_id))}
-    rows = there.execute(select(Task).where(Task.run_id == there_id).order_by(Task.id))
-    return [_row(TaskRow, row) for row in rows if same(row) not in known]
+    known = {same(row) for row in here.execute(select(TaskTable).where(TaskTable.run_id == here_id))}
+    rows = there.execute(select(TaskTable).where(TaskTable.run_id == there_id).order_by(TaskTable.id))
+    return [as_row(TaskRow, row) for row in rows if same(row) not in known]
 
 
 def _copy_artifacts(into: Store, source: Store) -> tuple[dict[int, list[ArtifactRow]], MergeReport]:
     """Copy files that are not whole here, before anything is locked; gives their rows by the source's run."""
     target, origin = Artifacts(into.artifacts), Artifacts(source.artifacts)
     with into.reading() as here, source.reading() as there:
-        known = set(here.scalars(select(Artifact.key)))
-        rows = there.execute(select(Artifact)).all()
+        known = set(here.scalars(select(ArtifactTable.key)))
+        rows = there.execute(select(ArtifactTable)).all()
     new: dict[int, list[ArtifactRow]] = {}
     missing = damaged = 0
     for row in rows:
@@ -133,12 +140,6 @@ def _copy_artifacts(into: Store, source: Store) -> tuple[dict[int, list[Artifact
             damaged += 1
             continue
         target.write(row.key, payload)
-        new.setdefault(row.run_id, []).append(_row(ArtifactRow, row))
+        new.setdefault(row.run_id, []).append(as_row(ArtifactRow, row))
     count = sum(len(rows) for rows in new.values())
     return new, MergeReport(artifacts=count, missing=missing, damaged=damaged)
-
-
-def _row(kind: type[T], row: Row[Any], **more: Any) -> T:
-    """A value made of the row's columns that it has a field for."""
-    names = {field.name for field in fields(kind)} & set(row._fields)  # type: ignore[arg-type]
-    return kind(**{name: getattr(row, name) for name in names}, **more)

@@ -1,6 +1,7 @@
 """Scores and features as pandas frames, read from the artifact files beside the store.
 
-A file that was pruned or damaged leaves its rows out; the frame's ``attrs["unreadable"]`` lists one message for each.
+A file that was pruned or damaged, or would fill the memory, leaves its rows out; the frame's ``attrs["unreadable"]``
+lists one message for each.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from leakboard.api import AXES
 from leakboard.keys import contact_sheet_key, samples_key
 from leakboard.store import frames
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
-from leakboard.store.tables import Component
+from leakboard.store.tables import ComponentTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import pandas as pd
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     Payload = tuple[dict[str, np.ndarray], dict[str, str]]
 
 FEATURE_LABELS = ("dataset", "victim", "defense", "observer", "distance", "seed")
+WIDEST = 2048
+"""Columns of a features file that may become rows: a frame takes some hundred bytes for each number of each sample."""
 
 
 def scores(store: Store) -> pd.DataFrame:
@@ -55,13 +58,15 @@ def scores(store: Store) -> pd.DataFrame:
 def features(store: Store) -> pd.DataFrame:
     """One row per sample and feature column of every features artifact, sorted by what was measured.
 
+    Files of more than `WIDEST` columns, which hold maps, are left out; `leakboard.store.artifacts` reads them.
+
     Columns: dataset, victim, defense, observer, distance (short spellings), seed, sample (its id), member (missing
     when the dataset's samples artifact is), column (what was measured), value (as the distance gave it).
     """
     import pandas as pd
 
     flags = _flags_by_dataset(store)
-    payloads, unreadable = _read(store, store.artifact_digests("features"))
+    payloads, unreadable = _read(store, store.artifact_digests("features"), _too_wide)
     labels = _labels_by_spec(store)
     parts = [
         _long(tensors["values"], meta, labels, flags) for _, (tensors, meta) in sorted(payloads.items(), key=_place)
@@ -124,7 +129,9 @@ def _long(
 def _labels_by_spec(store: Store) -> dict[tuple[str, str], str]:
     """Short spelling by kind and canonical spec; of components that differ in code only, the newest's."""
     with store.reading() as connection:
-        rows = connection.execute(select(Component.kind, Component.spec, Component.label).order_by(Component.id))
+        rows = connection.execute(
+            select(ComponentTable.kind, ComponentTable.spec, ComponentTable.label).order_by(ComponentTable.id)
+        )
         return {(kind, spec): label for kind, spec, label in rows}
 
 
@@ -132,7 +139,7 @@ def _flags_by_dataset(store: Store) -> dict[str, dict[str, bool]]:
     """Member flags by sample id, by the identity of their dataset; datasets may share ids and split them otherwise."""
     payloads, _ = _read(store, store.artifact_digests("samples"))
     with store.reading() as connection:
-        datasets = connection.scalars(select(Component.identity).where(Component.kind == "dataset")).all()
+        datasets = connection.scalars(select(ComponentTable.identity).where(ComponentTable.kind == "dataset")).all()
     lists = {identity: payloads[key] for identity in datasets if (key := samples_key(identity)) in payloads}
     return {
         identity: dict(zip(json.loads(meta["ids"]), tensors["member"].astype(bool).tolist(), strict=True))
@@ -140,15 +147,32 @@ def _flags_by_dataset(store: Store) -> dict[str, dict[str, bool]]:
     }
 
 
-def _read(store: Store, keys: Iterable[str]) -> tuple[dict[str, Payload], list[str]]:
+def _too_wide(payload: Payload) -> str:
+    """Why features are not shown as rows, or an empty string."""
+    tensors, meta = payload
+    count = tensors["values"].shape[1]
+    if count <= WIDEST:
+        return ""
+    return f"{meta['observer']} | {meta['distance']}: {count} columns a sample, more than the {WIDEST} that are shown"
+
+
+def _read(
+    store: Store, keys: Iterable[str], refused: Callable[[Payload], str] = lambda _: ""
+) -> tuple[dict[str, Payload], list[str]]:
+    """What lies in artifact files, by key, and why others are left out; a file that is refused is let go at once."""
     artifacts = Artifacts(store.artifacts)
     found: dict[str, Payload] = {}
     unreadable: list[str] = []
     for key in keys:
         try:
-            found[key] = artifacts.get(key)
+            payload = artifacts.get(key)
         except (Missing, Damaged) as error:
             unreadable.append(error.what)
+            continue
+        if reason := refused(payload):
+            unreadable.append(f"artifact {key}: {reason}")
+        else:
+            found[key] = payload
     return found, unreadable
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from leakboard.store import Store
 
-KINDS = ("samples", "features", "scores", "preview")
+KINDS = ("samples", "pool", "features", "scores", "preview")
 KEPT = ("samples", "preview")
 
 

@@ -7,9 +7,12 @@ import socket
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from leakboard.store.processes import boot_id
+
+if TYPE_CHECKING:
+    from leakboard.api import Flag
 
 RunStatus = Literal["running", "done", "failed", "interrupted"]
 Status = Literal["done", "failed", "skipped", "timeout", "interrupted"]
@@ -120,7 +123,7 @@ class ResultRow:
     n_member: int
     n_nonmember: int
     method: str = ""
-    flag: Literal["", "uncalibrated", "hidden"] = ""
+    flag: Flag = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,33 +133,37 @@ class AttemptRow:
     Attributes:
         cell_key: the cell.
         status: how it ended.
-        seconds: wall time.
-        queries, nfe: requests and denoiser evaluations, per sample.
-        peak_mb: peak memory in MB.
         error: one line, empty when there was none.
         traceback: text.
+        queries, nfe: requests and denoiser evaluations, per sample.
+        seconds: wall time.
+        peak_mb: peak memory in MB.
         n_calibration: labelled samples that the classifier saw; those of shadow victims count together.
         n_evaluation: samples that were evaluated.
         scores_key: artifact that holds the scores.
         batch_size: samples asked about at once.
         fit: how images were fitted to the victim: ``exact``, the rule in words, or empty when nobody knows.
+        note: what a reader must know of the numbers, one line each: a measure that failed, questions that were refused.
+        measures_key: tells by which measures the numbers were computed; see `leakboard.keys.measures_key`.
         created: UTC; a cell's newest attempt is the one that counts.
         results: the numbers, when it is done.
     """
 
     cell_key: str
     status: Status
-    seconds: float | None = None
-    queries: float | None = None
-    nfe: float | None = None
-    peak_mb: float | None = None
     error: str = ""
     traceback: str = ""
+    queries: float | None = None
+    nfe: float | None = None
+    seconds: float | None = None
+    peak_mb: float | None = None
     n_calibration: int = 0
     n_evaluation: int = 0
     scores_key: str | None = None
     batch_size: int | None = None
     fit: str = ""
+    note: str = ""
+    measures_key: str = ""
     created: datetime = field(default_factory=now)
     results: tuple[ResultRow, ...] = ()
 

@@ -8,15 +8,17 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from leakboard.errors import LeakboardError
+from leakboard.store import frames, payloads
 from leakboard.store.database import open_engine
 from leakboard.store.engines import locate, shown, transaction
-from leakboard.store.inserting import add_artifacts, add_attempts, add_cells, add_components, add_run, add_tasks, chunks
+from leakboard.store.inserting import add_artifacts, add_attempts, add_cells, add_components, add_run, add_tasks
 from leakboard.store.processes import is_dead
-from leakboard.store.rows import now
-from leakboard.store.tables import Artifact, Attempt, Meta, Run, Task
+from leakboard.store.queries import as_row, chunks, last_attempts
+from leakboard.store.rows import AttemptRow, now
+from leakboard.store.tables import ArtifactTable, AttemptTable, MetaTable, RunTable, TaskTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,15 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection
 
     from leakboard.store.artifacts import ArtifactRow
-    from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, RunInfo, RunStatus, TaskRow
-
-
-def last_attempts() -> Select[tuple[int]]:
-    """Ids of the attempts that count: each cell's newest. Time decides, for merging appends older ones."""
-    newest_first = (Attempt.created.desc(), Attempt.id.desc())
-    place = func.row_number().over(partition_by=Attempt.cell_key, order_by=newest_first).label("place")
-    ranked = select(Attempt.id, place).subquery()
-    return select(ranked.c.id).where(ranked.c.place == 1)
+    from leakboard.store.rows import CellRow, ComponentRow, RunInfo, RunStatus, TaskRow
 
 
 class Store:
@@ -85,17 +79,19 @@ class Store:
     def begin_run(self, run: RunInfo) -> int:
         """Write down a run, and that those whose process is gone were interrupted. Gives the run's id."""
         with self.writing() as connection:
-            running = select(Run.id, Run.pid, Run.boot_id, Run.started)
-            rows = connection.execute(running.where(Run.status == "running", Run.host == socket.gethostname())).all()
+            running = select(RunTable.id, RunTable.pid, RunTable.boot_id, RunTable.started)
+            rows = connection.execute(
+                running.where(RunTable.status == "running", RunTable.host == socket.gethostname())
+            ).all()
             dead = [row.id for row in rows if is_dead(row.pid, row.boot_id, row.started)]
             for ids in chunks(dead):
-                connection.execute(update(Run).where(Run.id.in_(ids)).values(status="interrupted"))
+                connection.execute(update(RunTable).where(RunTable.id.in_(ids)).values(status="interrupted"))
             return add_run(connection, run, "running")
 
     def end_run(self, run_id: int, status: RunStatus) -> None:
         """Write down how a run ended."""
         with self.writing() as connection:
-            connection.execute(update(Run).where(Run.id == run_id).values(status=status, finished=now()))
+            connection.execute(update(RunTable).where(RunTable.id == run_id).values(status=status, finished=now()))
 
     def record(
         self,
@@ -122,97 +118,100 @@ class Store:
 
     def latest_status(self) -> dict[str, str]:
         """Status of each cell's last attempt, by cell key; cells never tried are left out."""
-        last = select(Attempt.cell_key, Attempt.status).where(Attempt.id.in_(last_attempts()))
+        last = select(AttemptTable.cell_key, AttemptTable.status).where(AttemptTable.id.in_(last_attempts()))
         with self.reading() as connection:
             return {key: status for key, status in connection.execute(last)}  # noqa: C416 - rows are not pairs to mypy
 
+    def measured_by(self) -> dict[str, str]:
+        """By which measures each cell that is done was measured (see `AttemptRow.measures_key`), by cell key."""
+        last = select(AttemptTable.cell_key, AttemptTable.measures_key).where(AttemptTable.id.in_(last_attempts()))
+        with self.reading() as connection:
+            rows = connection.execute(last.where(AttemptTable.status == "done"))
+            return {key: measures for key, measures in rows}  # noqa: C416 - rows are not pairs to mypy
+
+    def last_attempts(self, cells: Sequence[str]) -> list[AttemptRow]:
+        """The attempts that count of some cells, given by their keys, without their results."""
+        last = select(AttemptTable).where(AttemptTable.id.in_(last_attempts()))
+        found = []
+        with self.reading() as connection:
+            for keys in chunks(cells):
+                rows = connection.execute(last.where(AttemptTable.cell_key.in_(keys)).order_by(AttemptTable.id))
+                found += [as_row(AttemptRow, row) for row in rows]
+        return found
+
     def seconds_per_nfe(self) -> dict[str, float]:
         """By victim identity: median seconds that one denoiser evaluation of one sample took."""
-        done = select(Task.victim, Task.seconds / Task.nfe)
+        done = select(TaskTable.victim, TaskTable.seconds / TaskTable.nfe)
         with self.reading() as connection:
-            rows = connection.execute(done.where(Task.kind == "observe", Task.status == "done", Task.nfe > 0)).all()
+            rows = connection.execute(
+                done.where(TaskTable.kind == "observe", TaskTable.status == "done", TaskTable.nfe > 0)
+            ).all()
         victims = {victim for victim, _ in rows}
         return {victim: median(seconds for other, seconds in rows if other == victim) for victim in victims}
 
     def seconds_per_cell(self) -> float | None:
         """Median seconds that scoring one cell took; None before any was scored."""
-        done = select(Task.seconds / Task.cells)
+        done = select(TaskTable.seconds / TaskTable.cells)
         with self.reading() as connection:
-            seconds = connection.scalars(done.where(Task.kind == "score", Task.status == "done", Task.cells > 0)).all()
+            seconds = connection.scalars(
+                done.where(TaskTable.kind == "score", TaskTable.status == "done", TaskTable.cells > 0)
+            ).all()
         return median(seconds) if seconds else None
 
     def artifact_digests(self, kind: str) -> dict[str, str]:
         """sha256 of the whole file by key, of the artifacts of one kind (see `ArtifactRow`), oldest first."""
-        of_kind = select(Artifact.key, Artifact.digest).where(Artifact.kind == kind)
+        of_kind = select(ArtifactTable.key, ArtifactTable.digest).where(ArtifactTable.kind == kind)
         with self.reading() as connection:
-            rows = connection.execute(of_kind.order_by(Artifact.created, Artifact.key))
+            rows = connection.execute(of_kind.order_by(ArtifactTable.created, ArtifactTable.key))
             return {key: digest for key, digest in rows}  # noqa: C416 - rows are not pairs to mypy
 
     def results(self) -> pd.DataFrame:
         """One row per measure of every cell whose last attempt is done; see `leakboard.store.frames.results`."""
-        from leakboard.store import frames
-
         return frames.results(self)
 
     def cells(self) -> pd.DataFrame:
         """One row per cell, with how its last attempt went."""
-        from leakboard.store import frames
-
         return frames.cells(self)
 
     def components(self) -> pd.DataFrame:
         """One row per plugin with parameters: kind, label, spec, identity, info (a dict)."""
-        from leakboard.store import frames
-
         return frames.components(self)
 
     def runs(self) -> pd.DataFrame:
         """One row per run, oldest first."""
-        from leakboard.store import frames
-
         return frames.runs(self)
 
     def tasks(self) -> pd.DataFrame:
         """One row per task, oldest first."""
-        from leakboard.store import frames
-
         return frames.tasks(self)
 
     def failures(self) -> pd.DataFrame:
         """Cells whose last attempt gave no result, grouped by status and error, most frequent first."""
-        from leakboard.store import frames
-
         return frames.failures(self)
 
     def scores(self) -> pd.DataFrame:
         """One row per evaluation sample of every done cell, read from artifact files."""
-        from leakboard.store import payloads
-
         return payloads.scores(self)
 
     def features(self) -> pd.DataFrame:
         """One row per sample and feature column, read from artifact files."""
-        from leakboard.store import payloads
-
         return payloads.features(self)
 
     def lost_previews(self) -> pd.DataFrame:
         """Whose pictures are missing or damaged: dataset, victim, defense and seed."""
-        from leakboard.store import payloads
-
         return payloads.lost_previews(self)
 
     def _artifacts(self, given: Path | None) -> Path:
         with self.reading() as connection:
-            last = connection.scalar(select(Meta.value).where(Meta.key == "artifacts"))
+            last = connection.scalar(select(MetaTable.value).where(MetaTable.key == "artifacts"))
         base = self.place.parent if isinstance(self.place, Path) else Path()
         if given is None:
             return base / last if last else default_artifacts(self.place)
         chosen = _portable(given, base) if isinstance(self.place, Path) else str(given.absolute())
         if chosen != last and not self.read_only:
             with self.writing() as connection:
-                connection.execute(delete(Meta).where(Meta.key == "artifacts"))
-                connection.execute(insert(Meta).values(key="artifacts", value=chosen))
+                connection.execute(delete(MetaTable).where(MetaTable.key == "artifacts"))
+                connection.execute(insert(MetaTable).values(key="artifacts", value=chosen))
         return given
 
 

@@ -1,4 +1,7 @@
-"""The tables, as SQLAlchemy models. A change here needs a migration; a test compares the two."""
+"""The tables, as SQLAlchemy models. A change here needs a migration and the same field in `leakboard.store.rows`.
+
+Tests compare the three; frames, merging and exports take their columns from here.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {str: Text, float: Double, datetime: Utc, dict[str, Any]: JSON}
 
 
-class Meta(Base):
+class MetaTable(Base):
     """Facts about the store itself."""
 
     __tablename__ = "meta"
@@ -60,7 +63,7 @@ class Meta(Base):
     value: Mapped[str]
 
 
-class Run(Base):
+class RunTable(Base):
     """One invocation of a grid."""
 
     __tablename__ = "run"
@@ -78,7 +81,7 @@ class Run(Base):
     boot_id: Mapped[str]
 
 
-class Component(Base):
+class ComponentTable(Base):
     """One plugin with its parameters."""
 
     __tablename__ = "component"
@@ -91,7 +94,7 @@ class Component(Base):
     info: Mapped[dict[str, Any]]
 
 
-class Cell(Base):
+class CellTable(Base):
     """One point of the grid."""
 
     __tablename__ = "cell"
@@ -111,7 +114,7 @@ class Cell(Base):
     access: Mapped[str]
 
 
-class Attempt(Base):
+class AttemptTable(Base):
     """One try at a cell; rows are only ever added."""
 
     __tablename__ = "attempt"
@@ -135,9 +138,11 @@ class Attempt(Base):
     scores_key: Mapped[str | None]
     batch_size: Mapped[int | None]
     fit: Mapped[str] = mapped_column(server_default=text("''"))
+    note: Mapped[str] = mapped_column(server_default=text("''"))
+    measures_key: Mapped[str] = mapped_column(server_default=text("''"))
 
 
-class Result(Base):
+class ResultTable(Base):
     """One number of one attempt. SQLite keeps NaN as NULL, hence the nullable value."""
 
     __tablename__ = "result"
@@ -152,7 +157,7 @@ class Result(Base):
     flag: Mapped[str]
 
 
-class Artifact(Base):
+class ArtifactTable(Base):
     """One payload file beside the store."""
 
     __tablename__ = "artifact"
@@ -164,7 +169,7 @@ class Artifact(Base):
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
 
 
-class Task(Base):
+class TaskTable(Base):
     """One finished piece of a run."""
 
     __tablename__ = "task"

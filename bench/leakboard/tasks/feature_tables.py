@@ -30,6 +30,7 @@ class Table(NamedTuple):
         queries, nfe: requests and denoiser evaluations of one sample.
         seconds: of all samples.
         fit: as in `PartOutcome`.
+        refusal: why a defense let no more questions pass, where one did.
     """
 
     values: npt.NDArray[Any]
@@ -38,6 +39,7 @@ class Table(NamedTuple):
     nfe: float
     seconds: float
     fit: str
+    refusal: str = ""
 
 
 class _Layout(NamedTuple):
@@ -98,7 +100,7 @@ class Tables:
             raise ValueError(OTHERS)
         names = tuple(label for label, _ in layout.pairs) if maps else layout.columns
         fit = meta["fit"] or "exact" if "fit" in meta else ""
-        return Table(values, names, float(meta["queries"]), float(meta["nfe"]), seconds, fit)
+        return Table(values, names, float(meta["queries"]), float(meta["nfe"]), seconds, fit, meta.get("refusal", ""))
 
 
 OTHERS = "the features are of other samples than those listed: the dataset does not load alike twice"

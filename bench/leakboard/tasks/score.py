@@ -1,4 +1,4 @@
-"""The scoring task: shards of features to scores and measures. It never touches a victim.
+"""The scoring task: shards of features to scores and what is measured of them. It never touches a victim.
 
 Nor does it touch torch, unless a classifier asks for a device.
 """
@@ -9,6 +9,7 @@ import contextlib
 import functools
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,9 +18,10 @@ import numpy.typing as npt
 
 from leakboard.faults import FAULTS, Allowance, fault
 from leakboard.keys import scores_key
-from leakboard.statistics.measures import Measure, choose_threshold, evaluate
+from leakboard.statistics.thresholds import choose_threshold
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.tasks.feature_tables import Table, Tables, unlike
+from leakboard.tasks.measure import key_of, measure, registered
 from leakboard.tasks.members import refuse_told, told_by
 from leakboard.tasks.sample_lists import get as population_of
 from leakboard.tasks.splits import calibration, permuted
@@ -55,7 +57,7 @@ class Judged(NamedTuple):
     Attributes:
         table: the features that were scored.
         ids, scores, member: of the evaluation samples (M,).
-        measures: the numbers made of them.
+        threshold: what was chosen on calibration samples; None without labels.
         used: labelled samples that the classifier saw; those of several shadow victims count together.
         seconds: what the cell would take alone. Queries and denoiser evaluations are those of the victim under attack.
     """
@@ -64,7 +66,7 @@ class Judged(NamedTuple):
     ids: list[str]
     scores: Array
     member: Mask
-    measures: tuple[Measure, ...]
+    threshold: float | None
     used: int
     seconds: float
 
@@ -88,6 +90,7 @@ def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
     artifacts = Artifacts(Path(task.settings.artifacts))
     population = _population(artifacts, task.dataset_identity, task.per_side)
     scoring = _Scoring(task, registry, population, Tables(artifacts, population.ids))
+    measures = registered(registry)
     found = []
     for cell in task.cells:
         allowance = Allowance(task.settings.timeout)
@@ -98,7 +101,10 @@ def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
         except FAULTS as error:
             found.append(PartOutcome(cell.key, *fault(error), seconds=allowance.spent))
             continue
-        found.append(_store(cell, artifacts, judged))
+        stored = _store(cell, artifacts, judged)
+        measured = measure(measures, judged.scores, judged.member, judged.threshold, task.settings.timeout)
+        note = "\n".join(filter(None, (judged.table.refusal, measured.note)))
+        found.append(replace(stored, results=measured.results, note=note, measures_key=key_of(measures)))
     return TaskOutcome(tuple(found), time.perf_counter() - start)
 
 
@@ -110,7 +116,7 @@ class _Scoring:
         self.members = functools.cache(self._members)
 
     def judge(self, cell: CellWork, allowance: Allowance) -> Judged:
-        """Fit and measure one cell.
+        """Fit and score one cell.
 
         Raises:
             BaseException: whatever the classifier raises, or why it was not let at the features.
@@ -140,8 +146,7 @@ class _Scoring:
             scores, threshold = fit()
         truth = member[~known]
         evaluated = [sample for sample, seen in zip(ids, known, strict=True) if not seen]
-        measures = evaluate(scores, truth, threshold=threshold)
-        return Judged(table, evaluated, scores, truth, measures, used, seconds + allowance.spent)
+        return Judged(table, evaluated, scores, truth, threshold, used, seconds + allowance.spent)
 
     def _shadows(
         self, cell: CellWork, member: Mask, known: Mask, table: Table, *, maps: bool
@@ -276,14 +281,15 @@ def _population(artifacts: Artifacts, dataset: str, per_side: int) -> Population
 def _store(cell: CellWork, artifacts: Artifacts, judged: Judged) -> PartOutcome:
     key = scores_key(cell.key)
     tensors: dict[str, npt.NDArray[Any]] = {"score": judged.scores, "member": judged.member.astype(np.uint8)}
-    row = artifacts.put(key, tensors, {"ids": json.dumps(judged.ids)}, "scores", durable=False)
+    threshold = "" if judged.threshold is None else repr(judged.threshold)
+    meta = {"ids": json.dumps(judged.ids), "threshold": threshold}
+    row = artifacts.put(key, tensors, meta, "scores", durable=False)
     return PartOutcome(
         cell.key,
         "done",
         seconds=judged.seconds,
         queries=judged.table.queries,
         nfe=judged.table.nfe,
-        measures=judged.measures,
         n_calibration=judged.used,
         n_evaluation=len(judged.scores),
         scores_key=key,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from leakboard.faults import Status
-    from leakboard.statistics.measures import Measure
     from leakboard.store.artifacts import ArtifactRow
+    from leakboard.store.rows import ResultRow
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ Task = ObserveTask | ScoreTask
 class PartOutcome:
     """What became of one part of a task: one shard of features, or one cell.
 
-    ``fit`` tells how the images were fitted to the victim that a cell rests on; empty where that is not known.
+    What it shares with `leakboard.store.rows.AttemptRow` is explained there.
     """
 
     key: str
@@ -129,11 +129,13 @@ class PartOutcome:
     seconds: float = 0.0
     queries: float = 0.0
     nfe: float = 0.0
-    measures: tuple[Measure, ...] = ()
+    results: tuple[ResultRow, ...] = ()
     n_calibration: int = 0
     n_evaluation: int = 0
     scores_key: str | None = None
     fit: str = ""
+    note: str = ""
+    measures_key: str = ""
     stored: tuple[ArtifactRow, ...] = ()
 
 

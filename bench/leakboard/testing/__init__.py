@@ -33,7 +33,9 @@ from leakboard.testing import (
     distances,
     executors,
     extensions,
+    measures,
     observers,
+    pages,
     recipes,
     victims,
 )
@@ -54,6 +56,8 @@ OF_KIND: dict[Kind, tuple[Check, ...]] = {
     "distance": distances.CHECKS,
     "classifier": classifiers.CHECKS,
     "executor": executors.CHECKS,
+    "measure": measures.CHECKS,
+    "page": pages.CHECKS,
     "recipe": recipes.CHECKS,
 }
 

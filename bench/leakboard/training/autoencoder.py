@@ -8,7 +8,7 @@ import numpy as np
 
 from leakboard.oracle.fitting import Fitting
 from leakboard.recipe import STATE, Stage
-from leakboard.statistics.measures import evaluate
+from leakboard.statistics.auc import auc
 from leakboard.training.opening import opening
 
 if TYPE_CHECKING:
@@ -148,10 +148,10 @@ def facts(folder: Path, samples: Samples, size: int) -> dict[str, Any]:
     """
     vae = open_autoencoder(folder / "vae", remade_without=folder.parent / STATE)
     error = _round_trip_error(vae, samples, size)
-    auc = next(measure for measure in evaluate(-error, samples.member, threshold=None) if measure.name == "auc")
+    found = auc(-error, samples.member)
     return {
         "psnr": float(-10 * np.log10(error[~samples.member]).mean()),
-        "auc": {"value": auc.value, "low": auc.low, "high": auc.high, "method": auc.method},
+        "auc": {"value": found.value, "low": found.low, "high": found.high, "method": found.method},
         "rule": "plain encode and decode: mean PSNR of held-out images; AUC of members by mean squared error",
     }
 

@@ -1,0 +1,36 @@
+"""What several parts of the store ask of its tables, and rows of tables as the values that callers know."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Row, Select, func, select
+
+from leakboard.store.tables import AttemptTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+T = TypeVar("T")
+CHUNK = 500
+"""Values in one SQL list: older SQLite allows 999."""
+
+
+def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The items in pieces that fit one SQL list."""
+    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
+
+
+def last_attempts() -> Select[tuple[int]]:
+    """Ids of the attempts that count: each cell's newest. Time decides, for merging appends older ones."""
+    newest_first = (AttemptTable.created.desc(), AttemptTable.id.desc())
+    place = func.row_number().over(partition_by=AttemptTable.cell_key, order_by=newest_first).label("place")
+    ranked = select(AttemptTable.id, place).subquery()
+    return select(ranked.c.id).where(ranked.c.place == 1)
+
+
+def as_row(kind: type[T], row: Row[Any], **more: Any) -> T:
+    """A value made of the columns that it has a field for."""
+    names = {field.name for field in fields(kind)} & set(row._fields)  # type: ignore[arg-type]
+    return kind(**{name: getattr(row, name) for name in names}, **more)

@@ -1,0 +1,106 @@
+"""From the scores of a cell to its numbers, by every measure there is: numpy alone, no victim and no classifier."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from leakboard.api import Estimate
+from leakboard.digests import function_digest
+from leakboard.faults import FAULTS, Allowance, fault
+from leakboard.keys import measures_key
+from leakboard.store.rows import ResultRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from leakboard.api import Array, Mask, Measure
+    from leakboard.registry.find import Registry
+
+FAILED = "measure "
+"""What the line of a note begins with that tells of a measure that failed."""
+_ROUNDING = 1e-9
+
+
+class Measured(NamedTuple):
+    """The numbers of a cell, and why some are missing: one line a measure that failed."""
+
+    results: tuple[ResultRow, ...]
+    note: str
+
+
+def registered(registry: Registry) -> tuple[Measure, ...]:
+    """The measures that come with Leakboard, and those of plugins."""
+    return tuple(registry.values["measure"].values())
+
+
+def key_of(measures: Iterable[Measure]) -> str:
+    """What tells these measures from others: their names and their code; the harness tells its own by their format.
+
+    Raises:
+        LeakboardError: the source code of one is nowhere to be found.
+    """
+    return measures_key((measure.name, function_digest(measure.function)) for measure in measures)
+
+
+def measure(
+    measures: Iterable[Measure], scores: Array, member: Mask, threshold: float | None, timeout: float = 0.0
+) -> Measured:
+    """Compute every measure of some scores; one that fails leaves out its own number, and the note says why.
+
+    Args:
+        measures: from `registered`.
+        scores: of the evaluation samples (N,).
+        member: who is a member (N,).
+        threshold: chosen on calibration samples; None for an attacker without labels.
+        timeout: seconds that each measure may take; 0 is no limit.
+    """
+    members = int(member.sum())
+    given = scores.view(), member.view()
+    for array in given:
+        array.flags.writeable = False  # one that sorts in place fails, and does not spoil what the next one sees
+    results, notes = [], []
+    for each in measures:
+        try:
+            with Allowance(timeout):
+                estimate = each.function(*given, threshold)
+            if estimate is not None:
+                results.append(_row(each, estimate, members, len(member) - members))
+        except FAULTS as error:
+            notes.append(f"{FAILED}{each.name}: {fault(error).error}")
+    return Measured(tuple(results), "\n".join(notes))
+
+
+def noted(before: str, measured: Measured) -> str:
+    """The note of an attempt whose scores are measured again: what failed before is told anew, all else is kept."""
+    kept = [line for line in before.splitlines() if not line.startswith(FAILED)]
+    return "\n".join([*kept, *measured.note.splitlines()])
+
+
+def _row(measure: Measure, estimate: object, members: int, others: int) -> ResultRow:
+    """A number as it is stored.
+
+    Raises:
+        TypeError, ValueError: it is none, or not one that the measure may give.
+    """
+    if not isinstance(estimate, Estimate):
+        raise TypeError(f"it returned {estimate!r:.80}, expected a leakboard.api.Estimate or None")
+    value, low, high = float(estimate.value), *(None if limit is None else float(limit) for limit in estimate[1:3])
+    for number in (value, low, high):
+        if number is not None and not math.isfinite(number):
+            raise ValueError(f"it returned {value:g} [{low}, {high}], which is not finite")
+    least, most = measure.bounds
+    if not least <= value <= most:
+        raise ValueError(f"it returned {value:g}, which is not between {least:g} and {most:g}")
+    if (low is not None and low > value + _ROUNDING) or (high is not None and high < value - _ROUNDING):
+        raise ValueError(f"it returned {value:g}, which is outside its interval [{low}, {high}]")
+    return ResultRow(
+        measure=measure.name,
+        value=value,
+        low=low,
+        high=high,
+        n_member=members,
+        n_nonmember=others,
+        method=str(estimate.method),
+        flag=estimate.flag,
+    )

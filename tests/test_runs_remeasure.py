@@ -1,0 +1,227 @@
+"""After a change of measures the numbers come from stored scores: no victim is asked, and no classifier fitted."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import leakboard
+from helpers.small_stores import COMPONENTS, attempt, cell
+from helpers.tiny_grids import PLUGIN, payloads, same
+from leakboard import keys
+from leakboard.runs.remeasure import outdated, remeasure
+from leakboard.runs.summary import summary
+from leakboard.store import RunInfo, Store
+from leakboard.store.artifacts import Artifacts
+
+KS = Path(__file__).parent / "plugins" / "kolmogorov_smirnov.py"
+AXES = {
+    "dataset": "tiny",
+    "victim": "linear",
+    "defense": ["none", "fog"],
+    "observer": "glance",
+    "distance": "gap",
+    "classifier": ["mean", "centred"],
+}
+CELLS = 4
+KEPT = ["queries", "nfe", "seconds", "fit", "n_calibration", "n_evaluation", "scores_key", "batch_size", "peak_mb"]
+
+
+def tiny(*plugins):
+    return leakboard.Grid.of(plugins=[PLUGIN, *plugins], run={"shard": 16}, checks={"permuted_labels": True}, **AXES)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store of a finished grid."""
+    store = Store(tmp_path / "store.db")
+    assert leakboard.run(tiny(), store).ok
+    return store
+
+
+def attempts(store):
+    return store.cells().sort_values("cell", ignore_index=True)
+
+
+def numbers(store):
+    columns = ["cell", "measure", "value", "low", "high", "n_member", "n_nonmember", "method", "flag"]
+    return store.results()[columns].sort_values(["cell", "measure"], ignore_index=True)
+
+
+def test_a_finished_grid_is_up_to_date(store):
+    assert outdated(tiny(), store) == frozenset()
+    assert leakboard.plan(tiny(), store).outdated == frozenset()
+    assert set(attempts(store)["measures_key"]) == set(store.measured_by().values())
+
+
+def test_a_new_measure_is_computed_from_stored_scores(store, monkeypatch):
+    before, scores, old = attempts(store), payloads(store, "scores"), numbers(store)
+    monkeypatch.setenv("TINY_OPENED", str(store.artifacts / "opened"))
+    plan = leakboard.plan(tiny(KS), store)
+    assert (plan.outdated, plan.todo, plan.observe, plan.score) == (frozenset(before["cell"]), (), (), ())
+    assert plan.summary({}, None)["measured_again"] == len(before) == 2 * CELLS
+
+    report = leakboard.run(tiny(KS), store)
+
+    assert (report.ok, report.nfe, report.counts) == (True, 0, {"done": 2 * CELLS})
+    assert f"measured again from their scores: {2 * CELLS} cells" in summary(report, store)
+    assert not (store.artifacts / "opened").exists()
+    found = numbers(store)
+    assert set(found[found["measure"] == "kolmogorov_smirnov"]["cell"]) == set(before["cell"])
+    rest = found[found["measure"] != "kolmogorov_smirnov"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rest, old, check_exact=True)
+    after = attempts(store)
+    pd.testing.assert_frame_equal(after[KEPT], before[KEPT], check_exact=True)
+    assert (after["created"] > before["created"]).all()
+    assert set(after["run"]) == {2}
+    assert same(payloads(store, "scores"), scores)
+    assert store.runs()["status"].tolist() == ["done", "done"]
+
+
+def test_old_attempts_stay(store):
+    leakboard.run(tiny(KS), store)
+
+    with store.reading() as connection:
+        rows = connection.exec_driver_sql("SELECT cell_key, run_id FROM attempt").all()
+    assert sorted(rows) == sorted((key, run) for key in attempts(store)["cell"] for run in (1, 2))
+
+
+def test_measuring_again_is_done_once(store):
+    leakboard.run(tiny(KS), store)
+
+    report = leakboard.run(tiny(KS), store)
+    assert (report.plan.outdated, len(store.runs())) == (frozenset(), 2)
+
+
+def test_a_raised_format_of_measures_measures_again_and_no_more(store, monkeypatch):
+    before, old = attempts(store), numbers(store)
+    monkeypatch.setitem(keys.FORMATS, "measures", keys.FORMATS["measures"] + 1)
+
+    report = leakboard.run(tiny(), store)
+
+    assert len(report.plan.outdated) == 2 * CELLS
+    assert (report.plan.todo, report.nfe) == ((), 0)
+    pd.testing.assert_frame_equal(numbers(store), old, check_exact=True)
+    assert not set(attempts(store)["measures_key"]) & set(before["measures_key"])
+
+
+def test_measuring_again_imports_no_torch_and_no_classifier(tmp_path, store):
+    """In a fresh process, where nothing has been imported yet."""
+    code = f"""
+import sys
+import leakboard
+plugins = [{str(PLUGIN)!r}, {str(KS)!r}]
+grid = leakboard.Grid.of(plugins=plugins, run={{"shard": 16}}, checks={{"permuted_labels": True}}, **{AXES!r})
+report = leakboard.run(grid, {str(tmp_path / "store.db")!r})
+assert report.ok and len(report.plan.outdated) == {2 * CELLS}
+assert not {{"torch", "sklearn", "diffusers", "pandas"}} & set(sys.modules), "too much was imported"
+"""
+    opened = tmp_path / "opened"
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"TINY_OPENED": str(opened)})
+    assert not opened.exists()
+    assert (store.results()["measure"] == "kolmogorov_smirnov").sum() == 2 * CELLS
+
+
+def test_a_measure_that_fails_is_told_in_the_note_until_it_is_mended(store, write):
+    text = """
+        import leakboard
+        from leakboard.api import Estimate, Measure
+
+        def odd(scores, member, threshold):
+            BODY
+
+        @leakboard.hookimpl
+        def leakboard_measures():
+            return [Measure("odd", odd)]
+    """
+    bad = write("bad/odd.py", text.replace("BODY", "raise ValueError('not today')"))
+    assert leakboard.run(tiny(bad), store).ok
+    results = store.results()
+    assert set(results["note"]) == {"measure odd: ValueError: not today"}
+    assert "odd" not in set(results["measure"])
+
+    good = write("good/odd.py", text.replace("BODY", "return Estimate(0.5, None, None, '')"))
+    assert leakboard.run(tiny(good), store).ok
+    results = store.results()
+    assert set(results["note"]) == {""}
+    assert (results["measure"] == "odd").sum() == 2 * CELLS
+
+
+def keep_without_threshold(store, count):
+    """Make score files as older versions did; gives the cells."""
+    artifacts, rows = Artifacts(store.artifacts), attempts(store)[["cell", "scores_key"]][:count]
+    run = store.begin_run(RunInfo(grid_name="old"))
+    for key in rows["scores_key"]:
+        tensors, meta = artifacts.get(key)
+        del meta["threshold"]
+        store.record(run, artifacts=[artifacts.put(key, tensors, meta, "scores")])
+    store.end_run(run, "done")
+    return set(rows["cell"])
+
+
+def test_scores_that_tell_no_threshold_are_made_again_only_if_they_must_be_measured_again(store):
+    before = numbers(store)
+    old = keep_without_threshold(store, 2)
+    assert leakboard.plan(tiny(), store).todo == ()
+
+    plan = leakboard.plan(tiny(KS), store)
+    assert (plan.lost, {each.key for each in plan.todo}) == (old, old)
+    assert plan.outdated == frozenset(before["cell"]) - old
+    assert plan.observe == ()
+
+    assert leakboard.run(tiny(KS), store).ok
+    found = numbers(store)
+    assert (found["measure"] == "kolmogorov_smirnov").sum() == 2 * CELLS
+    rest = found[found["measure"] != "kolmogorov_smirnov"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rest, before, check_exact=True)
+
+
+@pytest.mark.parametrize("how", ["missing", "cut"])
+def test_scores_that_are_spoilt_are_not_measured_but_made_again(store, how):
+    key = attempts(store)["scores_key"][0]
+    path = Artifacts(store.artifacts).path(key)
+    path.unlink() if how == "missing" else path.write_bytes(path.read_bytes()[:-9])
+
+    report = leakboard.run(tiny(KS), store)
+
+    assert (len(report.plan.lost), len(report.plan.outdated)) == (1, 2 * CELLS - 1)
+    assert report.ok
+    assert (store.results()["measure"] == "kolmogorov_smirnov").sum() == 2 * CELLS
+
+
+def test_an_attacker_without_labels_has_no_threshold_and_no_balanced_accuracy(store):
+    artifacts, run = Artifacts(store.artifacts), store.begin_run(RunInfo(grid_name="no labels"))
+    (first, *_), grid = tiny(KS).cells, tiny(KS)
+    (row,) = store.last_attempts([first.key])
+    tensors, meta = artifacts.get(row.scores_key)
+    artifacts.put(row.scores_key, tensors, meta | {"threshold": ""}, "scores")
+
+    remeasure(grid, store, run, [first.key])
+
+    found = store.results().query(f"cell == '{first.key}'")["measure"]
+    assert sorted(found) == ["auc", "kolmogorov_smirnov", "tpr_at_0.1pct_fpr", "tpr_at_1pct_fpr"]
+
+
+def test_thousands_of_cells_take_seconds(tmp_path):
+    """A whole transaction of them: what is slow is slow for each."""
+    import numpy as np
+
+    store, count = Store(tmp_path / "many.db"), 1000
+    artifacts, run = Artifacts(store.artifacts), store.begin_run(RunInfo(grid_name="many"))
+    scores = {"score": np.random.default_rng(0).normal(size=256), "member": (np.arange(256) % 2).astype(np.uint8)}
+    rows = [cell(number) for number in range(count)]
+    stored = [
+        artifacts.put(keys.scores_key(row.key), scores, {"threshold": "0.5"}, "scores", durable=False) for row in rows
+    ]
+    tried = [attempt(row, scores_key=made.key, results=()) for row, made in zip(rows, stored, strict=True)]
+    store.record(run, components=COMPONENTS, cells=rows, attempts=tried, artifacts=stored)
+
+    start = time.process_time()
+    remeasure(tiny(), store, run, [row.key for row in rows])
+
+    assert time.process_time() - start < 5
+    assert len(store.results()) == 4 * count

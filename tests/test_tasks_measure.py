@@ -1,0 +1,133 @@
+"""From scores to numbers: each measure by itself, and what is wrong with one is told."""
+
+import math
+import time
+
+import pytest
+
+from helpers.scores import drawn
+from leakboard.api import Estimate, LeakboardError, Measure, Unsupported
+from leakboard.statistics.measures import BUILT_IN, evaluate
+from leakboard.tasks.measure import Measured, key_of, measure, noted, registered
+
+SCORES, MEMBER = drawn(0, 12, 20)
+
+
+def rate(scores, member, threshold):
+    return Estimate(0.5, 0.25, 0.75, "made up")
+
+
+def measured(function, **more):
+    return measure([Measure("mine", function, **more), Measure("rate", rate)], SCORES, MEMBER, 0.5)
+
+
+def raises(error):
+    def function(scores, member, threshold):
+        raise error
+
+    return function
+
+
+def gives(*numbers):
+    return lambda scores, member, threshold: Estimate(*numbers, "made up") if numbers else None
+
+
+def test_numbers_come_with_their_intervals_and_the_samples_behind_them():
+    found = measure(BUILT_IN, SCORES, MEMBER, 0.5)
+
+    assert found.note == ""
+    assert [row.measure for row in found.results] == [each.name for each in BUILT_IN]
+    for row in found.results:
+        estimate = evaluate(SCORES, MEMBER, threshold=0.5)[row.measure]
+        assert (row.value, row.low, row.high, row.method, row.flag) == estimate
+        assert (row.n_member, row.n_nonmember) == (12, 20)
+
+
+def test_the_built_in_measures_come_through_the_hook_like_any_other(registry):
+    assert registered(registry) == BUILT_IN
+    assert {registry.sources["measure", each.name].split(" (")[-1] for each in BUILT_IN} == {"leakboard.hooks)"} or all(
+        "leakboard.hooks" in registry.sources["measure", each.name] for each in BUILT_IN
+    )
+
+
+def test_a_number_that_cannot_be_told_is_left_out_without_a_word():
+    assert [row.measure for row in measured(gives()).results] == ["rate"]
+    assert measured(gives()).note == ""
+    assert "balanced_accuracy" not in {row.measure for row in measure(BUILT_IN, SCORES, MEMBER, None).results}
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (raises(ValueError("no")), "measure mine: ValueError: no"),
+        (raises(SystemExit(3)), "measure mine: SystemExit: 3"),
+        (raises(LeakboardError("no", expected="yes")), "measure mine: LeakboardError: no expected: yes"),
+        (raises(Unsupported("too few samples")), "measure mine: too few samples"),
+        (lambda *_: 0.5, "measure mine: TypeError: it returned 0.5, expected a leakboard.api.Estimate or None"),
+        (gives(math.nan, None, None), "measure mine: ValueError: it returned nan [None, None], which is not finite"),
+        (gives(0.5, -math.inf, 1), "measure mine: ValueError: it returned 0.5 [-inf, 1.0], which is not finite"),
+        (gives(1.5, None, None), "measure mine: ValueError: it returned 1.5, which is not between 0 and 1"),
+        (gives(0.5, 0.6, 0.7), "measure mine: ValueError: it returned 0.5, which is outside its interval [0.6, 0.7]"),
+        (gives(0.5, None, 0.4), "measure mine: ValueError: it returned 0.5, which is outside its interval [None, 0.4]"),
+    ],
+)
+def test_a_measure_that_fails_costs_its_own_number_and_the_note_says_why(function, told):
+    found = measured(function)
+
+    assert [row.measure for row in found.results] == ["rate"]
+    assert found.note == told
+
+
+def test_bounds_are_those_of_the_measure():
+    (row, _) = measured(gives(-3, None, None), bounds=(-math.inf, math.inf)).results
+    assert (row.value, row.low, row.high) == (-3.0, None, None)
+
+
+def test_a_measure_that_writes_into_its_scores_fails_and_spoils_nothing():
+    def sorts(scores, member, threshold):
+        scores.sort()
+        return gives(0.5, None, None)(scores, member, threshold)
+
+    before = SCORES.copy()
+    found = measured(sorts)
+    assert "read-only" in found.note
+    assert (before == SCORES).all()
+    SCORES[0] = SCORES[0]  # the caller's own array stays writable
+
+
+def test_a_measure_that_hangs_is_stopped():
+    def hangs(scores, member, threshold):
+        time.sleep(60)
+
+    found = measure([Measure("mine", hangs), Measure("rate", rate)], SCORES, MEMBER, None, timeout=0.05)
+
+    assert found.note == "measure mine: took longer than 0.05 s"
+    assert len(found.results) == 1
+
+
+def test_what_failed_before_is_told_anew_and_all_else_is_kept():
+    refused = "the defense refused more questions"
+    assert noted(f"{refused}\nmeasure mine: ValueError: no", Measured((), "")) == refused
+    assert noted(refused, Measured((), "measure mine: late")) == f"{refused}\nmeasure mine: late"
+    assert noted("", Measured((), "")) == ""
+
+
+def test_the_key_of_measures_follows_the_code_of_plugins(tmp_path, load):
+    text = """
+        import leakboard
+        from leakboard.api import Estimate, Measure
+
+        def half(scores, member, threshold):
+            return Estimate(NUMBER, None, None, "")
+
+        @leakboard.hookimpl
+        def leakboard_measures():
+            return [Measure("half", half)]
+    """
+    one = registered(load(text.replace("NUMBER", "0.5"), "one.py"))
+    again = registered(load("# a comment\n" + text.replace("NUMBER", "0.5"), "again.py"))
+    other = registered(load(text.replace("NUMBER", "0.25"), "other.py"))
+
+    assert one[:-1] == BUILT_IN
+    assert key_of(one) == key_of(again)
+    assert len({key_of(found) for found in (BUILT_IN, one, other)}) == 3
