@@ -9,7 +9,7 @@ import pytest
 from leakboard.api import Victim
 from leakboard.errors import LeakboardError
 from leakboard.registry.bind import bind
-from leakboard.tasks.members import refuse_told, told_by
+from leakboard.tasks.members import members_of, refuse_telltale
 
 IDS = tuple(f"image {row}" for row in range(40))
 EVEN = np.arange(40) % 2 == 0
@@ -31,7 +31,7 @@ class Telling(Victim):
 
 def told(answer, monkeypatch):
     monkeypatch.setitem(Telling.answers, "now", answer)
-    return told_by(bind("victim", [Telling()]), IDS)
+    return members_of(bind("victim", [Telling()]), IDS)
 
 
 def test_what_a_victim_says_is_taken_and_none_leaves_it_to_the_dataset(monkeypatch):
@@ -73,7 +73,7 @@ def halves(seed, count=400):
 
 def test_halves_drawn_independently_tell_nothing():
     for seed in range(50):
-        refuse_told("victim", halves(seed), "shadow", halves(1000 + seed))
+        refuse_telltale("victim", halves(seed), "shadow", halves(1000 + seed))
 
 
 def mostly(member, share):
@@ -87,16 +87,16 @@ def test_flags_that_tell_those_of_the_victim_are_refused_the_other_way_round_too
     with pytest.raises(
         LeakboardError, match=r"the members of the shadow victim shadow tell those of victim"
     ) as refused:
-        refuse_told("victim", member, "shadow", mostly(member, share))
+        refuse_telltale("victim", member, "shadow", mostly(member, share))
     assert "drawn independently" in refused.value.next
-    refuse_told("victim", member, "shadow", mostly(member, 0.5))
+    refuse_telltale("victim", member, "shadow", mostly(member, 0.5))
 
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_of_few_samples_equal_or_opposite_flags_are_refused_though_chance_could_draw_them(turned):
     member = np.arange(8) % 2 == 0
     with pytest.raises(LeakboardError, match=r"agree on (0|8) of 8 evaluation samples"):
-        refuse_told("victim", member, "shadow", ~member if turned else member)
+        refuse_telltale("victim", member, "shadow", ~member if turned else member)
     other = member.copy()
     other[:2] = other[1::-1]
-    refuse_told("victim", member, "shadow", other)
+    refuse_telltale("victim", member, "shadow", other)

@@ -202,7 +202,7 @@ def test_shadow_victims_that_tell_the_evaluation_samples_are_refused_before_anyt
 def test_shadow_victims_are_looked_at_on_the_evaluation_samples_of_each_seed(toy, monkeypatch):
     """What they tell of calibration samples, whose members an attacker may know, is no matter."""
     dataset, seen = toy(MANY), []
-    monkeypatch.setattr(population, "refuse_told", lambda _, mine, __, theirs: seen.append((mine, theirs)))
+    monkeypatch.setattr(population, "refuse_telltale", lambda _, mine, __, theirs: seen.append((mine, theirs)))
     Populations().check([told(dataset, 0, 1, seed=seed, calibration=0.75) for seed in (0, 1, 0)])
 
     ids = Populations().all(dataset).chosen(0).ids

@@ -78,6 +78,6 @@ def _blank(count: int) -> torch.Tensor:
 
 def _placeholder(question: str, like: torch.Tensor, prompts: Sequence[str] | None = None) -> torch.Tensor:
     """Normal noise that depends on the question and on each sample's own row and prompt."""
-    told = prompts if prompts is not None else [None] * len(like)
-    asked = [f"{digest(row)} {prompt!r}" for row, prompt in zip(like, told, strict=True)]
+    texts = prompts if prompts is not None else [None] * len(like)
+    asked = [f"{digest(row)} {prompt!r}" for row, prompt in zip(like, texts, strict=True)]
     return normal(0, question, 0, asked, like)

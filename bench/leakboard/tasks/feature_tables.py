@@ -72,7 +72,7 @@ class Tables:
         return table
 
     def _read(self, keys: tuple[str, ...], maps: bool) -> Table:
-        told: list[str] = []
+        seen: list[str] = []
         values = np.empty((len(self.ids), 0))
         layout: _Layout | None = None
         seconds = 0.0
@@ -87,16 +87,16 @@ class Tables:
             if found != layout:
                 first = unlike(*((*each.columns, *map(str, each.pairs)) for each in (layout, found)))
                 raise ValueError(f"the observer yielded other pairs for other samples: {first}")
-            start, ids = len(told), json.loads(meta["ids"])
-            told += ids
-            if tuple(told) != self.ids[: len(told)]:
+            start, ids = len(seen), json.loads(meta["ids"])
+            seen += ids
+            if tuple(seen) != self.ids[: len(seen)]:
                 raise ValueError(OTHERS)
             # every number is copied once: into its place, in its width, and turned round where smaller is closer
             sign = 1.0 if json.loads(meta["larger_is_closer"]) else -1.0
-            rows = values[start : len(told)]
+            rows = values[start : len(seen)]
             np.multiply(tensors["values"].reshape(rows.shape), sign, out=rows, casting="same_kind", dtype=rows.dtype)
             seconds += float(meta["seconds"])
-        if layout is None or tuple(told) != self.ids:
+        if layout is None or tuple(seen) != self.ids:
             raise ValueError(OTHERS)
         names = tuple(label for label, _ in layout.pairs) if maps else layout.columns
         fit = meta["fit"] or "exact" if "fit" in meta else ""

@@ -21,25 +21,25 @@ BEYOND_CHANCE = 1e-6
 """A p-value so small that shadow victims whose members were drawn independently are not refused by accident."""
 
 
-def told_by(victim: Bound, ids: Sequence[str]) -> Mask | None:
+def members_of(victim: Bound, ids: Sequence[str]) -> Mask | None:
     """Which of some samples a victim says it was trained on (N,), or None where only the dataset can tell.
 
     Raises:
         LeakboardError: it fails to say, says it in another form, or one side has fewer than `FEWEST` samples.
     """
     with blamed(victim.label, "members()"):
-        told = victim.only.members(ids)
-    if told is None:
+        flags = victim.only.members(ids)
+    if flags is None:
         return None
     count = len(ids)
-    if not (isinstance(told, np.ndarray) and told.dtype == np.bool_ and told.shape == (count,)):
-        what = f"{told.dtype} {told.shape}" if isinstance(told, np.ndarray) else f"{told!r:.80}"
+    if not (isinstance(flags, np.ndarray) and flags.dtype == np.bool_ and flags.shape == (count,)):
+        what = f"{flags.dtype} {flags.shape}" if isinstance(flags, np.ndarray) else f"{flags!r:.80}"
         raise LeakboardError(
             f"{victim.label} returned {what} from members()",
             where=victim.label,
             expected=f"a numpy array of bool ({count},), one flag a sample, or None",
         )
-    inside = int(told.sum())
+    inside = int(flags.sum())
     if min(inside, count - inside) < FEWEST:
         raise LeakboardError(
             f"{victim.label} was trained on {inside} of the {count} samples in use",
@@ -47,10 +47,10 @@ def told_by(victim: Bound, ids: Sequence[str]) -> Mask | None:
             expected=f"at least {FEWEST} members and {FEWEST} non-members: one half calibrates, the other is evaluated",
             next="take more samples, or attack a victim that was trained on some of them and not on others",
         )
-    return told.copy()
+    return flags.copy()
 
 
-def refuse_told(victim: str, member: Mask, shadow: str, theirs: Mask) -> None:
+def refuse_telltale(victim: str, member: Mask, shadow: str, theirs: Mask) -> None:
     """Refuse a shadow victim whose members tell those of the victim under attack, on the evaluation samples (N,).
 
     A classifier sees every flag of every shadow victim, those on the evaluation samples as well: that is what makes a

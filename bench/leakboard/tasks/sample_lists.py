@@ -17,7 +17,7 @@ from leakboard.faults import blamed
 from leakboard.keys import samples_key
 from leakboard.store.artifacts import ArtifactRow, Artifacts, Damaged, Missing
 from leakboard.tasks.duplicates import describe
-from leakboard.tasks.members import FEWEST, refuse_told, told_by
+from leakboard.tasks.members import FEWEST, members_of, refuse_telltale
 from leakboard.tasks.splits import calibration, choose
 
 if TYPE_CHECKING:
@@ -113,17 +113,17 @@ class Populations:
                 if split not in looked_at:
                     looked_at.add(split)
                     evaluated = ~calibration(mine.ids, mine.member, cell.seed, cell.calibration)
-                    refuse_told(cell.victim.label, mine.member[evaluated], shadow.label, theirs.member[evaluated])
+                    refuse_telltale(cell.victim.label, mine.member[evaluated], shadow.label, theirs.member[evaluated])
 
     def _labelled(self, cell: Cell, victim: Bound) -> Population:
         population = self.all(cell.dataset)
         _check_count(cell, population.per_side)
         chosen = population.chosen(cell.samples)
-        told = told_by(victim, chosen.ids)
-        if told is None:
+        flags = members_of(victim, chosen.ids)
+        if flags is None:
             _check_trained_on(victim, cell.dataset, population)
             return chosen
-        return chosen._replace(member=told)
+        return chosen._replace(member=flags)
 
     def save(self, artifacts: Artifacts) -> list[ArtifactRow]:
         """Keep the lists that had to be loaded."""
@@ -194,8 +194,8 @@ def _wrong_arrays(samples: Samples) -> Iterator[tuple[str, str]]:
     members = int(member.sum())
     if min(members, count - members) < FEWEST:
         wanted = f"at least {FEWEST} of each: one half calibrates, the other is evaluated"
-        told = f" ({'; '.join(samples.notes)})" if samples.notes else ""
-        yield f"has {members} members and {count - members} non-members{told}", wanted
+        notes = f" ({'; '.join(samples.notes)})" if samples.notes else ""
+        yield f"has {members} members and {count - members} non-members{notes}", wanted
     low, high = (float(limit) for limit in images.aminmax())
     if not (low >= 0 and high <= 1):
         yield f"has images from {low:g} to {high:g}", "values in [0, 1]"

@@ -22,7 +22,7 @@ from leakboard.statistics.thresholds import choose_threshold
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.tasks.feature_tables import Table, Tables, unlike
 from leakboard.tasks.measure import key_of, measure, registered
-from leakboard.tasks.members import refuse_told, told_by
+from leakboard.tasks.members import members_of, refuse_telltale
 from leakboard.tasks.sample_lists import get as population_of
 from leakboard.tasks.splits import calibration, permuted
 from leakboard.tasks.task import PartOutcome, TaskOutcome
@@ -155,7 +155,7 @@ class _Scoring:
         shadows, seconds = [], 0.0
         for shadow in cell.shadows:
             theirs = self.members(shadow.victim)
-            refuse_told(self.task.victim, member[~known], shadow.victim, theirs[~known])
+            refuse_telltale(self.task.victim, member[~known], shadow.victim, theirs[~known])
             seen = self.tables.get(shadow.features, maps=maps)
             _check_alike(seen, table)
             shadows.append(Labelled(seen.values, theirs))
@@ -164,8 +164,8 @@ class _Scoring:
 
     def _members(self, victim: str) -> Mask:
         """What a victim says of the samples in use, or else the dataset."""
-        told = told_by(self.registry.one("victim", victim), self.population.ids)
-        return self.population.member if told is None else told
+        flags = members_of(self.registry.one("victim", victim), self.population.ids)
+        return self.population.member if flags is None else flags
 
 
 def by_own(
