@@ -22,7 +22,7 @@ from leakboard.registry.find import shared
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from leakboard.api import Oracle, Samples
+    from leakboard.api import Model, Oracle, Samples
 
 IMAGES, STEPS, STRENGTH, BATCH, ROUNDS = 128, 10, 0.2, 64, 5
 
@@ -62,10 +62,10 @@ def door(samples: Samples, batch: int) -> Door:
     model = MODELS.setdefault("fashion_sd", victim.open("cpu"))
     fitting = Fitting(samples.image_shape, model.image_shape, victim.fit)
     answers = Memo(model, batch, victim.evaluations_per_step, fitting)
-    return Door(answers, samples, samples.images, "gray", 0, told=victim.prompts_for(samples))
+    return Door(answers, samples, 0, "gray", default_prompts=victim.prompts_for(samples))
 
 
-MODELS: dict[str, object] = {}
+MODELS: dict[str, Model] = {}
 
 
 def main() -> None:
@@ -77,11 +77,11 @@ def main() -> None:
     bare = plain(samples, fitting.to_victim(samples.images), str(victim.folder))
 
     def output(batch: int = BATCH) -> torch.Tensor:
-        oracle: Oracle = door(samples, batch)  # type: ignore[assignment]
+        oracle: Oracle = door(samples, batch)
         return oracle.reconstruct(samples.images, STRENGTH, STEPS).output()
 
     def intermediates() -> list[torch.Tensor]:
-        oracle: Oracle = door(samples, BATCH)  # type: ignore[assignment]
+        oracle: Oracle = door(samples, BATCH)
         return list(oracle.reconstruct(samples.images, STRENGTH, STEPS).intermediates())
 
     def undecoded() -> None:

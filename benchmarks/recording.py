@@ -59,7 +59,7 @@ class Recorded(Victim):
         return found
 
     @property
-    def fit(self) -> Fit:  # type: ignore[override]  # that of the victim inside
+    def fit(self) -> Fit:
         """How it takes images of another size."""
         return self.inside.fit
 
@@ -68,8 +68,8 @@ class Recorded(Victim):
         return Recorder(self.inside.open(device))
 
     def prompts_for(self, samples: Samples) -> tuple[str, ...] | None:
-        """What the victim inside is told."""
-        return self.inside.told(samples)
+        """The texts that the victim inside is given."""
+        return self.inside.prompts_for(samples)
 
 
 @dataclass(frozen=True, kw_only=True)

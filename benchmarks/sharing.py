@@ -31,7 +31,7 @@ def main() -> None:
     print(f"{len(cells)} cells, {2 * options.samples} samples")
     print(f"wall: {seconds:.1f} s with Leakboard, {bare:.1f} s bare loop, ratio {seconds / bare:.3f}")
     fewer = cell_by_cell / report.nfe
-    print(f"denoiser evaluations: {report.nfe:,} paid, {cell_by_cell:,} cell by cell, {fewer:.1f} x fewer")
+    print(f"denoiser evaluations: {report.nfe:,.0f} paid, {cell_by_cell:,} cell by cell, {fewer:.1f} x fewer")
 
 
 if __name__ == "__main__":

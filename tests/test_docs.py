@@ -19,11 +19,14 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import leakboard
+from helpers.dataset_roots import cifar10
 from helpers.pixel_models import save_tiny
-from leakboard.api import AXES, Extension
+from leakboard.api import AXES, Extension, member_digest
 from leakboard.cli import main
+from leakboard.digests import file_digest
 from leakboard.grid.grid import Grid
 from leakboard.registry.find import Registry
+from leakboard_plugins.datasets import Cifar10
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(?P<language>\w+)(?: title=(?P<title>\S+))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -104,6 +107,55 @@ def test_guide_grid_for_your_own_model_runs(folder):
     untrained = second.replace("model='my-model'", "model='my-model', allow_untrained=True")
     assert untrained != second
     assert leakboard.run(Grid.parse(untrained), store="own.db").ok
+
+
+def titled(page, title):
+    """The text of the one block of a page that has this title."""
+    (text,) = (block["text"] for block in blocks(page) if block["title"] == title)
+    return text
+
+
+def save_victim(folder, split_seed):
+    """A small model of CIFAR-10, untrained, whose manifest lists another half of the images for every seed."""
+    save_tiny(folder, channels=3, size=32)
+    samples = Cifar10(root="images", split_seed=split_seed).load()
+    members = [name for name, flag in zip(samples.ids, samples.member, strict=True) if flag]
+    (weights,) = folder.rglob("*.safetensors")
+    described = {"file": str(weights.relative_to(folder)), "sha256": file_digest(weights)}
+    manifest = {"member_digest": member_digest(members), "member_ids": members, "weights": described}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_guide_grid_of_attackers_runs(folder):
+    """Each attacker of the page, on small models that stand in for the victim and its shadows."""
+    (folder / "images").mkdir()
+    cifar10(folder / "images")
+    for seed, name in enumerate(("my-model", "shadow-1", "shadow-2")):
+        save_victim(folder / name, seed)
+    grid = re.sub(r"(model='[\w-]+')", r"\1, allow_untrained=True", titled("docs/guide.md", "attackers.toml"))
+
+    assert leakboard.run(Grid.parse(grid), store="attackers.db").ok
+    results = leakboard.Store("attackers.db").results()
+    kinds = results["attacker"].str.partition("(")[0]
+    assert set(kinds) == {"adaptive", "none", "shadow"}
+    assert "balanced_accuracy" not in set(results[kinds == "none"]["measure"])
+
+
+def test_guide_grid_of_budgets_ends_as_the_page_says_and_is_measured_again(folder):
+    write_titled("docs/guide.md", folder)
+    write_titled("docs/plugins.md", folder)
+    command("leakboard run budgets.toml --store my.db --executor serial")
+    cells = leakboard.Store("my.db").cells()
+    limited = cells[cells["defense"] != "none"].set_index("observer")
+
+    assert limited["status"].to_dict() == {"loss(draws=8)": "done", "pia": "done", "secmi": "skipped"}
+    assert limited.loc["loss(draws=8)", "nfe"] == 4
+    assert limited["note"].astype(bool).to_dict() == {"loss(draws=8)": True, "pia": False, "secmi": False}
+
+    again = "budgets.toml --store my.db --plugin advantage.py"
+    assert re.search(r"measured again +5\n", command(f"leakboard plan {again}"))
+    assert " 0 denoiser evaluations paid" in command(f"leakboard run {again}")
+    assert (leakboard.Store("my.db").results()["measure"] == "advantage").sum() == 5
 
 
 def known_images(folder):

@@ -44,7 +44,7 @@ class Population(NamedTuple):
         return min(members, len(self.ids) - members)
 
     def chosen(self, per_side: int) -> Population:
-        """The samples in use with ``per_side`` samples a side (0: all), alternating members and non-members."""
+        """The samples in use, ``per_side`` a side (0: all), in an order that tells nothing of who is a member."""
         rows = choose(self.ids, self.member, per_side)
         return Population(tuple(self.ids[row] for row in rows), self.member[rows], self.notes, self.member_digest)
 

@@ -1,4 +1,4 @@
-"""Distances: how far an observation lies from its reference, one number a sample."""
+"""Distances: how far an observation lies from its reference, in one number a sample or several."""
 
 from __future__ import annotations
 
