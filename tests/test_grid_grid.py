@@ -7,7 +7,7 @@ import pytest
 from helpers.grids import AXES, TEXT, labels, make
 from leakboard.errors import LeakboardError
 from leakboard.grid.grid import Grid
-from leakboard.keys import content_key
+from leakboard.keys import cell_key
 
 
 def test_one_point_an_axis_is_one_cell():
@@ -119,7 +119,7 @@ def test_the_key_of_a_cell_knows_its_shadow_victims_and_stays_what_it_was_withou
     assert len({cell.key for cell in cells}) == 6
     for cell in cells[:2]:
         parts = [getattr(cell, axis).identity for axis in cell.axes]
-        assert cell.key == content_key("cell", parts, cell.attacker.name, "true", 0, 0, 0.5)
+        assert cell.key == cell_key(parts, cell.attacker.name, "true", 0, 0, 0.5)
     assert all(victim.identity in cells[5].attacker.identity[1] for victim in cells[5].attacker.shadows)
 
 

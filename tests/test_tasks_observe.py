@@ -286,6 +286,32 @@ def test_a_new_run_tries_the_full_batch_again(observed, denoised):
     assert denoised[:3] == [16, 8, 4]
 
 
+def test_a_refusal_ends_a_series_and_stands_beside_its_result(tmp_path):
+    """What was learnt before is the result; where that is nothing, the cell says so and shows no number."""
+    store = Store(tmp_path / "store.db")
+    grid = real(
+        observer=["progressive(access='black', steps=3)", "loss(draws=3)"],
+        distance=["psnr", "lp"],
+        defense=["budget(queries=2)", "budget(queries=None, evaluations=2)"],
+        attacker=["adaptive", "naive"],
+        attack=["sima"],
+    )
+    leakboard.run(grid, store, threads=1)
+    cells = store.cells()
+    found = cells[cells["distance"] == "lp"].set_index(["defense", "observer", "attacker"])
+    two = found.loc[("budget(queries=2)", "progressive(steps=3, access='black')", "adaptive")]
+    assert (two["status"], two["queries"], two["nfe"]) == ("done", 2, 6)
+    assert two["note"] == "budget(queries=2) refused more after 2 queries a sample"
+    assert found.loc[("budget(queries=2)", "loss(draws=3)", "adaptive")]["queries"] == 2
+    nothing = found.loc[("budget(queries=None, evaluations=2)", "progressive(steps=3, access='black')", "adaptive")]
+    assert nothing["status"] == "skipped"
+    assert "refused before there was anything to measure: budget(evaluations=2)" in nothing["error"]
+    naive = found.loc[("budget(queries=2)", "progressive(steps=3, access='black')", "naive")]
+    assert naive["status"] == "skipped"
+    assert "calibrated on 3 numbers and evaluated on 2, for questions were refused" in naive["error"]
+    assert set(store.results()["cell"]) == set(cells[cells["status"] == "done"]["cell"])
+
+
 ROWS = """
 from dataclasses import dataclass
 from typing import ClassVar

@@ -165,9 +165,9 @@ def test_without_labels_there_is_no_threshold(task, plugins):
     found = outcome(task, plugins, shadows=())
     assert found.status == "done"
     assert found.n_calibration == 0
-    assert "auc" in [measure.name for measure in found.measures]
-    assert "balanced_accuracy" not in [measure.name for measure in found.measures]
-    assert "balanced_accuracy" in [measure.name for measure in outcome(task, plugins).measures]
+    assert "auc" in [row.measure for row in found.results]
+    assert "balanced_accuracy" not in [row.measure for row in found.results]
+    assert "balanced_accuracy" in [row.measure for row in outcome(task, plugins).results]
 
 
 @pytest.mark.parametrize("seed", [0, -1])

@@ -89,7 +89,7 @@ def test_flags_unrelated_to_the_features_stay_near_chance():
         shadows = [Labelled(ease + random.normal(size=(400, 1)), random.random(400) < 0.5) for _ in range(2)]
         member, evaluated = random.random(400) < 0.5, random.random(400) < 0.5
         fitted = by_shadows(lira, shadows, ease + random.normal(size=(400, 1)), evaluated, ["one"])
-        found.append(evaluate(fitted.scores, member[evaluated], threshold=None)[0].value)
+        found.append(evaluate(fitted.scores, member[evaluated], threshold=None)["auc"].value)
 
     assert abs(np.mean(found) - 0.5) < 0.04
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from leakboard.asking import (
     Access,
     Array,
+    Cost,
     Model,
     Noise,
     Oracle,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     import torch
 
-    from leakboard.asking import Cost
 
 __all__ = [
     "AXES",
@@ -49,6 +49,7 @@ __all__ = [
     "Axis",
     "Classifier",
     "Component",
+    "Cost",
     "Dataset",
     "Defense",
     "Distance",

@@ -37,6 +37,7 @@ def code_digest(cls: type) -> str:
     return _digest_of(cls.__qualname__, cls.__mro__)
 
 
+@functools.cache
 def function_digest(function: Callable[..., Any]) -> str:
     """`code_digest` of the module that a function lies in, and of the arguments that `functools.partial` bound.
 
@@ -52,7 +53,6 @@ def function_digest(function: Callable[..., Any]) -> str:
     return _digest_of(function.__qualname__, (function,))
 
 
-@functools.cache
 def _digest_of(what: str, parts: tuple[Any, ...]) -> str:
     """Digest of the modules that classes or functions lie in, as far as these are a plugin's."""
     own = {part.__module__ for part in parts if _is_plugin(part.__module__)}

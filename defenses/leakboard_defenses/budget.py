@@ -12,8 +12,7 @@ from leakboard.api import Defense, LeakboardError, Refused
 if TYPE_CHECKING:
     import torch
 
-    from leakboard.api import Noise
-    from leakboard.asking import Cost
+    from leakboard.api import Cost, Noise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,10 +39,10 @@ def cell_row(cell: Cell) -> CellRow:
 
 
 def component_rows(cells: Iterable[Cell], populations: dict[str, Population]) -> list[ComponentRow]:
-    """The components of some cells; what is known of a dataset's samples stands with it."""
+    """The components of some cells, shadow victims among them; what is known of a dataset's samples stands with it."""
     points: dict[str, Bound] = {}
     for cell in cells:
-        points |= {point.identity: point for point in cell.axes.values()}
+        points |= {point.identity: point for point in (*cell.axes.values(), *cell.attacker.shadows)}
     return [
         ComponentRow(
             kind=point.kind,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from leakboard.errors import Unsupported
 from leakboard.faults import FAULTS, Allowance, fault
 from leakboard.keys import scores_key
 from leakboard.statistics.thresholds import choose_threshold
@@ -257,6 +258,9 @@ def _checked(classifier: Classifier, scorer: Scorer) -> Scorer:
 
 
 def _check_alike(before: Table, after: Table) -> None:
+    if before.columns != after.columns and (before.refusal or after.refusal):
+        unequal = f"calibrated on {len(before.columns)} numbers and evaluated on {len(after.columns)}"
+        raise Unsupported(f"{unequal}, for questions were refused: {before.refusal or after.refusal}")
     if before.columns != after.columns:
         raise ValueError(f"calibrated and evaluated on different pairs: {unlike(before.columns, after.columns)}")
     if before.values.shape != after.values.shape:

@@ -6,6 +6,7 @@ import functools
 import os
 import signal
 import threading
+from dataclasses import replace
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -112,6 +113,9 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
                 chosen = choose(samples.ids, samples.member, task.per_side)
                 shard = samples.take(chosen[task.start : task.stop])
                 prompts = victim.prompts_for(shard)
+                # pictures are shown with who is a member of this victim, which knows better than the dataset
+                members = victim.members(shard.ids)
+                shard = shard if members is None else replace(shard, member=members)
             fitting = Fitting(shard.image_shape, model.image_shape, victim.fit)
             fitting.check()
             question = task.victim_identity, task.dataset_identity
