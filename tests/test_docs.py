@@ -144,18 +144,24 @@ def test_guide_grid_of_attackers_runs(folder):
 def test_guide_grid_of_budgets_ends_as_the_page_says_and_is_measured_again(folder):
     write_titled("docs/guide.md", folder)
     write_titled("docs/plugins.md", folder)
-    command("leakboard run budgets.toml --store my.db --executor serial")
+    grid = folder / "budgets.toml"
+    grid.write_text(grid.read_text() + 'attacker = ["adaptive", "naive"]\n')
+    command(f"leakboard run {grid} --store my.db --executor serial")
     cells = leakboard.Store("my.db").cells()
-    limited = cells[cells["defense"] != "none"].set_index("observer")
+    naive, limited = (
+        cells[(cells["defense"] != "none") & (cells["attacker"] == attacker)].set_index("observer")
+        for attacker in ("naive", "adaptive")
+    )
 
     assert limited["status"].to_dict() == {"loss(draws=8)": "done", "pia": "done", "secmi": "skipped"}
+    assert naive["status"].to_dict() == {"loss(draws=8)": "skipped", "pia": "done", "secmi": "skipped"}
     assert limited.loc["loss(draws=8)", "nfe"] == 4
     assert limited["note"].astype(bool).to_dict() == {"loss(draws=8)": True, "pia": False, "secmi": False}
 
     again = "budgets.toml --store my.db --plugin advantage.py"
-    assert re.search(r"measured again +5\n", command(f"leakboard plan {again}"))
+    assert re.search(r"measured again +6\n", command(f"leakboard plan {again}"))
     assert " 0 denoiser evaluations paid" in command(f"leakboard run {again}")
-    assert (leakboard.Store("my.db").results()["measure"] == "advantage").sum() == 5
+    assert (leakboard.Store("my.db").results()["measure"] == "advantage").sum() == 6
 
 
 def known_images(folder):
