@@ -195,7 +195,9 @@ def test_blurs_average_and_commute_with_mirroring(cls, size, height, width, seed
 
 @pytest.mark.parametrize("cls", DEFENSES)
 def test_the_place_is_a_parameter_of_every_defense(cls):
-    assert [checked(cls, at=place).at for place in ("query", "output", "both")] == ["query", "output", "both"]
+    # what counts questions has nothing to count right before the distance
+    places = ["query", "output", *(["both"] if cls is not Budget else [])]
+    assert [checked(cls, at=place).at for place in places] == places
     with pytest.raises(LeakboardError, match="at="):
         checked(cls, at="training")
 
@@ -261,3 +263,8 @@ def test_a_budget_never_refuses_what_costs_nothing():
 def test_a_budget_that_limits_nothing_is_a_slip():
     with pytest.raises(LeakboardError, match="limits nothing"):
         checked(Budget, queries=None)
+
+
+def test_a_budget_before_the_distance_would_count_nothing():
+    with pytest.raises(LeakboardError, match="counts no question"):
+        checked(Budget, at="both")

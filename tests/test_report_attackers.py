@@ -201,3 +201,9 @@ def test_filters_cope_with_long_attackers(page, visit):
     assert tab.log == []
     assert violations(tab) == []
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_defense_that_counts_questions_is_passed_by_nobody():
+    chain = "budget(at='query', queries=3, evaluations=None) + gaussian_blur(at='output', sigma=1.0)"
+    assert bypasses.passed_by("gray", "noise", chain, ["budget"]) == ("output",)
+    assert bypasses.passed_by("gray", "noise", chain) == ("query", "output")

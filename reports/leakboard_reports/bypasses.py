@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from leakboard_reports.reading import is_none
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     import pandas as pd
 
@@ -36,18 +36,24 @@ def marked(cells: Iterable[Cell], components: pd.DataFrame) -> list[Cell]:
     """The cells, each with the places at which its defense is passed by."""
     described = components.to_dict("records")
     spaces = {c["label"]: (c["info"] or {}).get("space", "image") for c in described if c["kind"] == "observer"}
-    specs = {c["label"]: str(c["spec"]) for c in described if c["kind"] == "defense"}
+    defenses = {
+        c["label"]: (str(c["spec"]), (c["info"] or {}).get("counts", ())) for c in described if c["kind"] == "defense"
+    }
     return [
-        replace(cell, bypass=passed_by(cell.access, spaces.get(cell.observer, "image"), specs[cell.defense]))
+        replace(cell, bypass=passed_by(cell.access, spaces.get(cell.observer, "image"), *defenses[cell.defense]))
         for cell in cells
     ]
 
 
-def passed_by(access: str, space: str, defense: str) -> tuple[str, ...]:
-    """The places at which a defense of this canonical spelling does not act on all that an attack asks or compares."""
+def passed_by(access: str, space: str, defense: str, counts: Collection[str] = ()) -> tuple[str, ...]:
+    """The places at which a defense of this canonical spelling does not act on all that an attack asks or compares.
+
+    ``counts`` names the links that count questions of every kind: nobody passes these by.
+    """
     if access not in ("gray", "white") or space == "image":
         return ()
-    found = {_place(link) for link in defense.split(" + ") if not is_none(link)}
+    links = [link for link in defense.split(" + ") if not is_none(link) and link.partition("(")[0] not in counts]
+    found = {_place(link) for link in links}
     return tuple(place for place in MARKS if place in found)
 
 

@@ -26,7 +26,7 @@ def usage(store: Store, folder: Path | None = None) -> list[tuple[str, int, int]
 
 
 def prune(store: Store, folder: Path | None = None) -> Pruned:
-    """Remove features, scores of superseded attempts, files unknown to the store, and files damaged on disk.
+    """Remove features, pools, scores of superseded attempts, files unknown to the store, and damaged files.
 
     What is removed is computed again when a grid needs it; scores of current results and pictures stay.
     """
