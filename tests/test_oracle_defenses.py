@@ -191,14 +191,59 @@ def test_query_noise_is_that_of_the_question_whoever_asks(model):
     ("wrong", "message"),
     [
         (lambda images: images * 2 - 1, "leave"),
+        (lambda images: images * 2, "leave"),
         (lambda images: images * torch.nan, "not numbers"),
         (lambda images: images[:2], "were sent"),
         (lambda images: images.flatten(1), "were sent"),
     ],
-    ids=["scaled to -1", "nan", "rows", "no images"],
+    ids=["scaled to -1", "scaled to 2", "nan", "rows", "no images"],
 )
 @pytest.mark.parametrize("asked", ASKED)
 def test_what_is_no_image_is_not_taken_for_one(model, wrong, message, asked):
     door = make_door(model)
     with pytest.raises(ValueError, match=message):
         ASKED[asked](door, wrong(door.originals))
+
+
+def test_another_draw_of_a_question_meets_other_query_noise(model, monkeypatch):
+    """An attacker may average over draws, as a real provider's noise is drawn anew."""
+    seen = []
+    inner = model.reconstruct
+    monkeypatch.setattr(model, "reconstruct", lambda images, *rest: seen.append(images) or inner(images, *rest))
+    door = make_door(model, query=(Adding(),))
+    for draw in (0, 1, 0):
+        door.reconstruct(door.originals, 0.5, 2, draw)
+
+    assert len(seen) == 2
+    assert not torch.allclose(*seen)
+
+
+def test_equal_links_of_a_chain_draw_noise_of_their_own(model):
+    """Were it one noise twice, it would be twice as large and no harder to guess."""
+    samples = make_samples(6)
+    own = replace(samples, images=torch.full_like(samples.images, 0.5))
+    once, twice = (make_door(model, "gray", own, query=(Adding(),) * times).images - 0.5 for times in (1, 2))
+
+    assert (twice - once).std() == pytest.approx(0.05, rel=0.15)
+    assert torch.corrcoef(torch.stack([once.flatten(), (twice - once).flatten()]))[0, 1].abs() < 0.2
+
+
+def test_output_noise_is_another_one_for_another_image(model):
+    """Else the answer to a grey image would tell what to subtract from that to the own one."""
+    plain, noisy = make_door(model), make_door(model, output=(Adding(),))
+    middle = plain.originals / 4 + 0.4
+
+    def added(images):
+        answers = [door.reconstruct(images, 0.1, 2).output() for door in (noisy, plain)]
+        return (answers[0] - answers[1]).flatten()
+
+    noises = torch.stack([added(middle), added(torch.full_like(middle, 0.5)), added(middle.flip(-1))])
+    assert noises.std() > 0.02
+    assert torch.corrcoef(noises).fill_diagonal_(0).abs().max() < 0.25
+
+
+@pytest.mark.parametrize("query", ["reconstruct", "generate", "adding@output0 reconstruct 0.5 2 0  step 1"])
+def test_nobody_draws_the_noise_of_the_victim_or_of_a_defense(model, query):
+    door = make_door(model)
+    with pytest.raises(ValueError, match="expected another name"):
+        door.noise(query, door.originals)

@@ -1,5 +1,6 @@
 """The one door to a victim: what is remembered, what is paid, who is let in, what the victim is told and shown."""
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -300,3 +301,12 @@ def test_noise_is_that_of_the_real_names(model):
     door = make_door(model, samples=samples, seed=3)
 
     assert torch.equal(door.noise("loss", samples.images, 2), normal(3, "loss", 2, samples.ids, samples.images))
+
+
+def test_a_refusal_is_noted_also_where_the_observer_goes_on(model):
+    door = make_door(model, query=(Budget(queries=1),))
+    door.reconstruct(door.originals, 0.5, 2)
+    with contextlib.suppress(Refused):
+        door.reconstruct(door.originals, 0.5, 3)
+
+    assert door.refusal == "refused after 1 queries"

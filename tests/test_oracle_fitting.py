@@ -69,3 +69,10 @@ def test_the_rule_is_told_in_words():
 def test_what_cannot_be_fitted_is_unsupported_and_says_what_would_help(fitting, reason):
     with pytest.raises(Unsupported, match=reason.replace("(", r"\(")):
         fitting.check()
+
+
+def test_answers_in_colour_come_back_grey_as_the_mean_of_their_channels():
+    fit = Fitting((1, 4, 4), (3, 4, 4), "exact")
+    colour = torch.rand((2, 3, 4, 4), generator=torch.Generator().manual_seed(0))
+
+    assert torch.allclose(fit.from_victim(colour), colour.mean(1, keepdim=True))

@@ -6,9 +6,12 @@ import torch
 from helpers.handmade_victim import Handmade
 from helpers.oracles import make_door, make_samples
 from helpers.spied_victim import Halving
+from leakboard.api import Refused
 from leakboard.oracle.memo import Memo
 from leakboard.oracle.pools import Pools
 from leakboard.store.artifacts import Artifacts
+from leakboard.tasks.feature_tables import _price
+from leakboard_defenses import Budget
 
 
 @pytest.fixture
@@ -36,13 +39,27 @@ def test_all_shards_get_the_same_images_and_one_pays(shard):
     assert [query for query, _ in second.memo.model.calls] == []
 
 
-def test_every_sample_pays_an_equal_part(shard):
+def test_every_door_bears_the_price_of_the_whole_pool(shard):
     doors = shard(range(3)), shard(range(3, 10))
     for door in doors:
         door.pool(4, 3)
 
-    assert sum(door.asked.evaluations * len(door.originals) for door in doors) == pytest.approx(12)
-    assert doors[0].asked.queries == pytest.approx(0.4)
+    assert [(door.pooled.queries, door.pooled.evaluations) for door in doors] == [(4, 12)] * 2
+    assert [door.asked.evaluations for door in doors] == [0, 0]
+
+
+def test_a_table_of_features_shares_the_price_of_a_pool_among_its_samples():
+    """The shards of a run of more samples are the same, and each sample's part is smaller."""
+    meta = {"queries": "1", "nfe": "2", "pool_queries": "4", "pool_nfe": "12"}
+    assert _price(meta, 10) == (1.4, 3.2)
+    assert _price({"queries": "1", "nfe": "2"}, 10) == (1, 2)
+
+
+def test_a_budget_counts_a_pool_whole(shard):
+    door = shard(range(5), query=(Budget(queries=5),))
+    door.pool(4, 3)
+    with pytest.raises(Refused):
+        door.pool(4, 3, draw=1)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,11 @@ import pytest
 import leakboard
 from helpers.tiny_grids import PLUGIN, statuses, tiny
 from leakboard.errors import LeakboardError
+from leakboard.grid.grid import Grid
+from leakboard.registry.find import Registry
 from leakboard.store import Store
 from leakboard.tasks import splits
+from leakboard.testing import check_component, summarize
 
 LIRA = PLUGIN.with_name("two_shadow_lira.py")
 
@@ -188,3 +191,45 @@ def test_a_recorded_skip_is_not_tried_again_but_a_failure_is(tmp_path):
     plan = leakboard.plan(grid, store)
     assert [cell.observer.label for cell in plan.todo] == ["bad_observer"]
     assert plan.skipped == {}
+
+
+POOLING = """
+from dataclasses import dataclass
+from typing import ClassVar
+from leakboard import hookimpl
+from leakboard.api import Access, Observer, Pair
+
+@dataclass(frozen=True, kw_only=True)
+class Pooler(Observer):
+    \"\"\"Compares every image with the first of a pool.\"\"\"
+
+    name: ClassVar[str] = "pooler"
+    access: ClassVar[Access] = "black"
+
+    def observe(self, oracle):
+        pool = oracle.pool(24, 2)
+        yield Pair(oracle.originals, pool[:1].expand_as(oracle.originals), "first of the pool")
+
+@hookimpl
+def leakboard_observers():
+    return [Pooler]
+"""
+
+
+def test_a_pool_is_planned_and_paid_once_for_all_shards(tmp_path, write):
+    plugin = write("pooler.py", POOLING)
+    axes = {"victim": "fashion_ddpm(level='untrained')", "distance": "rmse", "classifier": "threshold"}
+    grid = Grid.of(
+        plugins=[plugin], dataset="fashion_mnist", observer="pooler", **axes, run={"shard": 16, "samples": 24}
+    )
+    store = Store(tmp_path / "store.db")
+    planned = leakboard.plan(grid, store)
+    assert len(planned.observe) == 3
+    assert sum(planned.nfe) == 24 * 2
+
+    report = leakboard.run(grid, store)
+    assert report.ok, store.failures()
+    assert report.nfe == 24 * 2
+    assert set(store.cells()["nfe"]) == {1.0}  # 48 evaluations among 48 samples
+    rows = check_component(Registry.load([plugin]).classes["observer"]["pooler"])
+    assert not [row for row in rows if row.outcome == "failed"], summarize(rows)

@@ -108,10 +108,10 @@ def test_a_naive_attacker_calibrates_on_the_undefended_features(task, tmp_path):
     assert np.allclose(scores["score"], expected)
 
 
-def test_the_price_of_a_naive_attacker_is_half_of_each_side(task, tmp_path):
+def test_the_price_of_a_naive_attacker_is_a_share_of_each_side(task, tmp_path):
     keep(Artifacts(tmp_path), "defended", features(7), seconds=100.0)
-    found = answer(task, evaluate_on=("defended",))
-    assert found.seconds == pytest.approx(0.5 * 4 + 0.5 * 100, abs=1)
+    found = answer(task, evaluate_on=("defended",), calibration=0.25)
+    assert found.seconds == pytest.approx(0.25 * 4 + 0.75 * 100, abs=1)
     assert (found.queries, found.nfe) == (1, 4)
 
 

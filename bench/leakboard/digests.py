@@ -45,12 +45,17 @@ def function_digest(function: Callable[..., Any]) -> str:
         LeakboardError: there is no source code to go by.
     """
     if isinstance(function, functools.partial):
-        bound = repr((function.args, sorted(function.keywords.items())))
+        bound = [_bound(value) for value in (*function.args, *sum(sorted(function.keywords.items()), ()))]
         return hashlib.sha256(json.dumps([function_digest(function.func), bound]).encode()).hexdigest()
     if not inspect.isroutine(function):
         kind: type = type(function)
         return code_digest(kind)
     return _digest_of(function.__qualname__, (function,))
+
+
+def _bound(value: Any) -> str:
+    """An argument that a function is bound to: of another function its code, for its place in memory says nothing."""
+    return function_digest(value) if callable(value) else repr(value)
 
 
 def _digest_of(what: str, parts: tuple[Any, ...]) -> str:

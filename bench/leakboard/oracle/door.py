@@ -8,15 +8,15 @@ noise of the victim's own space, which gray access lets an observer make itself,
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from leakboard.api import Access, AccessDenied, Defense, Samples, Unsupported
+from leakboard.api import Access, AccessDenied, Defense, Refused, Samples, Unsupported
 from leakboard.asking import Cost
 from leakboard.noise import seeder, standard_normal
-from leakboard.oracle.provider import at_the_query, defended
+from leakboard.oracle.provider import at_the_query, defended, questions
 from leakboard.oracle.reconstruction import Trajectory
 from leakboard.samples import blinded
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from leakboard.samples import Array
 
 LEVELS: tuple[Access, ...] = ("black", "gray", "white")
+OWN = {"reconstruct", "generate"}
+"""Queries whose noise the victim draws: an observer that knew it could subtract it."""
 
 
 class Returned(NamedTuple):
@@ -64,7 +66,9 @@ class Door:
         access: what the observer declares.
         provider: what stands in the way.
         default_prompts: what the victim is given with each sample unless a question says otherwise.
-        asked: what this observer's questions cost so far.
+        asked: what this observer's questions cost so far, a sample.
+        pooled: what its pools cost so far, for all samples together.
+        refusal: why a defense let a question not pass, the first time it did not.
         returned: what the victim gave out last, for the contact sheet.
     """
 
@@ -75,6 +79,8 @@ class Door:
     provider: Provider = field(default_factory=Provider)
     default_prompts: tuple[str, ...] | None = None
     asked: Cost = field(default_factory=Cost)
+    pooled: Cost = field(default_factory=Cost)
+    refusal: str = ""
     returned: Returned | None = None
 
     def __post_init__(self) -> None:
@@ -88,7 +94,7 @@ class Door:
         """The attacker's own images."""
         return self.samples.images
 
-    @cached_property
+    @functools.cached_property
     def images(self) -> torch.Tensor:
         """What the victim sees of the originals."""
         return self._through(self._own).clone()
@@ -114,7 +120,13 @@ class Door:
         return self.memo.model.alphas_cumprod.to(self._own.device)
 
     def noise(self, query: str, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
-        """Standard normal noise seeded by (seed, query, draw, sample id)."""
+        """Standard normal noise seeded by (seed, query, draw, sample id).
+
+        Raises:
+            ValueError: the query is a name under which the victim or a defense draws its own noise.
+        """
+        if query in OWN or "@" in query:
+            raise ValueError(f"the noise {query!r} is the victim's or a defense's own, expected another name")
         return standard_normal(self.seeds(query, draw), like)
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
@@ -170,7 +182,9 @@ class Door:
         if len(walk) != steps:
             raise Unsupported(f"the victim made {len(walk)} steps where {steps} were asked")
         question = f"reconstruct {strength!r} {steps} {draw} {_word(prompts)}"
-        return Trajectory(walk, question, self._show, lambda what: self._allow("gray", what))
+        # what was sent belongs to the question: else another image would tell which noise to subtract from this one
+        show = functools.partial(self._show, words=lambda: questions(images, self._own, 0))
+        return Trajectory(walk, question, show, lambda what: self._allow("gray", what))
 
     def generate(self, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """New images from noise, and from the prompts if there are any."""
@@ -186,14 +200,13 @@ class Door:
         return self._show(made, f"generate {steps} {draw} {_word(prompts)}")
 
     def pool(self, count: int, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
-        """New images that all samples share: each pays an equal part of them.
+        """New images that all samples share, and whose price they share; a defense that counts sees the whole pool.
 
         Raises:
             ValueError: there is not one prompt an image.
         """
         evaluations = steps * self.memo.evaluations_per_step
-        share = count / (self.memo.population or len(self._own))
-        cost = Cost(share, share * evaluations)
+        cost = Cost(count, count * evaluations)
         self._enter("black", "pool", cost)
         if prompts is not None and len(prompts) != count:
             raise ValueError(f"{len(prompts)} prompts for a pool of {count} images, expected one an image")
@@ -208,9 +221,9 @@ class Door:
             return fitting.from_victim(model.decode(made).float())
 
         images = self.memo.pool((self.seed, draw, count, steps, texts), count, evaluations, call)
-        self.asked += cost
+        self.pooled += cost
         for link, defense in enumerate(self.provider.output):
-            images = defended(defense, images, seeds, f"output{link} pool {count} {steps} {draw}")
+            images = defended(defense, images, seeds, f"output{link} pool {count} {steps} {draw} {_word(prompts)}")
         return images
 
     def gradients(
@@ -237,7 +250,12 @@ class Door:
         """Whether a question may be asked at all, by the access levels and by defenses that count."""
         self._allow(needed, query)
         for defense in (*self.provider.query, *self.provider.output):
-            defense.admit(self.asked, cost)
+            try:
+                defense.admit(self.asked + self.pooled, cost)
+            except Refused as reason:
+                # noted here, for the observer may catch it and go on
+                self.refusal = self.refusal or str(reason) or f"{defense.name} refused more"
+                raise
 
     def _ask(
         self,
@@ -263,6 +281,8 @@ class Door:
         """What the victim sees of images that it is sent, the first time by the defenses and then from the memo."""
         if images.ndim != 4 or len(images) != len(self._own):
             raise ValueError(f"images of shape {tuple(images.shape)} were sent, expected {len(self._own)} (N, C, H, W)")
+        if self.memo.fitting.needed and images.shape != self._own.shape:
+            raise ValueError(f"images of shape {tuple(images.shape)} were sent, expected {tuple(self._own.shape)}")
         if not bool(((images >= 0) & (images <= 1)).all()):
             raise ValueError("images were sent that leave [0, 1] or hold values that are not numbers")
         if not self.provider.query:
@@ -279,11 +299,13 @@ class Door:
         )
         return answer
 
-    def _show(self, inner: torch.Tensor, question: str) -> torch.Tensor:
+    def _show(
+        self, inner: torch.Tensor, question: str, words: Callable[[], Sequence[str]] | None = None
+    ) -> torch.Tensor:
         """Images after the output defenses, whose noise is another one for every question and step."""
         images = self._decode(inner)
         for link, defense in enumerate(self.provider.output):
-            images = defended(defense, images, self.seeds, f"output{link} {question}")
+            images = defended(defense, images, self.seeds, f"output{link} {question}", words)
         self.returned = Returned(question, images)
         return images
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from leakboard import api, hookspecs
+from leakboard.digests import function_digest
 from leakboard.errors import nearest
 from leakboard.recipe import Recipe
 from leakboard.registry.bind import types_of
@@ -95,6 +96,10 @@ def check_value(kind: api.Extension, value: object) -> None:
     name = getattr(value, "name", None)
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(f"a {kind} is called {name!r:.80}, expected letters, digits, dots and dashes")
+    if isinstance(value, api.Measure):
+        if not callable(value.function):
+            raise TypeError(f"the function of the measure {name} is {value.function!r:.80}")
+        function_digest(value.function)  # without source code nobody could tell when to measure again
     if kind == "page" and name.lower() == "index":
         raise ValueError(f"a page is called {name!r}, and that is the report's own first page")
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from leakboard.oracle.memo import Memo
     from leakboard.tasks.task import Wanted
 
+NUMBERS = 1 << 17
+"""What one pair may give of one sample: each number has a name, and names have to fit into a file's head."""
 PAIR_BYTES = 1 << 28
 """What the numbers of one pair of one shard may take."""
 
@@ -49,14 +51,14 @@ class Column:
 
 def measure(column: Column, pair: Pair, memo: Memo) -> None:
     """Add the numbers of one more pair, or the reason why there are none."""
-    import torch
-
     distance = column.distance
     try:
+        if pair.label in (label for label, _ in column.pairs):
+            raise ValueError(f"the observer yielded two pairs called {pair.label!r}")
         if pair.space not in distance.spaces:
             raise Unsupported(f"{distance.name} does not measure pairs of {pair.space}")
         with column.allowance:
-            measured = _measured(distance, pair, memo).detach().to("cpu", torch.float64)
+            measured = _measured(distance, pair, memo).detach().to("cpu")
         values = _kept(measured, distance, len(pair.reference))
     except FAULTS as error:
         column.failure = PartOutcome(column.wanted.key, *fault(error))
@@ -90,6 +92,12 @@ def _kept(values: torch.Tensor, distance: Distance, count: int) -> torch.Tensor:
 
     if values.ndim < 1 or len(values) != count:
         raise ValueError(f"{distance.name} returned shape {tuple(values.shape)}, expected ({count}, ...)")
+    if values.numel() > NUMBERS * count:
+        raise LeakboardError(
+            f"{distance.name} makes {values.numel() // count:,} numbers a sample of one pair",
+            expected=f"at most {NUMBERS:,}",
+            next="a smaller map: pooled, cropped, or of latents in place of pixels",
+        )
     kept = values.reshape(count, -1).to(getattr(torch, distance.stored_as))
     if kept.shape[1] == 0:
         raise ValueError(f"{distance.name} returned no number a sample, of shape {tuple(values.shape)}")
@@ -104,6 +112,8 @@ def _kept(values: torch.Tensor, distance: Distance, count: int) -> torch.Tensor:
         what = "" if bool(values.isfinite().all()) else " that are not finite"
         reason = what or f" too large for {distance.stored_as}"
         raise ValueError(f"{distance.name} returned values for {int((~finite).sum())} of {count} samples{reason}")
+    if bool(((kept == 0) & (values.reshape(count, -1) != 0)).any()):
+        raise ValueError(f"{distance.name} returned values too small for {distance.stored_as}: they would become 0")
     return kept
 
 

@@ -100,7 +100,7 @@ class Tables:
             raise ValueError(OTHERS)
         names = tuple(label for label, _ in layout.pairs) if maps else layout.columns
         fit = meta["fit"] or "exact" if "fit" in meta else ""
-        return Table(values, names, float(meta["queries"]), float(meta["nfe"]), seconds, fit, meta.get("refusal", ""))
+        return Table(values, names, *_price(meta, len(self.ids)), seconds, fit, meta.get("refusal", ""))
 
 
 OTHERS = "the features are of other samples than those listed: the dataset does not load alike twice"
@@ -125,3 +125,9 @@ def unlike(one: Sequence[str], other: Sequence[str]) -> str:
     """The first names in which two rows of columns differ; there may be thousands."""
     left, right = next(pair for pair in itertools.zip_longest(one, other) if pair[0] != pair[1])
     return f"{left!r:.80} / {right!r:.80}"
+
+
+def _price(meta: dict[str, str], count: int) -> tuple[float, float]:
+    """Requests and denoiser evaluations of one sample of ``count``, who share what was asked for all of them."""
+    queries, nfe = (float(meta[name]) + float(meta.get(f"pool_{name}", 0)) / count for name in ("queries", "nfe"))
+    return queries, nfe

@@ -80,11 +80,8 @@ def observe(
                 Column(wanted, registry.one("distance", wanted.distance).only, Allowance(task.settings.timeout))
                 for wanted in of_observer
             ]
-            seconds, refusal = _run(observer, door, defense, columns, Allowance(task.settings.timeout))
-            made = [
-                column.failure or _store(column, door, task, artifacts, samples.ids, seconds, refusal)
-                for column in columns
-            ]
+            seconds = _run(observer, door, defense, columns, Allowance(task.settings.timeout))
+            made = [column.failure or _store(column, door, task, artifacts, samples.ids, seconds) for column in columns]
             found += made
             if returned is None and any(part.status == "done" for part in made):
                 returned = door.returned
@@ -98,15 +95,12 @@ def observe(
     return TaskOutcome(tuple(found), time.perf_counter() - start, paid, peak, memo.batch_size, stored)
 
 
-def _run(
-    observer: Observer, door: Door, defense: Bound, columns: list[Column], allowance: Allowance
-) -> tuple[float, str]:
-    """One observer under one defense: its pairs through every distance that wants them.
+def _run(observer: Observer, door: Door, defense: Bound, columns: list[Column], allowance: Allowance) -> float:
+    """One observer under one defense: its pairs through every distance that wants them. Gives its seconds.
 
-    Gives its seconds, and why a defense let no more questions pass: what came before that is the result.
+    Where a defense lets no more questions pass, what came before is the result.
     """
     paid_before = door.memo.paid.seconds
-    refusal = ""
     try:
         for pair in _pairs(observer, door, defense, allowance):
             for column in columns:
@@ -117,14 +111,13 @@ def _run(
         else:
             if not any(column.pairs or column.failure for column in columns):
                 raise ValueError("the observer yielded no pair")
-    except Refused as reason:
-        refusal = str(reason)
-        nothing = Fault("skipped", f"refused before there was anything to measure: {refusal}", "")
+    except Refused:
+        nothing = Fault("skipped", f"refused before there was anything to measure: {door.refusal}", "")
         _fail([column for column in columns if not column.pairs], nothing)
     except FAULTS as error:
         _fail(columns, fault(error))
     # What was paid for by an observer before this one belongs to the price of this one all the same.
-    return allowance.spent - (door.memo.paid.seconds - paid_before) + door.asked.seconds, refusal
+    return allowance.spent - (door.memo.paid.seconds - paid_before) + door.asked.seconds
 
 
 def _fail(columns: Iterable[Column], why: Fault) -> None:
@@ -176,7 +169,6 @@ def _store(
     artifacts: Artifacts,
     ids: tuple[str, ...],
     seconds: float,
-    refusal: str,
 ) -> PartOutcome:
     wanted, cost = column.wanted, door.asked
     meta = {
@@ -192,9 +184,11 @@ def _store(
         "distance": wanted.distance,
         "seed": str(wanted.seed),
         "fit": door.memo.fitting.note,
-        "refusal": refusal,
+        "refusal": door.refusal,
         "queries": repr(cost.queries),
         "nfe": repr(cost.evaluations),
+        "pool_queries": repr(door.pooled.queries),
+        "pool_nfe": repr(door.pooled.evaluations),
         "seconds": repr(seconds + column.allowance.spent),
     }
     values = np.concatenate([value.numpy() for value in column.values], axis=1)

@@ -134,6 +134,9 @@ class CompleteProgressive(ImageToImage):
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
         """2 x ``steps`` pairs."""
-        images = list(self.series(oracle))
-        yield from complete(self.compared_with(oracle), images)
+        images: list[torch.Tensor] = []
+        # pair by pair, so that a defense that refuses more does not take along what was answered before
+        for image in self.series(oracle):
+            images.append(image)
+            yield Pair(self.compared_with(oracle), image, f"complete {len(images)}")
         yield from progressive(self.compared_with(oracle), images)
