@@ -9,7 +9,7 @@ import pytest
 from leakboard.api import Victim
 from leakboard.errors import LeakboardError
 from leakboard.registry.bind import bind
-from leakboard.tasks.members import members_of, refuse_telltale
+from leakboard.tasks.members import members_of, refuse_telltale, refuse_vote
 
 IDS = tuple(f"image {row}" for row in range(40))
 EVEN = np.arange(40) % 2 == 0
@@ -100,3 +100,16 @@ def test_of_few_samples_equal_or_opposite_flags_are_refused_though_chance_could_
     other = member.copy()
     other[:2] = other[1::-1]
     refuse_telltale("victim", member, "shadow", other)
+
+
+def test_shadow_victims_that_tell_a_little_each_may_not_tell_all_together():
+    """Members shared in part: one alone could be chance, the vote of several is not."""
+    random = np.random.default_rng(0)
+    member = np.arange(60) % 2 == 0
+    shared = [np.where(random.random(60) < 0.3, ~member, member) for _ in range(9)]
+    independent = [random.random(60) < 0.5 for _ in range(9)]
+
+    with pytest.raises(LeakboardError, match="9 shadow victims together tell the members of the victim"):
+        refuse_vote("the victim", member, shared)
+    refuse_vote("the victim", member, independent)
+    refuse_vote("the victim", member, [np.ones(60, bool)])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FEWEST = 8
 """Samples a side below which no half can be calibrated and the other evaluated."""
-BEYOND_CHANCE = 1e-6
+BEYOND_CHANCE = 1e-4
 """A p-value so small that shadow victims whose members were drawn independently are not refused by accident."""
 
 
@@ -57,7 +57,7 @@ def refuse_telltale(victim: str, member: Mask, shadow: str, theirs: Mask) -> Non
     shadow attack. It must not learn from them who is evaluated as a member. Flags that were drawn independently agree
     as often as chance has it; flags of a victim trained on the same half agree always, and a classifier that only
     remembers them has an AUC of 1 without any leak (of the other half: of 0). Each shadow victim is looked at by
-    itself; what several would tell together only, such as flags made by a rule from those of the others, is not seen.
+    itself here, and their vote by `refuse_vote`; a rule that only a combination of them follows is not seen.
 
     Raises:
         LeakboardError: the flags are associated beyond chance, or are equal or opposite throughout.
@@ -77,3 +77,27 @@ def refuse_telltale(victim: str, member: Mask, shadow: str, theirs: Mask) -> Non
         expected="members of the shadow victim that say nothing about those of the victim under attack",
         next="train shadow victims on halves of the samples that are drawn independently, each by a seed of its own",
     )
+
+
+def refuse_vote(victim: str, member: Mask, theirs: Sequence[Mask]) -> None:
+    """Refuse shadow victims each of which tells too little to be refused, but whose vote tells who is evaluated.
+
+    The vote is the number of shadow victims (S, N) that have a sample as a member: of shadow victims that share a part
+    of their members with the victim under attack it tells the more, the more there are.
+
+    Raises:
+        LeakboardError: the vote ranks members apart from non-members beyond chance.
+    """
+    from scipy.stats import mannwhitneyu
+
+    votes = np.sum(theirs, axis=0)
+    if np.ptp(votes) == 0:
+        return
+    p_value = float(mannwhitneyu(votes[member], votes[~member], method="asymptotic").pvalue)
+    if p_value < BEYOND_CHANCE:
+        raise LeakboardError(
+            f"the {len(theirs)} shadow victims together tell the members of {victim} (p = {p_value:.1g}, Mann-Whitney)",
+            where="the attacker's shadow victims",
+            expected="members of the shadow victims that say nothing about those of the victim under attack",
+            next="train them on halves of the samples that are drawn independently, each by a seed of its own",
+        )

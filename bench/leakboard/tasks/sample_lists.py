@@ -17,7 +17,7 @@ from leakboard.faults import blamed
 from leakboard.keys import samples_key
 from leakboard.store.artifacts import ArtifactRow, Artifacts, Damaged, Missing
 from leakboard.tasks.duplicates import describe
-from leakboard.tasks.members import FEWEST, members_of, refuse_telltale
+from leakboard.tasks.members import FEWEST, members_of, refuse_telltale, refuse_vote
 from leakboard.tasks.splits import calibration, choose
 
 if TYPE_CHECKING:
@@ -106,14 +106,16 @@ class Populations:
 
         looked_at: set[tuple[object, ...]] = set()
         for cell in cells:
-            mine = labelled(cell, cell.victim)
-            for shadow in cell.attacker.shadows:
-                theirs = labelled(cell, shadow)
-                split = (id(mine), id(theirs), cell.seed, cell.calibration)
-                if split not in looked_at:
-                    looked_at.add(split)
-                    evaluated = ~calibration(mine.ids, mine.member, cell.seed, cell.calibration)
-                    refuse_telltale(cell.victim.label, mine.member[evaluated], shadow.label, theirs.member[evaluated])
+            mine, shadows = labelled(cell, cell.victim), cell.attacker.shadows
+            flags = [labelled(cell, shadow).member for shadow in shadows]
+            split = (id(mine), *map(id, flags), cell.seed, cell.calibration)
+            if not shadows or split in looked_at:
+                continue
+            looked_at.add(split)
+            evaluated = ~calibration(mine.ids, mine.member, cell.seed, cell.calibration)
+            for shadow, theirs in zip(shadows, flags, strict=True):
+                refuse_telltale(cell.victim.label, mine.member[evaluated], shadow.label, theirs[evaluated])
+            refuse_vote(cell.victim.label, mine.member[evaluated], [theirs[evaluated] for theirs in flags])
 
     def _labelled(self, cell: Cell, victim: Bound) -> Population:
         population = self.all(cell.dataset)

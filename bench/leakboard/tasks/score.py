@@ -23,7 +23,7 @@ from leakboard.statistics.thresholds import choose_threshold
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.tasks.feature_tables import Table, Tables, unlike
 from leakboard.tasks.measure import key_of, measure, registered
-from leakboard.tasks.members import members_of, refuse_telltale
+from leakboard.tasks.members import members_of, refuse_telltale, refuse_vote
 from leakboard.tasks.sample_lists import get as population_of
 from leakboard.tasks.splits import calibration, permuted
 from leakboard.tasks.task import PartOutcome, TaskOutcome
@@ -161,6 +161,7 @@ class _Scoring:
             _check_alike(seen, table)
             shadows.append(Labelled(seen.values, theirs))
             seconds += seen.seconds
+        refuse_vote(self.task.victim, member[~known], [shadow.member[~known] for shadow in shadows])
         return shadows, seconds
 
     def _members(self, victim: str) -> Mask:
