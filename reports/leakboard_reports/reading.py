@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from leakboard.api import AXES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
-AXES = ("dataset", "victim", "defense", "observer", "distance", "classifier")
 ACCESS_ORDER = ("black", "gray", "white", "none")
 EXACT, UNKNOWN = "exact", "unknown"
 """Images that needed no fitting to the victim, and those of which an older store does not tell."""

@@ -202,7 +202,7 @@ class Glance(Observer):
     steps: int = 2
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
-        answer = oracle.reconstruct(oracle.images, self.strength, self.steps)
+        answer = oracle.reconstruct(oracle.originals, self.strength, self.steps)
         for step, image in enumerate(answer.intermediates() if self.access == "gray" else [answer.output()]):
             yield Pair(oracle.originals, image, f"step {step}")
 
@@ -216,7 +216,7 @@ class Peek(Observer):
     noisy: bool = False
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
-        inner = oracle.encode(oracle.images)
+        inner = oracle.encode(oracle.originals)
         state = inner + oracle.noise("peek", inner) if self.noisy else inner
         yield Pair(oracle.originals, oracle.decode(oracle.predict_noise(state, 3)), "peek")
 
@@ -230,7 +230,7 @@ class BadObserver(Observer):
     how: How | Literal["no pair", "other pairs", "no pair at all", "too curious"] = "raise"
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
-        images = oracle.images
+        images = oracle.originals
         if self.how == "no pair":
             return
         if self.how == "no pair at all":

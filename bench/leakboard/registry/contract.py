@@ -42,7 +42,6 @@ VALUES: dict[api.Extension, type] = {
     "page": api.Page,
 }
 """What the plugins of each extension are: plain values with a name."""
-HOOKS: dict[str, api.Kind] = {f"leakboard_{kind}s": kind for kind in (*BASES, *VALUES)}
 
 
 @dataclass(frozen=True)
