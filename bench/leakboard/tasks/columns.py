@@ -112,8 +112,6 @@ def _kept(values: torch.Tensor, distance: Distance, count: int) -> torch.Tensor:
         what = "" if bool(values.isfinite().all()) else " that are not finite"
         reason = what or f" too large for {distance.stored_as}"
         raise ValueError(f"{distance.name} returned values for {int((~finite).sum())} of {count} samples{reason}")
-    if bool(((kept == 0) & (values.reshape(count, -1) != 0)).any()):
-        raise ValueError(f"{distance.name} returned values too small for {distance.stored_as}: they would become 0")
     return kept
 
 
