@@ -1,6 +1,7 @@
 """The store: whole tasks, append-only attempts, and frames that count only the last one."""
 
 import hashlib
+import json
 import math
 import os
 import signal
@@ -9,10 +10,11 @@ import subprocess
 import sys
 import textwrap
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import func, select
@@ -31,9 +33,17 @@ from helpers.small_stores import (
     task,
 )
 from leakboard.errors import LeakboardError
-from leakboard.store import ResultRow, RunInfo, Store
+from leakboard.store import ArtifactRow, AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, Store, TaskRow, payloads
 from leakboard.store.artifacts import Artifacts
-from leakboard.store.tables import AttemptTable, CellTable, ComponentTable, ResultTable, RunTable
+from leakboard.store.tables import (
+    ArtifactTable,
+    AttemptTable,
+    CellTable,
+    ComponentTable,
+    ResultTable,
+    RunTable,
+    TaskTable,
+)
 
 TESTS = str(Path(__file__).parent)
 
@@ -382,3 +392,90 @@ def test_importing_the_store_imports_nothing_heavy():
     code = "import leakboard.store, sys; print({'torch', 'pandas', 'alembic', 'scipy'} & set(sys.modules))"
 
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("row", "table"),
+    [
+        (RunInfo, RunTable),
+        (ComponentRow, ComponentTable),
+        (CellRow, CellTable),
+        (AttemptRow, AttemptTable),
+        (ResultRow, ResultTable),
+        (TaskRow, TaskTable),
+        (ArtifactRow, ArtifactTable),
+    ],
+)
+def test_rows_and_tables_have_the_same_columns(row, table):
+    """A column is added in both, and nowhere else but in a migration."""
+    given = {"id", "run_id", "attempt_id", "status", "finished"} - {field.name for field in fields(AttemptRow)}
+    given |= {"status"} if row is RunInfo else set()
+    columns = {
+        column.name.removesuffix("_id") if column.name[:-3] in AXES else column.name
+        for column in table.__table__.columns
+    }
+
+    assert columns - given == {field.name for field in fields(row)} - {"results"}
+
+
+def test_frames_tell_every_column_of_an_attempt(store):
+    fill(store)
+    names = {field.name for field in fields(AttemptRow)} - {"cell_key", "traceback", "results"}
+
+    assert names <= set(store.cells().columns)
+    assert {field.name for field in fields(ResultRow)} <= set(store.results().columns)
+
+
+def test_what_a_reader_must_know_stands_beside_the_numbers(store):
+    (row,) = fill(store, cells=1)
+    store.record(1, attempts=[attempt(row, minutes=1, note="one\0\ntwo", measures_key="these")])
+
+    assert set(store.results()["note"]) == {"one\ntwo"}
+    assert store.cells()["note"].tolist() == ["one\ntwo"]
+    assert store.measured_by() == {row.key: "these"}
+
+
+def test_attempts_that_count_come_back_as_they_were_recorded(store):
+    rows = fill(store)
+    again = attempt(
+        rows[1], minutes=30, scores_key="s", seconds=0.5, queries=2.0, fit="exact", note="n", measures_key="m"
+    )
+    store.record(1, attempts=[attempt(rows[0], "failed", minutes=30), again])
+
+    assert store.last_attempts([rows[1].key]) == [replace(again, results=())]
+    assert [found.status for found in store.last_attempts([row.key for row in rows])] == ["done", "failed", "done"]
+    assert store.measured_by() == {rows[1].key: "m", rows[2].key: ""}
+
+
+def put_wide(store, columns, dtype=np.float64):
+    meta = {axis: f"{axis}_a(full=1)" for axis in AXES[:-1]} | {"seed": "7", "ids": json.dumps(["x", "y"])}
+    meta |= {"columns": json.dumps([f"c{number}" for number in range(columns)]), "shapes": "[]"}
+    values = np.arange(2 * columns, dtype=dtype).reshape(2, columns) / 4
+    made = Artifacts(store.artifacts).put(sha(f"wide {columns}"), {"values": values}, meta, "features")
+    store.record(store.begin_run(RunInfo(grid_name="wide")), artifacts=[made])
+    return made
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+def test_features_of_many_columns_are_rows_of_doubles_however_they_are_kept(store, dtype):
+    put_wide(store, 5, dtype)
+
+    frame = store.features()
+    assert frame["value"].tolist() == [number / 4 for number in range(10)]
+    assert frame["value"].dtype == "float64"
+    assert frame["column"].tolist() == [f"c{number}" for number in range(5)] * 2
+
+
+def test_features_that_would_fill_the_memory_are_left_out_and_told(store):
+    fill(store)
+    wide = put_wide(store, payloads.WIDEST + 1)
+    put_wide(store, payloads.WIDEST)
+
+    frame = store.features()
+
+    assert len(frame) == 4 + 2 * payloads.WIDEST
+    (told,) = frame.attrs["unreadable"]
+    assert told == (
+        f"artifact {wide.key}: observer_a(full=1) | distance_a(full=1): {payloads.WIDEST + 1} columns a sample, "
+        f"more than the {payloads.WIDEST} that are shown"
+    )

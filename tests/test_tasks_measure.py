@@ -45,9 +45,7 @@ def test_numbers_come_with_their_intervals_and_the_samples_behind_them():
 
 def test_the_built_in_measures_come_through_the_hook_like_any_other(registry):
     assert registered(registry) == BUILT_IN
-    assert {registry.sources["measure", each.name].split(" (")[-1] for each in BUILT_IN} == {"leakboard.hooks)"} or all(
-        "leakboard.hooks" in registry.sources["measure", each.name] for each in BUILT_IN
-    )
+    assert all("leakboard.hooks" in registry.sources["measure", each.name] for each in BUILT_IN)
 
 
 def test_a_number_that_cannot_be_told_is_left_out_without_a_word():
@@ -92,7 +90,7 @@ def test_a_measure_that_writes_into_its_scores_fails_and_spoils_nothing():
     found = measured(sorts)
     assert "read-only" in found.note
     assert (before == SCORES).all()
-    SCORES[0] = SCORES[0]  # the caller's own array stays writable
+    assert SCORES.flags.writeable
 
 
 def test_a_measure_that_hangs_is_stopped():
@@ -118,7 +116,8 @@ def test_the_key_of_measures_follows_the_code_of_plugins(tmp_path, load):
         from leakboard.api import Estimate, Measure
 
         def half(scores, member, threshold):
-            return Estimate(NUMBER, None, None, "")
+            value = NUMBER
+            return Estimate(value, None, None, "")
 
         @leakboard.hookimpl
         def leakboard_measures():
