@@ -74,9 +74,13 @@ def cell_key(axes: Sequence[str], attacker: Any, labels: str, seed: int, samples
     return content_key("scores", "cell", list(axes), attacker, labels, seed, samples, calibration)
 
 
-def pool_key(victim: str, fit: str, question: str) -> str:
-    """Key of generated images that all samples share: of a victim, how they were fitted, and what was asked."""
-    return content_key("answers", "pool", victim, fit, question)
+def pool_key(victim: str, dataset: str, question: str) -> str:
+    """Key of generated images that all samples share: of a victim, asked about a dataset, and what was asked.
+
+    The dataset stands for what the victim makes of it: how images are fitted, and whether there are prompts. Both are
+    known only to who opens them, and the key has to be known to who plans.
+    """
+    return content_key("answers", "pool", victim, dataset, question)
 
 
 def scores_key(cell: str) -> str:

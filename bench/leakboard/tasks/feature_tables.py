@@ -28,7 +28,7 @@ class Table(NamedTuple):
         values: float64 (N, K), or maps, float32 (N, P, *shape).
         columns: names of the K numbers, or of maps the P pairs.
         queries, nfe: requests and denoiser evaluations of one sample.
-        seconds: of all samples.
+        seconds: of all samples, those of a pool that they share once.
         fit: as in `PartOutcome`.
         refusal: why a defense let no more questions pass, where one did.
     """
@@ -100,6 +100,7 @@ class Tables:
             raise ValueError(OTHERS)
         names = tuple(label for label, _ in layout.pairs) if maps else layout.columns
         fit = meta["fit"] or "exact" if "fit" in meta else ""
+        seconds += float(meta.get("pool_seconds", 0))
         return Table(values, names, *_price(meta, len(self.ids)), seconds, fit, meta.get("refusal", ""))
 
 

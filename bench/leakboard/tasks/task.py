@@ -35,10 +35,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ObserveTask:
-    """Ask one victim, behind one query defense, about samples ``start`` to ``stop``, for everything that is wanted.
-
-    ``population`` is the number of samples that all tasks of the kind are about.
-    """
+    """Ask one victim, behind one query defense, about samples ``start`` to ``stop``, for everything that is wanted."""
 
     dataset: str
     dataset_identity: str
@@ -46,7 +43,6 @@ class ObserveTask:
     victim_identity: str
     query: str
     per_side: int
-    population: int
     start: int
     stop: int
     wanted: tuple[Wanted, ...]
