@@ -21,7 +21,7 @@ from leakboard.keys import scores_key
 from leakboard.statistics.thresholds import choose_threshold
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.tasks.feature_tables import Table, Tables, alike
-from leakboard.tasks.measure import key_of, measure, registered
+from leakboard.tasks.measure import measure, registered
 from leakboard.tasks.members import members_of, refuse_telltale, refuse_vote
 from leakboard.tasks.sample_lists import get as population_of
 from leakboard.tasks.splits import calibration, permuted
@@ -104,7 +104,7 @@ def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
         stored = _store(cell, artifacts, judged)
         measured = measure(measures, judged.scores, judged.member, judged.threshold, task.settings.timeout)
         note = "\n".join(filter(None, (judged.table.refusal, measured.note)))
-        found.append(replace(stored, results=measured.results, note=note, measures_key=key_of(measures)))
+        found.append(replace(stored, results=measured.results, note=note, measured_by=measured.measured_by))
     return TaskOutcome(tuple(found), time.perf_counter() - start)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from leakboard.faults import Status
     from leakboard.store.artifacts import ArtifactRow
     from leakboard.store.rows import ResultRow
@@ -131,7 +133,7 @@ class PartOutcome:
     scores_key: str | None = None
     fit: str = ""
     note: str = ""
-    measures_key: str = ""
+    measured_by: Mapping[str, str] = field(default_factory=dict)
     stored: tuple[ArtifactRow, ...] = ()
 
 
