@@ -8,6 +8,7 @@ from leakboard.errors import LeakboardError
 from leakboard.grid.grid import Grid
 from leakboard.registry.find import Registry
 from leakboard.store import Store
+from leakboard.store.artifacts import Artifacts
 from leakboard.tasks import splits
 from leakboard.testing import check_component, summarize
 
@@ -219,6 +220,19 @@ def test_a_pool_is_priced_once_for_the_grid_and_not_at_all_when_it_is_kept(tmp_p
 
     glances = 48 * 2 * 2 * 2  # samples, steps, seeds, and what stands at the query
     assert paid == [24 * 2, (2 * 2 - 1) * 24 * 2 + glances, glances]
+
+
+def test_who_makes_a_pool_is_billed_no_more_seconds_than_who_finds_it(tmp_path, write):
+    """In every shard, under every defense: the seconds of the whole pool once, apart from those of the shard's own."""
+    axes, store = pooling(write) | {"observer": ["pooler"], "run": {}}, Store(tmp_path / "store.db")
+    assert leakboard.run(tiny(**axes, victim="linear(nap=0.15)"), store).ok
+
+    found = [Artifacts(store.artifacts).get(key)[1] for key in store.artifact_digests("features")]
+    (pool,) = {float(meta["pool_seconds"]) for meta in found}
+    assert len(found) == 9
+    assert pool >= 2 * 0.15
+    assert all(float(meta["seconds"]) < pool / 2 for meta in found)
+    assert all(pool <= seconds < 2 * pool for seconds in store.cells()["seconds"])
 
 
 def test_a_pool_that_is_damaged_is_priced_again(tmp_path, write):

@@ -1,4 +1,4 @@
-"""What observation tasks will cost, found by walking its observers past the counting twin."""
+"""What observation tasks will cost, found by walking their observers past the counting twin."""
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ def results(store: Store) -> pd.DataFrame:
     """One row per measure of every cell whose last attempt is done.
 
     Columns: cell (key), the six axes in their short spelling, attacker, labels, seed, samples, attack, role, access,
-    measure, value, low, high, n_member, n_nonmember, method, flag, queries and nfe (per sample), seconds, peak_mb,
+    measure, value, low, high, n_member, n_nonmember, method, flag, queries and nfe (per sample), seconds (of
+    the attack alone, see `AttemptRow`), peak_mb,
     fit (how images were fitted to the victim: ``exact``, the rule in words, or empty where it was not noted), note
     (what a reader must know of the numbers), run (id), created (UTC).
     """

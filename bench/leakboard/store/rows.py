@@ -138,7 +138,8 @@ class AttemptRow:
         error: one line, empty when there was none.
         traceback: text.
         queries, nfe: requests and denoiser evaluations, per sample.
-        seconds: wall time.
+        seconds: what the attack would take alone: its questions, whoever asked them first, its part of a pool that the
+            samples share, whoever made it, and its fit.
         peak_mb: peak memory in MB.
         n_calibration: labelled samples that the classifier saw; those of shadow victims count together.
         n_evaluation: samples that were evaluated.
