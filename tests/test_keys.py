@@ -14,7 +14,8 @@ BEFORE = json.loads((HERE / "keys" / "before_the_rooms.json").read_text(encoding
 CHANGED = {
     "observer": "they send `originals` now, not what was defended already, and blind checks yield one pair",
     "classifier": "`fit` is given the names of columns",
-    "victim": "their modules moved and import each other from new places, and they tell their members",
+    "victim": "their modules moved and import each other from new places, and they tell their members "
+    "and all facts that recipes add to their manifests",
     "distance value": "it measures vectors",
 }
 """What has another identity since, and why: what was made of it is made again."""
@@ -51,7 +52,7 @@ def all_keys():
         "cells": keys.cell_key(["dataset", "victim"], "adaptive", "true", 0, 8, 0.5),
         "scores": keys.scores_key("cell"),
         "pools": keys.pool_key("victim", "", "question"),
-        "measures": keys.measures_key([("auc", "digest")]),
+        "measures": keys.measure_key("auc", "digest", (0, 1)),
     }
 
 
@@ -104,8 +105,8 @@ def test_features_are_told_by_each_of_their_parts(part):
     assert keys.features_key(*changed) != keys.features_key(*parts)
 
 
-def test_measures_are_told_by_names_and_code_and_not_by_their_order():
-    one, other = ("auc", "digest"), ("ks", "digest")
+def test_a_measure_is_told_by_its_name_its_code_and_the_numbers_that_are_taken():
+    parts = [("auc", "digest", (0, 1)), ("ks", "digest", (0, 1)), ("auc", "other", (0, 1)), ("auc", "digest", (-1, 1))]
 
-    assert keys.measures_key([one, other]) == keys.measures_key([other, one])
-    assert len({keys.measures_key(found) for found in ([one], [other], [("auc", "other")], [one, other])}) == 4
+    assert len({keys.measure_key(*each) for each in parts}) == 4
+    assert keys.measure_key("auc", "digest", (0, 1)) == keys.measure_key("auc", "digest", (0.0, 1.0))

@@ -1,5 +1,8 @@
 """Generations that all samples share: one set for all shards, paid once, the same for whoever asks."""
 
+import multiprocessing
+import time
+
 import pytest
 import torch
 
@@ -20,7 +23,7 @@ def shard(tmp_path):
     samples = make_samples(10)
 
     def door(rows, victim="victim", **settings):
-        memo = Memo(Handmade(), 2, population=10, pools=Pools(Artifacts(tmp_path), victim, ""))
+        memo = Memo(Handmade(), 2, pools=Pools(Artifacts(tmp_path), victim, "dataset"))
         return make_door(None, "black", samples.take(rows), memo=memo, **settings)
 
     return door
@@ -34,7 +37,7 @@ def test_all_shards_get_the_same_images_and_one_pays(shard):
     assert pools[0].shape == (4, 1, 8, 8)
     assert torch.equal(*pools)
     assert len(pools[0].unique(dim=0)) == 4
-    assert [door.memo.pool_evaluations for door in (first, second)] == [12, 0]
+    assert [list(door.memo.pools_made.values()) for door in (first, second)] == [[12], []]
     assert [len(door.memo.pools.stored) for door in (first, second)] == [1, 0]
     assert [query for query, _ in second.memo.model.calls] == []
 
@@ -48,9 +51,23 @@ def test_every_door_bears_the_price_of_the_whole_pool(shard):
     assert [door.asked.evaluations for door in doors] == [0, 0]
 
 
+def test_every_door_is_billed_the_seconds_that_the_pool_took_once(shard):
+    """Not those that it took to read it, or to wait for who made it."""
+    first, second = shard(range(3)), shard(range(3, 10))
+    slow = first.memo.model.generate
+    first.memo.model.generate = lambda *asked: time.sleep(0.05) or slow(*asked)
+    for door in (first, second):
+        door.pool(4, 3)
+        door.memo.pools_made.clear()
+
+    assert first.pooled.seconds == second.pooled.seconds >= 0.1
+    assert first.memo.paid.seconds >= first.pooled.seconds
+    assert second.memo.paid.seconds < 0.1
+
+
 def test_a_table_of_features_shares_the_price_of_a_pool_among_its_samples():
     """The shards of a run of more samples are the same, and each sample's part is smaller."""
-    meta = {"queries": "1", "nfe": "2", "pool_queries": "4", "pool_nfe": "12"}
+    meta = {"queries": "1", "nfe": "2", "pool_queries": "4", "pool_nfe": "12", "pool_seconds": "3"}
     assert _price(meta, 10) == (1.4, 3.2)
     assert _price({"queries": "1", "nfe": "2"}, 10) == (1, 2)
 
@@ -85,7 +102,7 @@ def test_seeds_victims_and_draws_have_pools_of_their_own(shard):
     assert len({tuple(pool.flatten().tolist()) for pool in pools}) == 3
     other = shard(range(5), victim="other")
     other.pool(4, 3)
-    assert other.memo.pool_evaluations == 12
+    assert list(other.memo.pools_made.values()) == [12]
 
 
 def test_what_it_gives_out_is_defended_and_costs_black_access_alone(shard):
@@ -107,4 +124,51 @@ def test_a_damaged_pool_is_made_again(shard, tmp_path):
 
     again = shard(range(5))
     assert torch.equal(again.pool(4, 3), before)
-    assert again.memo.pool_evaluations == 12
+    assert list(again.memo.pools_made.values()) == [12]
+
+
+def ask_for_pool(folder, barrier, told):
+    pools = Pools(Artifacts(folder), "victim", "dataset")
+
+    def make():
+        time.sleep(0.3)
+        return torch.full((2, 1, 4, 4), 0.5)
+
+    barrier.wait()
+    pool = pools.get("question", make)
+    told.put((pool.made, pool.seconds, float(pool.images.sum())))
+
+
+def test_two_processes_make_one_pool_and_leave_no_lock_behind(tmp_path):
+    processes = multiprocessing.get_context("fork")
+    barrier, told = processes.Barrier(2), processes.Queue()
+    workers = [processes.Process(target=ask_for_pool, args=(tmp_path, barrier, told)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    (one, other) = (told.get(timeout=30) for _ in workers)
+    for worker in workers:
+        worker.join()
+
+    assert sorted([one[0], other[0]]) == [False, True]
+    assert one[1:] == other[1:]
+    assert [path.suffix for path in tmp_path.glob("*/*")] == [".safetensors"]
+
+
+def test_a_pool_that_cannot_be_made_leaves_no_lock_behind(shard, tmp_path):
+    door = shard(range(5))
+    door.memo.model.generate = None
+    with pytest.raises(TypeError):
+        door.pool(4, 3)
+
+    assert list(tmp_path.glob("*/*")) == []
+
+
+def test_what_a_killed_maker_left_locked_is_free_and_goes(shard, tmp_path):
+    first = shard(range(5))
+    first.pool(4, 3)
+    path = Artifacts(tmp_path).path(first.memo.pools.stored[0].key)
+    path.unlink()
+    path.with_suffix(".lock").touch()
+
+    shard(range(5)).pool(4, 3)
+    assert list(path.parent.iterdir()) == [path]

@@ -6,12 +6,13 @@ import csv
 import json
 import re
 
+import pandas as pd
 import pytest
 
 from helpers import synthetic_store
 from helpers.synthetic_store import MANIFEST, PADDED, SMALL, made, report
 from leakboard.store import Store
-from leakboard_reports import board, manifests, tables
+from leakboard_reports import board, manifests, subjects, tables
 from leakboard_reports.reading import UNKNOWN, read_cells
 
 MODERATE = "fashion_ddpm(epochs='moderate')"
@@ -36,6 +37,15 @@ def autoencoder(**more):
 
 def section(text, name):
     return text[text.index(f'<h2 id="{name}"') :].split("</section>")[0]
+
+
+def test_facts_that_a_recipe_adds_are_shown_beside_those_of_every_manifest():
+    info = {"doc": "A victim.", "manifest": {"epochs": 60, "augmentation": "mirrored", "privacy": {"epsilon": 8.0}}}
+    components = pd.DataFrame([{"kind": "victim", "label": "private", "info": info}])
+
+    ((label, kind, facts),) = subjects.told(components, [made(0.8, victim="private")], [])["subjects"]
+    assert (label, kind) == ("private", "victim")
+    assert facts == [("epochs", "60"), ("augmentation", "mirrored"), ("privacy.epsilon", "8")]
 
 
 def test_every_cell_tells_how_its_images_were_fitted(store):

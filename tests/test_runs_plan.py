@@ -8,6 +8,7 @@ from leakboard.errors import LeakboardError
 from leakboard.grid.grid import Grid
 from leakboard.registry.find import Registry
 from leakboard.store import Store
+from leakboard.store.artifacts import Artifacts
 from leakboard.tasks import splits
 from leakboard.testing import check_component, summarize
 
@@ -193,6 +194,59 @@ def test_a_recorded_skip_is_not_tried_again_but_a_failure_is(tmp_path):
     assert plan.skipped == {}
 
 
+def pooling(write):
+    """A grid whose observers share pools, under defenses at either side, in several shards."""
+    plugin = write("pooler.py", POOLING)
+    return {
+        "plugins": [plugin],
+        "observer": ["pooler", "pooler(draws=2)", "glance"],
+        "defense": ["none", "fog", "fog(at='output')"],
+        "attacker": ["adaptive", "naive"],
+        "run": {"seeds": [0, 1]},
+    }
+
+
+def test_a_pool_is_priced_once_for_the_grid_and_not_at_all_when_it_is_kept(tmp_path, write):
+    """What the plan says is what the run pays: with nothing on disk, with some of it, and with all of it."""
+    axes, store = pooling(write), Store(tmp_path / "store.db")
+    first = axes | {"observer": ["pooler"], "defense": ["none"], "run": {"seeds": [0]}}
+    paid = []
+    for more in (first, axes, axes | {"distance": ["gap", "gap(power=2.0)"]}):
+        planned = sum(leakboard.plan(tiny(**more), store).nfe)
+        report = leakboard.run(tiny(**more), store)
+        assert report.ok, store.failures()
+        assert report.nfe == planned
+        paid.append(planned)
+
+    glances = 48 * 2 * 2 * 2  # samples, steps, seeds, and what stands at the query
+    assert paid == [24 * 2, (2 * 2 - 1) * 24 * 2 + glances, glances]
+
+
+def test_who_makes_a_pool_is_billed_no_more_seconds_than_who_finds_it(tmp_path, write):
+    """In every shard, under every defense: the seconds of the whole pool once, apart from those of the shard's own."""
+    axes, store = pooling(write) | {"observer": ["pooler"], "run": {}}, Store(tmp_path / "store.db")
+    assert leakboard.run(tiny(**axes, victim="linear(nap=0.15)"), store).ok
+
+    found = [Artifacts(store.artifacts).get(key)[1] for key in store.artifact_digests("features")]
+    (pool,) = {float(meta["pool_seconds"]) for meta in found}
+    assert len(found) == 9
+    assert pool >= 2 * 0.15
+    assert all(float(meta["seconds"]) < pool / 2 for meta in found)
+    assert all(pool <= seconds < 2 * pool for seconds in store.cells()["seconds"])
+
+
+def test_a_pool_that_is_damaged_is_priced_again(tmp_path, write):
+    axes, store = pooling(write) | {"observer": ["pooler"]}, Store(tmp_path / "store.db")
+    assert leakboard.run(tiny(**axes), store).nfe == 2 * 24 * 2
+    for key in store.artifact_digests("pool"):
+        path = next(store.artifacts.glob(f"*/{key}.*"))
+        path.write_bytes(path.read_bytes()[:-1])
+    again = axes | {"distance": "gap(power=2.0)", "run": {"seeds": [0]}}
+
+    planned = sum(leakboard.plan(tiny(**again), store).nfe)
+    assert planned == leakboard.run(tiny(**again), store).nfe == 24 * 2
+
+
 POOLING = """
 from dataclasses import dataclass
 from typing import ClassVar
@@ -205,10 +259,12 @@ class Pooler(Observer):
 
     name: ClassVar[str] = "pooler"
     access: ClassVar[Access] = "black"
+    draws: int = 1
 
     def observe(self, oracle):
-        pool = oracle.pool(24, 2)
-        yield Pair(oracle.originals, pool[:1].expand_as(oracle.originals), "first of the pool")
+        for draw in range(self.draws):
+            pool = oracle.pool(24, 2, draw)
+            yield Pair(oracle.originals, pool[:1].expand_as(oracle.originals), f"first of pool {draw}")
 
 @hookimpl
 def leakboard_observers():
@@ -231,5 +287,6 @@ def test_a_pool_is_planned_and_paid_once_for_all_shards(tmp_path, write):
     assert report.ok, store.failures()
     assert report.nfe == 24 * 2
     assert set(store.cells()["nfe"]) == {1.0}  # 48 evaluations among 48 samples
+    assert not list(store.artifacts.glob("*/*.lock"))
     rows = check_component(Registry.load([plugin]).classes["observer"]["pooler"])
     assert not [row for row in rows if row.outcome == "failed"], summarize(rows)

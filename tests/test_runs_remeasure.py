@@ -28,7 +28,20 @@ AXES = {
     "classifier": ["mean", "centred"],
 }
 CELLS = 4
+MEASURES = {"auc", "balanced_accuracy", "tpr_at_0.1pct_fpr", "tpr_at_1pct_fpr"}
 KEPT = ["queries", "nfe", "seconds", "fit", "n_calibration", "n_evaluation", "scores_key", "batch_size", "peak_mb"]
+
+ODD = """
+    import leakboard
+    from leakboard.api import Estimate, Measure
+
+    def odd(scores, member, threshold):
+        BODY
+
+    @leakboard.hookimpl
+    def leakboard_measures():
+        return [Measure("odd", odd)]
+"""
 
 
 def tiny(*plugins):
@@ -55,7 +68,7 @@ def numbers(store):
 def test_a_finished_grid_is_up_to_date(store):
     assert outdated(tiny(), store) == frozenset()
     assert leakboard.plan(tiny(), store).outdated == frozenset()
-    assert set(attempts(store)["measures_key"]) == set(store.measured_by().values())
+    assert {frozenset(found) for found in store.measured_by().values()} == {frozenset(MEASURES)}
 
 
 def test_a_new_measure_is_computed_from_stored_scores(store, monkeypatch):
@@ -106,7 +119,9 @@ def test_a_raised_format_of_measures_measures_again_and_no_more(store, monkeypat
     assert len(report.plan.outdated) == 2 * CELLS
     assert (report.plan.todo, report.nfe) == ((), 0)
     pd.testing.assert_frame_equal(numbers(store), old, check_exact=True)
-    assert not set(attempts(store)["measures_key"]) & set(before["measures_key"])
+    for old_keys, new_keys in zip(before["measured_by"], attempts(store)["measured_by"], strict=True):
+        assert old_keys.keys() == new_keys.keys()
+        assert not old_keys.items() & new_keys.items()
 
 
 def test_measuring_again_imports_no_torch_and_no_classifier(tmp_path, store):
@@ -127,28 +142,63 @@ assert not {{"torch", "sklearn", "diffusers", "pandas"}} & set(sys.modules), "to
 
 
 def test_a_measure_that_fails_is_told_in_the_note_until_it_is_mended(store, write):
-    text = """
-        import leakboard
-        from leakboard.api import Estimate, Measure
-
-        def odd(scores, member, threshold):
-            BODY
-
-        @leakboard.hookimpl
-        def leakboard_measures():
-            return [Measure("odd", odd)]
-    """
-    bad = write("bad/odd.py", text.replace("BODY", "raise ValueError('not today')"))
+    bad = write("bad/odd.py", ODD.replace("BODY", "raise ValueError('not today')"))
     assert leakboard.run(tiny(bad), store).ok
     results = store.results()
     assert set(results["note"]) == {"measure odd: ValueError: not today"}
     assert "odd" not in set(results["measure"])
 
-    good = write("good/odd.py", text.replace("BODY", "return Estimate(0.5, None, None, '')"))
+    good = write("good/odd.py", ODD.replace("BODY", "return Estimate(0.5, None, None, '')"))
     assert leakboard.run(tiny(good), store).ok
     results = store.results()
     assert set(results["note"]) == {""}
     assert (results["measure"] == "odd").sum() == 2 * CELLS
+
+
+def test_numbers_of_a_measure_that_is_not_installed_here_stay_and_two_machines_do_not_undo_each_other(store, write):
+    """One has the one measure, the other another: each adds its own once, and then both are content."""
+    other = write("gini.py", ODD.replace("odd", "gini").replace("BODY", "return Estimate(0.5, None, None, '')"))
+    here, there = tiny(KS), tiny(other)
+    for grid in (here, there):
+        assert len(leakboard.run(grid, store).plan.outdated) == 2 * CELLS
+    both, made_by = numbers(store), store.measured_by()
+    assert {*both["measure"]} == MEASURES | {"kolmogorov_smirnov", "gini"}
+    assert {frozenset(found) for found in made_by.values()} == {frozenset(both["measure"])}
+
+    for grid in (here, there, tiny()):
+        report = leakboard.run(grid, store)
+        assert (report.plan.outdated, report.plan.todo) == (frozenset(), ())
+    assert len(store.runs()) == 3
+    pd.testing.assert_frame_equal(numbers(store), both, check_exact=True)
+
+
+def test_a_changed_measure_leaves_numbers_of_others_as_they_were(store, write):
+    leakboard.run(tiny(KS), store)
+    before = store.measured_by()
+    text = ODD.replace("BODY", "return Estimate(NUMBER, None, None, '')")
+    for number in ("0.5", "0.25"):
+        plugin = write(f"{number}/odd.py", text.replace("NUMBER", number))
+        assert len(leakboard.run(tiny(plugin), store).plan.outdated) == 2 * CELLS
+
+    assert set(store.results().query("measure == 'odd'")["value"]) == {0.25}
+    for cell_key, found in store.measured_by().items():
+        assert found.items() >= before[cell_key].items()
+
+
+def test_a_measure_that_fails_is_tried_in_every_run_and_adds_an_attempt_only_when_something_came_of_it(store, write):
+    log = store.artifacts.parent / "tried"
+    log.touch()
+    body = (
+        "import pathlib; log = pathlib.Path(LOG); log.write_text(log.read_text() + 'x'); raise ValueError('not today')"
+    )
+    bad = write("odd.py", ODD.replace("BODY", body.replace("LOG", repr(str(log)))))
+    for round_ in (1, 2, 3):
+        plan = leakboard.run(tiny(bad), store).plan
+        assert (len(plan.outdated), plan.observe, plan.score) == (2 * CELLS, (), ())
+        assert len(log.read_text()) == 2 * CELLS * round_
+
+    assert set(attempts(store)["run"]) == {2}
+    assert {frozenset(found) for found in store.measured_by().values()} == {frozenset(MEASURES)}
 
 
 def keep_without_threshold(store, count):
@@ -193,7 +243,8 @@ def test_scores_that_are_spoilt_are_not_measured_but_made_again(store, how):
     assert (store.results()["measure"] == "kolmogorov_smirnov").sum() == 2 * CELLS
 
 
-def test_an_attacker_without_labels_has_no_threshold_and_no_balanced_accuracy(store):
+def test_an_attacker_without_labels_has_no_threshold_and_no_balanced_accuracy(store, monkeypatch):
+    monkeypatch.setitem(keys.FORMATS, "measures", keys.FORMATS["measures"] + 1)
     artifacts, run = Artifacts(store.artifacts), store.begin_run(RunInfo(grid_name="no labels"))
     (first, *_), grid = tiny(KS).cells, tiny(KS)
     (row,) = store.last_attempts([first.key])

@@ -111,15 +111,18 @@ def test_attempts_are_appended_and_only_the_last_one_counts(store):
     assert count(store, AttemptTable) == 3
 
 
-def test_last_attempt_is_told_by_time_then_by_order(store):
-    (row,) = fill(store, cells=1)
-    run = store.begin_run(RunInfo(grid_name="older"))
+@pytest.mark.parametrize("minutes", [-10, 0], ids=["set back", "standing still"])
+def test_the_last_attempt_counts_whatever_the_clock_said(store, minutes):
+    """What a store records is newer than what it has; merging, which adds older attempts, goes by the time."""
+    (row, other) = fill(store, cells=2)
+    run = store.begin_run(RunInfo(grid_name="again"))
 
-    store.record(run, attempts=[attempt(row, "timeout", minutes=-10)])
-    assert store.latest_status() == {row.key: "done"}
+    store.record(run, attempts=[attempt(row, "timeout", minutes=minutes), attempt(other, "failed", minutes=5)])
+    assert store.latest_status() == {row.key: "timeout", other.key: "failed"}
+    assert store.cells().set_index("cell")["created"][other.key] == pd.Timestamp(START + timedelta(minutes=5))
 
-    store.record(run, attempts=[attempt(row, "failed", minutes=0)])
-    assert store.latest_status() == {row.key: "failed"}
+    store.record(run, attempts=[attempt(row, "failed", minutes=minutes)])
+    assert store.latest_status()[row.key] == "failed"
 
 
 def test_recording_again_inserts_nothing_twice_but_renames(store):
@@ -428,23 +431,23 @@ def test_frames_tell_every_column_of_an_attempt(store):
 
 def test_what_a_reader_must_know_stands_beside_the_numbers(store):
     (row,) = fill(store, cells=1)
-    store.record(1, attempts=[attempt(row, minutes=1, note="one\0\ntwo", measures_key="these")])
+    store.record(1, attempts=[attempt(row, minutes=1, note="one\0\ntwo", measured_by={"auc": "a"})])
 
     assert set(store.results()["note"]) == {"one\ntwo"}
     assert store.cells()["note"].tolist() == ["one\ntwo"]
-    assert store.measured_by() == {row.key: "these"}
+    assert store.measured_by() == {row.key: {"auc": "a"}}
 
 
 def test_attempts_that_count_come_back_as_they_were_recorded(store):
     rows = fill(store)
     again = attempt(
-        rows[1], minutes=30, scores_key="s", seconds=0.5, queries=2.0, fit="exact", note="n", measures_key="m"
+        rows[1], minutes=30, scores_key="s", seconds=0.5, queries=2.0, fit="exact", note="n", measured_by={"auc": "m"}
     )
     store.record(1, attempts=[attempt(rows[0], "failed", minutes=30), again])
 
-    assert store.last_attempts([rows[1].key]) == [replace(again, results=())]
+    assert store.last_attempts([rows[1].key]) == [again]
     assert [found.status for found in store.last_attempts([row.key for row in rows])] == ["done", "failed", "done"]
-    assert store.measured_by() == {rows[1].key: "m", rows[2].key: ""}
+    assert store.measured_by() == {rows[1].key: {"auc": "m"}, rows[2].key: {}}
 
 
 def put_wide(store, columns, dtype=np.float64):

@@ -8,7 +8,7 @@ import pytest
 from leakboard.api import Unsupported
 from leakboard.store.artifacts import Artifacts, Missing
 from leakboard.tasks import feature_tables
-from leakboard.tasks.feature_tables import Tables
+from leakboard.tasks.feature_tables import Table, Tables, alike
 
 IDS = tuple(f"s{number}" for number in range(6))
 SHAPES = [["first", [1, 2, 2]], ["second", [1, 2, 2]]]
@@ -118,3 +118,29 @@ def test_tables_are_read_once_while_there_is_room_and_the_last_is_always_kept(ar
     with pytest.raises(Missing):
         tables.get(("one", "two"), maps=False)
     assert first.values.shape == (6, 8)
+
+
+def table(columns, refusal="", shape=()):
+    values = np.arange(2 * len(columns) * int(np.prod(shape)), dtype=float).reshape(2, len(columns), *shape)
+    return Table(values, tuple(columns), 1, 4, 2, "", refusal)
+
+
+def test_tables_that_a_refusal_cut_are_alike_as_far_as_the_shortest_goes():
+    """Two shadow victims and the victim, each with a budget of its own; maps are cut pair by pair."""
+    tables = alike(table("abcd", shape=(3, 2)), table("abc", "later", (3, 2)), table("ab", "soon", (3, 2)))
+
+    assert {each.columns for each in tables} == {("a", "b")}
+    assert {each.values.shape for each in tables} == {(2, 2, 3, 2)}
+    assert np.array_equal(tables[0].values, table("abcd", shape=(3, 2)).values[:, :2])
+    assert {each.refusal for each in tables} == {"soon; calibrated and evaluated on the first 2 of 4 columns"}
+
+
+def test_tables_that_are_alike_stay_as_they_are():
+    given = [table("ab", "refused"), table("ab", "refused")]
+
+    assert all(mine is theirs for mine, theirs in zip(alike(*given), given, strict=True))
+
+
+def test_tables_of_maps_of_different_shapes_are_not_alike():
+    with pytest.raises(ValueError, match="maps of different shapes"):
+        alike(table("ab", shape=(3, 2)), table("ab", shape=(2, 3)))

@@ -2,13 +2,14 @@
 
 import math
 import time
+from dataclasses import replace
 
 import pytest
 
 from helpers.scores import drawn
 from leakboard.api import Estimate, LeakboardError, Measure, Unsupported
 from leakboard.statistics.measures import BUILT_IN, evaluate
-from leakboard.tasks.measure import Measured, key_of, measure, noted, registered
+from leakboard.tasks.measure import Measured, joined, key_of, measure, registered
 
 SCORES, MEMBER = drawn(0, 12, 20)
 
@@ -103,11 +104,31 @@ def test_a_measure_that_hangs_is_stopped():
     assert len(found.results) == 1
 
 
-def test_what_failed_before_is_told_anew_and_all_else_is_kept():
-    refused = "the defense refused more questions"
-    assert noted(f"{refused}\nmeasure mine: ValueError: no", Measured((), "")) == refused
-    assert noted(refused, Measured((), "measure mine: late")) == f"{refused}\nmeasure mine: late"
-    assert noted("", Measured((), "")) == ""
+def test_only_what_came_to_an_end_is_noted_as_measured():
+    """A number that cannot be told is an answer; a failure is none, and is tried again."""
+    told, failed = measured(gives()), measured(raises(ValueError("no")))
+
+    assert told.measured_by.keys() == {"mine", "rate"}
+    assert failed.measured_by.keys() == {"rate"}
+    assert told.measured_by["rate"] == failed.measured_by["rate"] == key_of(Measure("rate", rate))
+
+
+def test_what_is_measured_again_takes_the_place_of_what_it_gave_before_and_all_else_stays():
+    rows = {row.measure: row for row in measure(BUILT_IN, SCORES, MEMBER, 0.5).results}
+    auc, accuracy, newer = rows["auc"], rows["balanced_accuracy"], replace(rows["auc"], value=0.25)
+    note = "refused more\nmeasure mine: ValueError: no\nmeasure absent: late\nmeasure mine too: late"
+    before = Measured((auc, accuracy), note, {"auc": "old", "balanced_accuracy": "kept", "mine": "old"})
+
+    after = joined(before, ["auc", "mine"], Measured((newer,), "measure mine: later", {"auc": "new"}))
+
+    assert after.results == (accuracy, newer)
+    assert after.note.splitlines() == [
+        "refused more",
+        "measure absent: late",
+        "measure mine too: late",
+        "measure mine: later",
+    ]
+    assert after.measured_by == {"auc": "new", "balanced_accuracy": "kept"}
 
 
 def test_the_key_of_measures_follows_the_code_of_plugins(tmp_path, load):
@@ -129,5 +150,14 @@ def test_the_key_of_measures_follows_the_code_of_plugins(tmp_path, load):
     other = registered(load(text.replace("NUMBER", "0.25"), "other.py"))
 
     assert one[:-1] == BUILT_IN
-    assert key_of(one) == key_of(again)
-    assert len({key_of(found) for found in (BUILT_IN, one, other)}) == 3
+    assert [key_of(each) for each in one] == [key_of(each) for each in again]
+    assert [key_of(each) for each in one[:-1]] == [key_of(each) for each in other[:-1]]
+    assert key_of(one[-1]) != key_of(other[-1])
+
+
+def test_the_key_of_a_measure_follows_its_bounds_and_not_how_it_is_shown():
+    """Bounds decide which numbers are stored; title and format only how they are written."""
+    plain = Measure("rate", rate)
+
+    assert key_of(plain) == key_of(replace(plain, title="A rate", format=".1f"))
+    assert key_of(plain) != key_of(replace(plain, bounds=(-1.0, 1.0)))

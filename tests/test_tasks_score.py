@@ -108,6 +108,36 @@ def test_a_naive_attacker_calibrates_on_the_undefended_features(task, tmp_path):
     assert np.allclose(scores["score"], expected)
 
 
+def test_a_naive_attacker_behind_a_budget_uses_the_columns_that_both_begin_with(task, tmp_path):
+    """The same numbers as if the undefended victim had been asked no more either."""
+    artifacts, refusal = Artifacts(tmp_path), "budget refused more after 2 queries"
+    keep(artifacts, "defended", features(7)[:, :2], columns=COLUMNS[:2], refusal=refusal)
+    keep(artifacts, "short", features()[:, :2], columns=COLUMNS[:2])
+
+    found = answer(task, classifier="centred()", evaluate_on=("defended",))
+    alone = answer(task, classifier="centred()", evaluate_on=("defended",), calibrate_on=("short",))
+
+    assert (found.status, found.results) == ("done", alone.results)
+    assert found.note == f"{refusal}; calibrated and evaluated on the first 2 of 3 columns"
+    assert alone.note == refusal
+
+
+def test_a_naive_attacker_who_was_refused_and_asked_something_else_is_skipped(task, tmp_path):
+    keep(Artifacts(tmp_path), "defended", features(7)[:, :2], columns=("a", "x"), refusal="refused more")
+    found = answer(task, evaluate_on=("defended",))
+
+    assert (found.status, found.results) == ("skipped", ())
+    assert found.error == "calibrated and evaluated on different pairs: 'b' / 'x', for refused more"
+
+
+def test_fewer_columns_without_a_refusal_are_a_fault(task, tmp_path):
+    keep(Artifacts(tmp_path), "defended", features(7)[:, :2], columns=COLUMNS[:2])
+    found = answer(task, evaluate_on=("defended",))
+
+    assert found.status == "failed"
+    assert "different pairs" in found.error
+
+
 def test_the_price_of_a_naive_attacker_is_a_share_of_each_side(task, tmp_path):
     keep(Artifacts(tmp_path), "defended", features(7), seconds=100.0)
     found = answer(task, evaluate_on=("defended",), calibration=0.25)

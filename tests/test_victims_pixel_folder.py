@@ -37,6 +37,24 @@ def test_every_victim_has_a_name_and_a_docstring():
     assert all(victim.__doc__ for victim in VICTIMS)
 
 
+def test_facts_that_a_recipe_adds_to_the_manifest_are_told_beside_those_of_every_manifest(copy):
+    """Lists of every sample and digests that only programs read stay out of the store."""
+    common = {
+        "epochs": 60,
+        "member_digest": "abc",
+        "member_ids": ["a", "b"],
+        "versions": {"torch": "2"},
+        "device": "cpu",
+    }
+    manifest = common | {"augmentation": "mirrored", "privacy": {"epsilon": 8.0}}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+
+    told = {"epochs": 60, "member_digest": "abc", "augmentation": "mirrored", "privacy": {"epsilon": 8.0}}
+    assert Ddpm(model=str(copy)).facts() == {"manifest": told}
+    (copy / "manifest.json").unlink()
+    assert Ddpm(model=str(copy)).facts() == {}
+
+
 def refused(folder, *words):
     """Both opening and listing the files, which comes before anything is written, refuse with a clear message."""
     victim = Ddpm(model=str(folder))

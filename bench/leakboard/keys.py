@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 Stage = Literal["samples", "answers", "contact sheets", "features", "scores", "measures"]
 
@@ -61,7 +61,7 @@ def features_key(asked: Sequence[str], seed: int, ids: Sequence[str]) -> str:
 
 
 def cell_key(axes: Sequence[str], attacker: Any, labels: str, seed: int, samples: int, calibration: float) -> str:
-    """Key of one point of the grid. What is measured of its scores is not part of it: see `measures_key`.
+    """Key of one point of the grid. What is measured of its scores is not part of it: see `measure_key`.
 
     Args:
         axes: identities of its components, one an axis.
@@ -74,9 +74,13 @@ def cell_key(axes: Sequence[str], attacker: Any, labels: str, seed: int, samples
     return content_key("scores", "cell", list(axes), attacker, labels, seed, samples, calibration)
 
 
-def pool_key(victim: str, fit: str, question: str) -> str:
-    """Key of generated images that all samples share: of a victim, how they were fitted, and what was asked."""
-    return content_key("answers", "pool", victim, fit, question)
+def pool_key(victim: str, dataset: str, question: str) -> str:
+    """Key of generated images that all samples share: of a victim, asked about a dataset, and what was asked.
+
+    The dataset stands for what the victim makes of it: how images are fitted, and whether there are prompts. Both are
+    known only to who opens them, and the key has to be known to who plans.
+    """
+    return content_key("answers", "pool", victim, dataset, question)
 
 
 def scores_key(cell: str) -> str:
@@ -84,6 +88,9 @@ def scores_key(cell: str) -> str:
     return content_key("scores", "scores", cell)
 
 
-def measures_key(measures: Iterable[tuple[str, str]]) -> str:
-    """Key of a set of measures, each given by its name and the digest of its code, whatever their order."""
-    return content_key("measures", "measures", sorted(measures))
+def measure_key(name: str, code: str, bounds: tuple[float, float]) -> str:
+    """Key of a measure, short, for it stands beside every number: its name, its code, and which numbers are taken.
+
+    Its title and format are no part of it, for they only show what is stored.
+    """
+    return content_key("measures", "measure", name, code, [float(bound) for bound in bounds])[:16]

@@ -126,6 +126,14 @@ class Linear(Model):
             state = (state + clean) / 2
             yield Step(clean, state)
 
+    def generate(self, seeds: Sequence[int], steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
+        import torch
+
+        state = standard_normal(seeds, torch.empty(len(seeds), 1, 8, 8))
+        for step in range(steps):
+            state = state - self.denoise(state, ("generate", steps, step))
+        return state
+
     def gradients(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
     ) -> torch.Tensor:

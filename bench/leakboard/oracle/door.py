@@ -220,8 +220,9 @@ class Door:
             made = model.generate(seeds("generate", draw)[rows], steps, rows_of(texts, start, part))
             return fitting.from_victim(model.decode(made).float())
 
-        images = self.memo.pool((self.seed, draw, count, steps, texts), count, evaluations, call)
-        self.pooled += cost
+        asked = tuple(prompts) if prompts is not None else None
+        images, paid = self.memo.pool((self.seed, draw, count, steps, asked), count, evaluations, call)
+        self.pooled += paid
         for link, defense in enumerate(self.provider.output):
             images = defended(defense, images, seeds, f"output{link} pool {count} {steps} {draw} {_word(prompts)}")
         return images

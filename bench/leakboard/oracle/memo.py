@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from leakboard.asking import Cost, Model, Step
 from leakboard.oracle.fitting import Fitting
+from leakboard.oracle.pools import timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,9 +44,9 @@ class Memo:
         room: bytes of decoded images that may be kept; those beyond are decoded anew when asked for again.
         paid: what the victim really had to do.
         known: what it said, by the content of the question, and what that cost.
-        population: samples that the whole run asks about, who share the price of a pool; 0 for just those here.
         pools: where generations that all samples share are kept; None keeps them here alone.
-        pool_evaluations: what the victim really had to do for pools, over all images.
+        pools_made: by the question, denoiser evaluations of the pools that the victim really had to make, over all
+            their images.
     """
 
     model: Model
@@ -56,9 +57,8 @@ class Memo:
     room: int = DECODED_BYTES
     paid: Cost = field(default_factory=Cost)
     known: dict[str, tuple[Any, Cost]] = field(default_factory=dict)
-    population: int = 0
     pools: Pools | None = None
-    pool_evaluations: float = 0.0
+    pools_made: dict[str, float] = field(default_factory=dict)
 
     def ask(
         self,
@@ -100,22 +100,29 @@ class Memo:
 
     def pool(
         self, question: tuple[Any, ...], count: int, evaluations: int, call: Callable[[int, torch.Tensor], torch.Tensor]
-    ) -> torch.Tensor:
-        """``count`` images (count, C, H, W) that all samples share, each of which takes ``evaluations``."""
+    ) -> tuple[torch.Tensor, Cost]:
+        """``count`` images (count, C, H, W) that all samples share, each of which takes ``evaluations``.
+
+        The cost that comes back is of the whole pool, with the seconds that making it took, whoever made it.
+        """
         import torch
 
         key = repr(("pool", question))
         if key not in self.known:
+            start = time.perf_counter()
 
             def make() -> torch.Tensor:
                 made: torch.Tensor = self.batched(call, [torch.empty(count, 1)])
                 return made
 
-            images, made = self.pools.get(repr(question), make) if self.pools else (make(), True)
-            self.pool_evaluations += count * evaluations * made
-            self.known[key] = images, Cost()
-        answer: torch.Tensor = self.known[key][0]
-        return answer.clone()
+            images, seconds, made = self.pools.get(repr(question), make) if self.pools else timed(make)
+            if made:
+                self.pools_made[repr(question)] = count * evaluations
+            # who made it, or waited for it, is not billed for that alone: every asker bears its part of the whole
+            self.paid += Cost(seconds=time.perf_counter() - start)
+            self.known[key] = images, Cost(count, count * evaluations, seconds)
+        answer, cost = self.known[key]
+        return answer.clone(), cost
 
     def batched(self, call: Callable[..., Any], tensors: Sequence[torch.Tensor]) -> Any:
         """What ``call`` gives for the tensors (N, ...), which it gets in batches after the number of their first row.

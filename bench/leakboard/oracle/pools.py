@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from leakboard.keys import pool_key
 from leakboard.store.artifacts import Damaged, Missing
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
     from leakboard.store.artifacts import ArtifactRow, Artifacts
 
 
+class Pool(NamedTuple):
+    """The images (count, C, H, W) of a pool, the seconds that making them took, and whether they were made just now."""
+
+    images: torch.Tensor
+    seconds: float
+    made: bool
+
+
+def timed(make: Callable[[], torch.Tensor]) -> Pool:
+    """A pool made now."""
+    start = time.perf_counter()
+    images = make()
+    return Pool(images, time.perf_counter() - start, made=True)
+
+
 @dataclass
 class Pools:
     """The pools of one victim, as a dataset's shape sees its images.
@@ -23,34 +39,48 @@ class Pools:
     Attributes:
         artifacts: where they are kept.
         victim: its identity.
-        fit: how its images were fitted to the dataset's.
+        dataset: identity of the dataset that it is asked about.
         stored: those that were made here.
     """
 
     artifacts: Artifacts
     victim: str
-    fit: str
+    dataset: str
     stored: list[ArtifactRow] = field(default_factory=list)
 
-    def get(self, question: str, make: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, bool]:
-        """The images (count, C, H, W) that answer a question, and whether they had to be made.
+    def get(self, question: str, make: Callable[[], torch.Tensor]) -> Pool:
+        """The pool that answers a question.
 
-        Whoever comes while another worker makes them waits for these, so that they are paid once.
+        Whoever comes while another worker makes it waits for it, so that it is paid once.
 
         Raises:
-            LeakboardError: there is no room for them.
+            LeakboardError: there is no room for it.
         """
-        import torch
         from filelock import FileLock
 
-        key = pool_key(self.victim, self.fit, question)
+        key = pool_key(self.victim, self.dataset, question)
+        if kept := self._kept(key):
+            return kept
         lock = self.artifacts.path(key).with_suffix(".lock")
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):
             try:
-                return torch.from_numpy(self.artifacts.get(key)[0]["images"].copy()), False
-            except (Missing, Damaged):
-                images = make()
-            row = self.artifacts.put(key, {"images": images.numpy()}, {"question": question, "fit": self.fit}, "pool")
-            self.stored.append(row)
-        return images, True
+                return self._kept(key) or self._made(key, question, make)
+            finally:
+                # While it is held: who waits for this very file sees that it is gone, and locks the next one.
+                lock.unlink(missing_ok=True)
+
+    def _kept(self, key: str) -> Pool | None:
+        import torch
+
+        try:
+            tensors, meta = self.artifacts.get(key)
+        except (Missing, Damaged):
+            return None
+        return Pool(torch.from_numpy(tensors["images"].copy()), float(meta["seconds"]), made=False)
+
+    def _made(self, key: str, question: str, make: Callable[[], torch.Tensor]) -> Pool:
+        pool = timed(make)
+        meta = {"question": question, "seconds": repr(pool.seconds)}
+        self.stored.append(self.artifacts.put(key, {"images": pool.images.numpy()}, meta, "pool"))
+        return pool

@@ -1,4 +1,4 @@
-"""What an observation task will cost, found by walking its observers past the counting twin."""
+"""What observation tasks will cost, found by walking their observers past the counting twin."""
 
 from __future__ import annotations
 
@@ -6,32 +6,64 @@ import functools
 import itertools
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from leakboard.faults import Allowance, forgiven
+from leakboard.keys import pool_key
 from leakboard.oracle.door import Door, Provider
 from leakboard.oracle.memo import Memo
 from leakboard.oracle.twin import CountingTwin, placeholder_samples
 from leakboard.registry.bind import at
 from leakboard.registry.find import shared
+from leakboard.store.artifacts import Artifacts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from leakboard.tasks.task import ObserveTask, Wanted
 
 
-def evaluations(task: ObserveTask) -> float:
-    """Denoiser evaluations a sample that the task will pay; the same for every shard that wants the same."""
-    asked = tuple(dict.fromkeys(replace(wanted, key="", distance="") for wanted in task.wanted))
-    return _evaluations(task.victim, asked, task.population, task.settings.plugins, task.settings.timeout)
+class Asked(NamedTuple):
+    """What a task asks for: denoiser evaluations a sample, and those of each pool, by its question."""
+
+    evaluations: float
+    pools: Mapping[str, float]
+
+
+def evaluations(tasks: Sequence[ObserveTask]) -> tuple[float, ...]:
+    """Denoiser evaluations that each task will pay, one after the other: a pool is paid by the first that wants it.
+
+    Pools that lie on disk are not paid. Who pays may differ where workers take turns; the sum does not.
+    """
+    kept: set[str] = set()
+    return tuple(_price(task, kept) for task in tasks)
+
+
+def _price(task: ObserveTask, kept: set[str]) -> float:
+    """What a task will pay; the pools that it will make are added to those that are ``kept``."""
+    asked = _asked(
+        task.victim,
+        tuple(dict.fromkeys(replace(wanted, key="", distance="") for wanted in task.wanted)),
+        task.settings.plugins,
+        task.settings.timeout,
+    )
+    artifacts = Artifacts(Path(task.settings.artifacts))
+    price = asked.evaluations * (task.stop - task.start)
+    for question, whole in asked.pools.items():
+        key = pool_key(task.victim_identity, task.dataset_identity, question)
+        if key not in kept:
+            kept.add(key)
+            price += 0 if artifacts.whole(key) else whole
+    return price
 
 
 @functools.lru_cache(maxsize=256)
-def _evaluations(
-    victim: str, wanted: tuple[Wanted, ...], population: int, plugins: tuple[str, ...], timeout: float
-) -> float:
+def _asked(victim: str, wanted: tuple[Wanted, ...], plugins: tuple[str, ...], timeout: float) -> Asked:
+    """The same for every shard that wants the same."""
     registry = shared(plugins)
     target = registry.one("victim", victim).only
-    memo = Memo(CountingTwin(), 1, target.evaluations_per_step, population=population)
+    memo = Memo(CountingTwin(), 1, target.evaluations_per_step)
     samples = placeholder_samples()
     for (seed, spec), group in itertools.groupby(wanted, lambda want: (want.seed, want.defense)):
         defense = registry.one("defense", spec)
@@ -43,4 +75,4 @@ def _evaluations(
                 door = Door(memo, samples, seed, observer.access, provider, samples.prompts)
                 with Allowance(timeout):
                     deque(observer.observe(door), maxlen=0)
-    return memo.paid.evaluations + memo.pool_evaluations / population
+    return Asked(memo.paid.evaluations, memo.pools_made)

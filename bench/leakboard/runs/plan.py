@@ -54,10 +54,13 @@ class Plan:
 
     @functools.cached_property
     def nfe(self) -> tuple[float, ...]:
-        """Denoiser evaluations that each observation task will pay, in the order of ``observe``."""
+        """Denoiser evaluations that each observation task will pay, in the order of ``observe``.
+
+        A pool that is not kept on disk when this is first asked is paid once, by the first task that wants it.
+        """
         from leakboard.runs.cost import evaluations
 
-        return tuple(evaluations(task) * (task.stop - task.start) for task in self.observe)
+        return evaluations(self.observe)
 
     def seconds(self, per_nfe: Mapping[str, float], per_cell: float | None) -> float | None:
         """Estimate from history: seconds a denoiser evaluation of each victim, seconds a cell; None without history."""
@@ -129,10 +132,6 @@ class _Shards:
         self._ranges: dict[str, list[range]] = {}
         self._keys: dict[tuple[object, ...], tuple[str, ...]] = {}
 
-    def population_of(self, cell: Cell) -> int:
-        """Samples in use."""
-        return len(self.population(cell.dataset).ids)
-
     def ranges(self, cell: Cell) -> list[range]:
         """Rows of the samples in use, piece by piece."""
         dataset = cell.dataset.identity
@@ -178,7 +177,6 @@ def _observation_tasks(
                         victim_identity=victim.identity,
                         query=query,
                         per_side=cell.samples,
-                        population=shards.population_of(cell),
                         start=rows.start,
                         stop=rows.stop,
                         wanted=(),

@@ -27,7 +27,7 @@ GRID = tuple(field.name for field in fields(CellRow) if field.name != "key")
 """What tells cells apart, and what they are called."""
 NUMBERS = tuple(field.name for field in fields(ResultRow))
 ATTEMPT = tuple(field.name for field in fields(AttemptRow) if field.name not in ("cell_key", "created", "results"))
-OF_CELLS = ("status", "error", "traceback", "n_calibration", "n_evaluation", "scores_key", "batch_size", "measures_key")
+OF_CELLS = ("status", "error", "traceback", "n_calibration", "n_evaluation", "scores_key", "batch_size", "measured_by")
 """What of an attempt `cells` tells, and a table of numbers can do without."""
 _TYPES: tuple[tuple[type, str, str], ...] = (
     (Text, "str", "str"),
@@ -43,7 +43,8 @@ def results(store: Store) -> pd.DataFrame:
     """One row per measure of every cell whose last attempt is done.
 
     Columns: cell (key), the six axes in their short spelling, attacker, labels, seed, samples, attack, role, access,
-    measure, value, low, high, n_member, n_nonmember, method, flag, queries and nfe (per sample), seconds, peak_mb,
+    measure, value, low, high, n_member, n_nonmember, method, flag, queries and nfe (per sample), seconds (of
+    the attack alone, see `AttemptRow`), peak_mb,
     fit (how images were fitted to the victim: ``exact``, the rule in words, or empty where it was not noted), note
     (what a reader must know of the numbers), run (id), created (UTC).
     """
@@ -59,7 +60,7 @@ def cells(store: Store) -> pd.DataFrame:
     """One row per tried cell and its last attempt.
 
     Columns: cell (key), the axes as in `results`, status, error, queries, nfe, seconds, peak_mb, n_calibration,
-    n_evaluation, scores_key, batch_size, fit, note, measures_key, run (id), created (UTC).
+    n_evaluation, scores_key, batch_size, fit, note, measured_by (a dict), run (id), created (UTC).
     """
     return _frame(store, _cells(_attempt(without=("traceback",))).order_by(AttemptTable.id), spell=AXES)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from leakboard.api import AXES
 from leakboard.store.queries import chunks
@@ -20,9 +22,14 @@ from leakboard.store.tables import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from leakboard.store.artifacts import ArtifactRow
     from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, RunInfo, TaskRow
+
+
+TICK = timedelta(microseconds=1)
+"""What every database can tell apart."""
 
 
 def add_run(connection: Connection, run: RunInfo, status: str, **more: Any) -> int:
@@ -74,6 +81,20 @@ def add_cells(connection: Connection, cells: Sequence[CellRow]) -> int:
     if renamed:
         connection.execute(update(CellTable).where(CellTable.key == bindparam("its_key")), renamed)
     return len(new)
+
+
+def after_the_last(connection: Connection, attempts: Sequence[AttemptRow]) -> list[AttemptRow]:
+    """Attempts that are newer than all those of their cells in the store, though a clock was set back meanwhile."""
+    newest: dict[str, datetime] = {}
+    for keys in chunks(list({attempt.cell_key for attempt in attempts})):
+        last = select(AttemptTable.cell_key, func.max(AttemptTable.created)).where(AttemptTable.cell_key.in_(keys))
+        newest.update((key, created) for key, created in connection.execute(last.group_by(AttemptTable.cell_key)))
+    return [_not_before(attempt, newest.get(attempt.cell_key)) for attempt in attempts]
+
+
+def _not_before(attempt: AttemptRow, last: datetime | None) -> AttemptRow:
+    """The attempt, a microsecond after the last one of its cell where its clock says otherwise."""
+    return attempt if last is None or attempt.created > last else replace(attempt, created=last + TICK)
 
 
 def add_attempts(connection: Connection, run_id: int, attempts: Sequence[AttemptRow]) -> None:

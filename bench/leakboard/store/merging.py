@@ -16,14 +16,13 @@ from sqlalchemy.orm import aliased
 from leakboard.api import AXES
 from leakboard.store.artifacts import ArtifactRow, Artifacts
 from leakboard.store.inserting import add_artifacts, add_attempts, add_cells, add_components, add_run, add_tasks
-from leakboard.store.queries import as_row, chunks
-from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, TaskRow
+from leakboard.store.queries import as_row, attempt_rows
+from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, RunInfo, TaskRow
 from leakboard.store.tables import (
     ArtifactTable,
     AttemptTable,
     CellTable,
     ComponentTable,
-    ResultTable,
     RunTable,
     TaskTable,
 )
@@ -102,12 +101,7 @@ def _new_attempts(here: Connection, there: Connection, here_id: int, there_id: i
     same = select(AttemptTable.cell_key, AttemptTable.created).where(AttemptTable.run_id == here_id)
     known = {tuple(row) for row in here.execute(same)}
     rows = there.execute(select(AttemptTable).where(AttemptTable.run_id == there_id).order_by(AttemptTable.id))
-    new = [row for row in rows if (row.cell_key, row.created) not in known]
-    results: dict[int, list[ResultRow]] = {}
-    for ids in chunks([row.id for row in new]):
-        for row in there.execute(select(ResultTable).where(ResultTable.attempt_id.in_(ids))):
-            results.setdefault(row.attempt_id, []).append(as_row(ResultRow, row))
-    return [as_row(AttemptRow, row, results=tuple(results.get(row.id, ()))) for row in new]
+    return attempt_rows(there, (row for row in rows if (row.cell_key, row.created) not in known))
 
 
 def _new_tasks(here: Connection, there: Connection, here_id: int, there_id: int) -> list[TaskRow]:

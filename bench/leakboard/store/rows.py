@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from leakboard.store.processes import boot_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from leakboard.api import Flag
 
 RunStatus = Literal["running", "done", "failed", "interrupted"]
@@ -136,7 +138,8 @@ class AttemptRow:
         error: one line, empty when there was none.
         traceback: text.
         queries, nfe: requests and denoiser evaluations, per sample.
-        seconds: wall time.
+        seconds: what the attack would take alone: its questions, whoever asked them first, its part of a pool that the
+            samples share, whoever made it, and its fit.
         peak_mb: peak memory in MB.
         n_calibration: labelled samples that the classifier saw; those of shadow victims count together.
         n_evaluation: samples that were evaluated.
@@ -144,8 +147,9 @@ class AttemptRow:
         batch_size: samples asked about at once.
         fit: how images were fitted to the victim: ``exact``, the rule in words, or empty when nobody knows.
         note: what a reader must know of the numbers, one line each: a measure that failed, questions that were refused.
-        measures_key: tells by which measures the numbers were computed; see `leakboard.keys.measures_key`.
-        created: UTC; a cell's newest attempt is the one that counts.
+        measured_by: what made the numbers: `leakboard.keys.measure_key` by the name of each measure that came to an
+            end, also of one that could tell no number.
+        created: UTC; a cell's newest attempt is the one that counts. The store sets it right where a clock went back.
         results: the numbers, when it is done.
     """
 
@@ -163,7 +167,7 @@ class AttemptRow:
     batch_size: int | None = None
     fit: str = ""
     note: str = ""
-    measures_key: str = ""
+    measured_by: Mapping[str, str] = field(default_factory=dict)
     created: datetime = field(default_factory=now)
     results: tuple[ResultRow, ...] = ()
 

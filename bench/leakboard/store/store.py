@@ -14,10 +14,18 @@ from leakboard.errors import LeakboardError
 from leakboard.store import frames, payloads
 from leakboard.store.database import open_engine
 from leakboard.store.engines import locate, shown, transaction
-from leakboard.store.inserting import add_artifacts, add_attempts, add_cells, add_components, add_run, add_tasks
+from leakboard.store.inserting import (
+    add_artifacts,
+    add_attempts,
+    add_cells,
+    add_components,
+    add_run,
+    add_tasks,
+    after_the_last,
+)
 from leakboard.store.processes import is_dead
-from leakboard.store.queries import as_row, chunks, last_attempts
-from leakboard.store.rows import AttemptRow, now
+from leakboard.store.queries import attempt_rows, chunks, last_attempts
+from leakboard.store.rows import now
 from leakboard.store.tables import ArtifactTable, AttemptTable, MetaTable, RunTable, TaskTable
 
 if TYPE_CHECKING:
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection
 
     from leakboard.store.artifacts import ArtifactRow
-    from leakboard.store.rows import CellRow, ComponentRow, RunInfo, RunStatus, TaskRow
+    from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, RunInfo, RunStatus, TaskRow
 
 
 class Store:
@@ -112,7 +120,7 @@ class Store:
         with self.writing() as connection:
             add_components(connection, components)
             add_cells(connection, cells)
-            add_attempts(connection, run_id, attempts)
+            add_attempts(connection, run_id, after_the_last(connection, attempts))
             add_artifacts(connection, run_id, artifacts)
             add_tasks(connection, run_id, [task] if task else [])
 
@@ -122,21 +130,21 @@ class Store:
         with self.reading() as connection:
             return {key: status for key, status in connection.execute(last)}  # noqa: C416 - rows are not pairs to mypy
 
-    def measured_by(self) -> dict[str, str]:
-        """By which measures each cell that is done was measured (see `AttemptRow.measures_key`), by cell key."""
-        last = select(AttemptTable.cell_key, AttemptTable.measures_key).where(AttemptTable.id.in_(last_attempts()))
+    def measured_by(self) -> dict[str, dict[str, str]]:
+        """By which measures each cell that is done was measured (see `AttemptRow`), by cell key."""
+        last = select(AttemptTable.cell_key, AttemptTable.measured_by).where(AttemptTable.id.in_(last_attempts()))
         with self.reading() as connection:
             rows = connection.execute(last.where(AttemptTable.status == "done"))
             return {key: measures for key, measures in rows}  # noqa: C416 - rows are not pairs to mypy
 
     def last_attempts(self, cells: Sequence[str]) -> list[AttemptRow]:
-        """The attempts that count of some cells, given by their keys, without their results."""
+        """The attempts that count of some cells, given by their keys."""
         last = select(AttemptTable).where(AttemptTable.id.in_(last_attempts()))
         found = []
         with self.reading() as connection:
             for keys in chunks(cells):
                 rows = connection.execute(last.where(AttemptTable.cell_key.in_(keys)).order_by(AttemptTable.id))
-                found += [as_row(AttemptRow, row) for row in rows]
+                found += attempt_rows(connection, rows)
         return found
 
     def seconds_per_nfe(self) -> dict[str, float]:

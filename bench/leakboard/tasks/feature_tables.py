@@ -28,7 +28,7 @@ class Table(NamedTuple):
         values: float64 (N, K), or maps, float32 (N, P, *shape).
         columns: names of the K numbers, or of maps the P pairs.
         queries, nfe: requests and denoiser evaluations of one sample.
-        seconds: of all samples.
+        seconds: of all samples, those of a pool that they share once.
         fit: as in `PartOutcome`.
         refusal: why a defense let no more questions pass, where one did.
     """
@@ -100,6 +100,7 @@ class Tables:
             raise ValueError(OTHERS)
         names = tuple(label for label, _ in layout.pairs) if maps else layout.columns
         fit = meta["fit"] or "exact" if "fit" in meta else ""
+        seconds += float(meta.get("pool_seconds", 0))
         return Table(values, names, *_price(meta, len(self.ids)), seconds, fit, meta.get("refusal", ""))
 
 
@@ -119,6 +120,34 @@ def _shape(layout: _Layout) -> tuple[int, ...]:
         listed = ", ".join("x".join(map(str, shape)) or "a number" for shape in itertools.islice(shapes, 3))
         raise Unsupported(f"maps are wanted, all of one shape, and the pairs have different ones: {listed}")
     return (len(layout.pairs), *next(iter(shapes)))
+
+
+def alike(*tables: Table) -> list[Table]:
+    """Tables with the same columns, so that what is fitted on some fits the last, which is evaluated.
+
+    Where a defense cut off questions, these are the columns that all begin with, and the refusal says how many.
+
+    Raises:
+        Unsupported: questions were refused, and the tables do not begin alike.
+        ValueError: tables differ though nothing was refused, or hold maps of different shapes.
+    """
+    shortest, longest = (pick(tables, key=lambda table: len(table.columns)).columns for pick in (min, max))
+    refusal = next((table.refusal for table in reversed(tables) if table.refusal), "")
+    for table in tables:
+        if table.columns != longest and not refusal:
+            raise ValueError(f"calibrated and evaluated on different pairs: {unlike(table.columns, longest)}")
+        if table.columns[: len(shortest)] != shortest:
+            different = unlike(table.columns[: len(shortest)], shortest)
+            raise Unsupported(f"calibrated and evaluated on different pairs: {different}, for {refusal}")
+    if shortest != longest:
+        told = f"{refusal}; calibrated and evaluated on the first {len(shortest)} of {len(longest)} columns"
+        tables = tuple(
+            table._replace(values=table.values[:, : len(shortest)], columns=shortest, refusal=told) for table in tables
+        )
+    shapes = list(dict.fromkeys(table.values.shape[1:] for table in tables))
+    if len(shapes) > 1:
+        raise ValueError(f"calibrated and evaluated on maps of different shapes: {shapes[0]} and {shapes[1]}")
+    return list(tables)
 
 
 def unlike(one: Sequence[str], other: Sequence[str]) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from leakboard.api import Estimate
 from leakboard.digests import function_digest
 from leakboard.faults import FAULTS, Allowance, fault
-from leakboard.keys import measures_key
+from leakboard.keys import measure_key
 from leakboard.store.rows import ResultRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from leakboard.api import Array, Mask, Measure
     from leakboard.registry.find import Registry
@@ -23,10 +23,17 @@ _ROUNDING = 1e-9
 
 
 class Measured(NamedTuple):
-    """The numbers of a cell, and why some are missing: one line a measure that failed."""
+    """What became of the measures of a cell.
+
+    Attributes:
+        results: the numbers.
+        note: why some are missing: one line a measure that failed.
+        measured_by: as in `leakboard.store.rows.AttemptRow`.
+    """
 
     results: tuple[ResultRow, ...]
     note: str
+    measured_by: Mapping[str, str]
 
 
 def registered(registry: Registry) -> tuple[Measure, ...]:
@@ -34,13 +41,13 @@ def registered(registry: Registry) -> tuple[Measure, ...]:
     return tuple(registry.values["measure"].values())
 
 
-def key_of(measures: Iterable[Measure]) -> str:
-    """What tells these measures from others: their names and their code; the harness tells its own by their format.
+def key_of(measure: Measure) -> str:
+    """What a number of this measure stands on; the harness tells the code of its own by their format.
 
     Raises:
-        LeakboardError: the source code of one is nowhere to be found.
+        LeakboardError: the source code is nowhere to be found.
     """
-    return measures_key((measure.name, function_digest(measure.function)) for measure in measures)
+    return measure_key(measure.name, function_digest(measure.function), measure.bounds)
 
 
 def measure(
@@ -54,27 +61,39 @@ def measure(
         member: who is a member (N,).
         threshold: chosen on calibration samples; None for an attacker without labels.
         timeout: seconds that each measure may take; 0 is no limit.
+
+    Raises:
+        LeakboardError: the source code of one is nowhere to be found.
     """
     members = int(member.sum())
     given = scores.view(), member.view()
     for array in given:
         array.flags.writeable = False  # one that sorts in place fails, and does not spoil what the next one sees
-    results, notes = [], []
+    results, notes, measured_by = [], [], {}
     for each in measures:
+        key = key_of(each)
         try:
             with Allowance(timeout):
                 estimate = each.function(*given, threshold)
             if estimate is not None:
                 results.append(_row(each, estimate, members, len(member) - members))
+            measured_by[each.name] = key
         except FAULTS as error:
             notes.append(f"{FAILED}{each.name}: {fault(error).error}")
-    return Measured(tuple(results), "\n".join(notes))
+    return Measured(tuple(results), "\n".join(notes), measured_by)
 
 
-def noted(before: str, measured: Measured) -> str:
-    """The note of an attempt whose scores are measured again: what failed before is told anew, all else is kept."""
-    kept = [line for line in before.splitlines() if not line.startswith(FAILED)]
-    return "\n".join([*kept, *measured.note.splitlines()])
+def joined(before: Measured, names: Collection[str], measured: Measured) -> Measured:
+    """What stood there, with what the measures of some ``names`` give now in the place of what they gave before."""
+    told = tuple(f"{FAILED}{name}: " for name in names)
+    results = [row for row in before.results if row.measure not in names]
+    lines = [line for line in before.note.splitlines() if not line.startswith(told)]
+    keys = {name: key for name, key in before.measured_by.items() if name not in names}
+    return Measured(
+        (*results, *measured.results),
+        "\n".join([*lines, *measured.note.splitlines()]),
+        {**keys, **measured.measured_by},
+    )
 
 
 def _row(measure: Measure, estimate: object, members: int, others: int) -> ResultRow:

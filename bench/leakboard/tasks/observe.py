@@ -90,7 +90,7 @@ def observe(
                 task, artifacts, samples, defense, seed=seed, seen=images, returned=returned, fit=memo.fitting.note
             )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
-    paid = memo.paid.evaluations * len(samples.ids) + memo.pool_evaluations
+    paid = memo.paid.evaluations * len(samples.ids) + sum(memo.pools_made.values())
     stored = (*sheets, *(memo.pools.stored if memo.pools else ()))
     return TaskOutcome(tuple(found), time.perf_counter() - start, paid, peak, memo.batch_size, stored)
 
@@ -189,6 +189,7 @@ def _store(
         "nfe": repr(cost.evaluations),
         "pool_queries": repr(door.pooled.queries),
         "pool_nfe": repr(door.pooled.evaluations),
+        "pool_seconds": repr(door.pooled.seconds),
         "seconds": repr(seconds + column.allowance.spent),
     }
     values = np.concatenate([value.numpy() for value in column.values], axis=1)

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from leakboard.errors import Unsupported
 from leakboard.faults import FAULTS, Allowance, fault
 from leakboard.keys import scores_key
 from leakboard.statistics.thresholds import choose_threshold
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
-from leakboard.tasks.feature_tables import Table, Tables, unlike
-from leakboard.tasks.measure import key_of, measure, registered
+from leakboard.tasks.feature_tables import Table, Tables, alike
+from leakboard.tasks.measure import measure, registered
 from leakboard.tasks.members import members_of, refuse_telltale, refuse_vote
 from leakboard.tasks.sample_lists import get as population_of
 from leakboard.tasks.splits import calibration, permuted
@@ -105,7 +104,7 @@ def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
         stored = _store(cell, artifacts, judged)
         measured = measure(measures, judged.scores, judged.member, judged.threshold, task.settings.timeout)
         note = "\n".join(filter(None, (judged.table.refusal, measured.note)))
-        found.append(replace(stored, results=measured.results, note=note, measures_key=key_of(measures)))
+        found.append(replace(stored, results=measured.results, note=note, measured_by=measured.measured_by))
     return TaskOutcome(tuple(found), time.perf_counter() - start)
 
 
@@ -132,12 +131,12 @@ class _Scoring:
         seconds = float((~known).mean()) * table.seconds
         fit: Callable[[], Fitted]
         if cell.shadows:
-            shadows, more = self._shadows(cell, member, known, table, maps=classifier.maps)
+            shadows, table, more = self._shadows(cell, member, known, table, maps=classifier.maps)
             used, seconds = sum(len(shadow.member) for shadow in shadows), seconds + more
             fit = functools.partial(by_shadows, classifier, shadows, table.values, ~known, table.columns)
         elif cell.calibrate_on:
             before = self.tables.get(cell.calibrate_on, maps=classifier.maps)
-            _check_alike(before, table)
+            before, table = alike(before, table)
             used, seconds = int(known.sum()), float(known.mean()) * before.seconds + seconds
             fit = functools.partial(by_own, classifier, (before.values, table.values), member, known, table.columns)
         else:
@@ -151,18 +150,15 @@ class _Scoring:
 
     def _shadows(
         self, cell: CellWork, member: Mask, known: Mask, table: Table, *, maps: bool
-    ) -> tuple[list[Labelled], float]:
-        """What the shadow victims of a cell said of all samples, and the seconds that this took."""
-        shadows, seconds = [], 0.0
-        for shadow in cell.shadows:
-            theirs = self.members(shadow.victim)
+    ) -> tuple[list[Labelled], Table, float]:
+        """What the shadow victims of a cell said of all samples, the table like it, and the seconds that this took."""
+        flags = [self.members(shadow.victim) for shadow in cell.shadows]
+        for shadow, theirs in zip(cell.shadows, flags, strict=True):
             refuse_telltale(self.task.victim, member[~known], shadow.victim, theirs[~known])
-            seen = self.tables.get(shadow.features, maps=maps)
-            _check_alike(seen, table)
-            shadows.append(Labelled(seen.values, theirs))
-            seconds += seen.seconds
-        refuse_vote(self.task.victim, member[~known], [shadow.member[~known] for shadow in shadows])
-        return shadows, seconds
+        refuse_vote(self.task.victim, member[~known], [theirs[~known] for theirs in flags])
+        *seen, table = alike(*(self.tables.get(shadow.features, maps=maps) for shadow in cell.shadows), table)
+        shadows = [Labelled(theirs.values, labels) for theirs, labels in zip(seen, flags, strict=True)]
+        return shadows, table, sum(theirs.seconds for theirs in seen)
 
     def _members(self, victim: str) -> Mask:
         """What a victim says of the samples in use, or else the dataset."""
@@ -256,17 +252,6 @@ def _checked(classifier: Classifier, scorer: Scorer) -> Scorer:
         return scores
 
     return checked
-
-
-def _check_alike(before: Table, after: Table) -> None:
-    if before.columns != after.columns and (before.refusal or after.refusal):
-        unequal = f"calibrated on {len(before.columns)} numbers and evaluated on {len(after.columns)}"
-        raise Unsupported(f"{unequal}, for questions were refused: {before.refusal or after.refusal}")
-    if before.columns != after.columns:
-        raise ValueError(f"calibrated and evaluated on different pairs: {unlike(before.columns, after.columns)}")
-    if before.values.shape != after.values.shape:
-        shapes = f"{before.values.shape[1:]} and {after.values.shape[1:]}"
-        raise ValueError(f"calibrated and evaluated on maps of different shapes: {shapes}")
 
 
 def _device(classifier: Classifier, device: str) -> AbstractContextManager[Any]:

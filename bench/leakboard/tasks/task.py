@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from leakboard.faults import Status
     from leakboard.store.artifacts import ArtifactRow
     from leakboard.store.rows import ResultRow
@@ -35,10 +37,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ObserveTask:
-    """Ask one victim, behind one query defense, about samples ``start`` to ``stop``, for everything that is wanted.
-
-    ``population`` is the number of samples that all tasks of the kind are about.
-    """
+    """Ask one victim, behind one query defense, about samples ``start`` to ``stop``, for everything that is wanted."""
 
     dataset: str
     dataset_identity: str
@@ -46,7 +45,6 @@ class ObserveTask:
     victim_identity: str
     query: str
     per_side: int
-    population: int
     start: int
     stop: int
     wanted: tuple[Wanted, ...]
@@ -135,7 +133,7 @@ class PartOutcome:
     scores_key: str | None = None
     fit: str = ""
     note: str = ""
-    measures_key: str = ""
+    measured_by: Mapping[str, str] = field(default_factory=dict)
     stored: tuple[ArtifactRow, ...] = ()
 
 

@@ -127,8 +127,8 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
                     check_quality(question, victim, model, images, victim.prompts_for(few), batch)
         except FAULTS as error:
             return _all_failed(task, error)
-        memo = Memo(model, batch, victim.evaluations_per_step, fitting, device, population=task.population)
-        memo.pools = Pools(Artifacts(Path(task.settings.artifacts)), task.victim_identity, fitting.note)
+        memo = Memo(model, batch, victim.evaluations_per_step, fitting, device)
+        memo.pools = Pools(Artifacts(Path(task.settings.artifacts)), task.victim_identity, task.dataset_identity)
         with torch.no_grad():
             outcome = observe(task, registry, shard, memo, prompts, victim.access)
         if memo.batch_size < batch:

@@ -49,7 +49,10 @@ def _order(subject: Subject) -> None:
     alone, single = _asked(subject.made, samples().take([3]))
     labels = [pair.label for pair in whole]
     assert [pair.label for pair in alone] == labels, f"{len(whole)} pairs for a batch and {len(alone)} for one sample"
-    costs = [(each.asked.queries, each.asked.evaluations, each.pooled) for each in (door, single)]
+    costs = [
+        (each.asked.queries, each.asked.evaluations, each.pooled.queries, each.pooled.evaluations)
+        for each in (door, single)
+    ]
     assert costs[0] == costs[1], f"queries and evaluations a sample depend on the batch: {costs}"
 
 

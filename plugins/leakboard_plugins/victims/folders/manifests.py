@@ -19,21 +19,8 @@ if TYPE_CHECKING:
 NAME = "manifest.json"
 OURS = frozenset({"member_digest", "recipe"})
 """Keys of which every manifest of ours has at least one; other files of that name are not looked at."""
-SHOWN = (
-    "epochs",
-    "seed",
-    "members",
-    "member_digest",
-    "held_out",
-    "data",
-    "loss",
-    "quality",
-    "weights",
-    "recipe",
-    "autoencoder",
-    "auxiliary",
-)
-"""Keys that a report shows."""
+UNSHOWN = ("format", "level", "device", "member_ids", "held_out_digest", "auxiliary_digest", "versions")
+"""Keys of every manifest that say nothing to a reader of a report, who sees all others, those of recipes too."""
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -53,8 +40,8 @@ def manifest_facts(folder: Path) -> dict[str, Any]:
     Raises:
         LeakboardError: the manifest is no JSON object.
     """
-    manifest = read_manifest(folder)
-    return {"manifest": {name: manifest[name] for name in SHOWN if name in manifest}} if manifest else {}
+    shown = {name: value for name, value in read_manifest(folder).items() if name not in UNSHOWN}
+    return {"manifest": shown} if shown else {}
 
 
 def manifest_digest(folder: Path) -> str | None:
