@@ -144,6 +144,8 @@ class AttemptRow:
         batch_size: samples asked about at once.
         fit: how images were fitted to the victim: ``exact``, the rule in words, or empty when nobody knows.
         note: what a reader must know of the numbers, one line each: a measure that failed, questions that were refused.
+        bypass: which questions went past a defense, by where it stands (``query: predict_noise; output: decode``),
+            ``nothing``, or empty when nobody knows.
         measures_key: tells by which measures the numbers were computed; see `leakboard.keys.measures_key`.
         created: UTC; a cell's newest attempt is the one that counts.
         results: the numbers, when it is done.
@@ -163,6 +165,7 @@ class AttemptRow:
     batch_size: int | None = None
     fit: str = ""
     note: str = ""
+    bypass: str = ""
     measures_key: str = ""
     created: datetime = field(default_factory=now)
     results: tuple[ResultRow, ...] = ()

@@ -139,6 +139,7 @@ class AttemptTable(Base):
     batch_size: Mapped[int | None]
     fit: Mapped[str] = mapped_column(server_default=text("''"))
     note: Mapped[str] = mapped_column(server_default=text("''"))
+    bypass: Mapped[str] = mapped_column(server_default=text("''"))
     measures_key: Mapped[str] = mapped_column(server_default=text("''"))
 
 

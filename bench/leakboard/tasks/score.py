@@ -300,4 +300,5 @@ def _store(cell: CellWork, artifacts: Artifacts, judged: Judged) -> PartOutcome:
         scores_key=key,
         stored=(row,),
         fit=judged.table.fit,
+        bypass=judged.table.bypass,
     )

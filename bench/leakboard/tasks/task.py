@@ -135,6 +135,7 @@ class PartOutcome:
     scores_key: str | None = None
     fit: str = ""
     note: str = ""
+    bypass: str = ""
     measures_key: str = ""
     stored: tuple[ArtifactRow, ...] = ()
 
