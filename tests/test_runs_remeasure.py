@@ -28,7 +28,18 @@ AXES = {
     "classifier": ["mean", "centred"],
 }
 CELLS = 4
-KEPT = ["queries", "nfe", "seconds", "fit", "n_calibration", "n_evaluation", "scores_key", "batch_size", "peak_mb"]
+KEPT = [
+    "queries",
+    "nfe",
+    "seconds",
+    "fit",
+    "n_calibration",
+    "n_evaluation",
+    "scores_key",
+    "batch_size",
+    "peak_mb",
+    "bypass",
+]
 
 
 def tiny(*plugins):

@@ -164,6 +164,7 @@ def test_stores_of_every_past_version_open_and_give_their_numbers(tmp_path, old)
     assert auc["victim"].tolist() == ["victim_a"] * 3
     assert set(auc["fit"]) == {"" if old.stem < "0002" else "exact"}
     assert set(auc["note"]) == {"" if old.stem < "0003" else "measure late: ValueError: no"}
+    assert set(auc["bypass"]) == {"" if old.stem < "0004" else "query: predict_noise; output: decode, encode"}
     assert set(store.measured_by().values()) == {"" if old.stem < "0003" else "of that day"}
     assert store.runs()["status"].tolist() == ["done"]
 
