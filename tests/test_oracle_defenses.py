@@ -1,18 +1,20 @@
 """The one door to a victim: what defenses do to all that passes."""
 
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import ClassVar
 
 import pytest
 import torch
-from torch.nn.functional import interpolate
 
 from helpers.handmade_victim import Handmade
 from helpers.oracles import make_door, make_samples
 from helpers.spied_victim import Halving
-from leakboard.api import Defense
+from leakboard.api import Defense, Model, Oracle
 from leakboard.noise import seeder
+from leakboard.oracle.door import Door
 from leakboard.oracle.provider import defended
+from leakboard.testing import sent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,27 +114,24 @@ def test_output_noise_is_new_for_every_question_and_step_but_not_for_the_same(mo
     assert torch.corrcoef(rows).fill_diagonal_(0).abs().max() < 0.25
 
 
-SENT = {
-    "equal": lambda images: images,
-    "scaled": lambda images: images * (1 - 1e-6),
-    "mirrored": lambda images: images.flip(-1),
-    "cropped": lambda images: interpolate(images[..., 1:-1, 1:-1], images.shape[-2:], mode="bilinear"),
-    "one of many": lambda images: torch.cat([images[:1], images[1:] * 0.9]),
-    "of its own": lambda images: torch.full_like(images, 0.5),
-}
-ASKED = {
-    "encode": lambda door, images: door.encode(images),
-    "reconstruct": lambda door, images: door.reconstruct(images, 0.5, 2).output(),
-}
+SENT = {**sent.MADE, "of its own": lambda images: torch.full_like(images, 0.5)}
+ASKED = sent.QUESTIONS
 
 
-@pytest.mark.parametrize("sent", SENT)
+@pytest.mark.parametrize("shown", [Oracle, Door, Model], ids=["contract", "door", "victim"])
+def test_every_question_that_takes_images_is_among_those_that_are_tried(shown):
+    """A new one must be defended at the door as well, and shown to be."""
+    taking = {name for name, found in vars(shown).items() if callable(found) and not name.startswith("_")}
+    assert {name for name in taking if "images" in signature(getattr(shown, name)).parameters} == set(ASKED)
+
+
+@pytest.mark.parametrize("how", SENT)
 @pytest.mark.parametrize("asked", ASKED)
-def test_every_image_that_is_sent_passes_the_query_defense_once(model, sent, asked):
+def test_every_image_that_is_sent_passes_the_query_defense_once(model, how, asked):
     """However it was made: a hair's breadth from the original, or not at all."""
     door = make_door(model, query=(Halving(), Brighter()))
     undefended = make_door(model)
-    images = SENT[sent](door.originals)
+    images = SENT[how](door.originals)
 
     answer = ASKED[asked](door, images)
 

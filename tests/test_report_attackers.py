@@ -45,41 +45,55 @@ def section(page, name):
 
 
 @pytest.mark.parametrize(
-    ("access", "space", "defense", "places"),
+    ("bypass", "signs", "meanings"),
     [
-        ("gray", "noise", "blur(at='query', radius=1)", ("query",)),
-        ("gray", "state", "blur(radius=1, at='output')", ("output",)),
-        ("white", "gradient", "blur(at='query') + jpeg(at='output', quality=75)", ("query", "output")),
-        ("gray", "noise", "blur(radius=1)", ("query",)),
-        ("gray", "noise", "none(at='query')", ()),
-        ("gray", "noise", "smooth(at='both')", ()),
-        ("gray", "image", "blur(at='output')", ()),
-        ("black", "image", "blur(at='query')", ()),
-        ("none", "statistic", "blur(at='query')", ()),
+        ("query: predict_noise", "§", ["past the query defense: predict_noise"]),
+        ("output: decode, encode", "¶", ["past the output defense: decode, encode"]),
+        (
+            "query: decode; output: decode, encode",
+            "§¶",
+            ["past the query defense: decode", "past the output defense: decode, encode"],
+        ),
+        ("nothing", "", []),
+        ("unknown", "?", [bypasses.MARKS["unknown"][1]]),
     ],
 )
-def test_image_defenses_are_passed_by_in_the_victims_own_space(access, space, defense, places):
-    assert bypasses.passed_by(access, space, defense) == places
+def test_a_mark_names_the_questions_that_went_past_a_defense(bypass, signs, meanings):
+    found = bypasses.marks(bypass)
+    assert "".join(sign for sign, _ in found) == signs
+    assert [meaning for _, meaning in found] == meanings
+    assert [sign for sign, _ in bypasses.legend([made(0.8, bypass=bypass), made(0.7, bypass="nothing")])] == list(signs)
 
 
-def test_the_canonical_spelling_tells_the_place_and_the_observer_its_space():
-    """The label leaves out what is at its default, and a default may be any place."""
-    facts = [
-        ("observer", "inner", "inner(t=1)", {"space": "noise"}),
-        ("observer", "outer", "outer", {"space": "image"}),
-        ("defense", "late", "late(at='output')", {}),
-    ]
-    components = pd.DataFrame([dict(zip(("kind", "label", "spec", "info"), row, strict=True)) for row in facts])
-    inner, outer = (made(0.8, observer=name, defense="late") for name in ("inner", "outer"))
-    assert [cell.bypass for cell in bypasses.marked([inner, outer], components)] == [("output",), ()]
+@pytest.mark.parametrize(("noted", "shown"), [("", "unknown"), ("nothing", "nothing"), ("output: decode",) * 2])
+def test_what_an_older_store_does_not_tell_is_unknown_and_not_nothing(tmp_path, noted, shown, monkeypatch):
+    monkeypatch.setattr(synthetic_store, "bypass", lambda defense, attack: noted)
+    store = synthetic_store.build(tmp_path / "old.db", **SMALL)
+    index = report(store, tmp_path / "out")
+    rows = list(csv.DictReader((tmp_path / "out" / "data" / "leaderboard.csv").read_text().splitlines()))
+    assert {row["bypass"] for row in rows if row["defense"] != "none"} == {shown}
+    assert {row["bypass"] for row in rows if row["defense"] == "none"} == {"nothing"}
+    assert ("? an older version ran this" in section(index, "leaderboard")) == (shown == "unknown")
+    assert pd.read_csv(tmp_path / "out" / "data" / "results.csv", keep_default_na=False)["bypass"].eq(noted).all()
 
 
 def test_rows_that_pass_a_defense_by_are_marked_and_the_legend_is_one_sentence(page):
     rows = list(csv.DictReader((page.parent / "data" / "leaderboard.csv").read_text().splitlines()))
     found = {(row["attack"], row["defense"]): row["bypass"] for row in rows if row["access"] == "gray"}
     assert found == {
-        **{("", defense): "" for defense in DEFENSES},
-        **dict(zip((("pia", defense) for defense in DEFENSES), ("", "query", "output", "query, output"), strict=True)),
+        **{("", defense): "nothing" for defense in DEFENSES},
+        **dict(
+            zip(
+                (("pia", defense) for defense in DEFENSES),
+                (
+                    "nothing",
+                    "query: predict_noise",
+                    "output: encode, predict_noise",
+                    "query: predict_noise; output: encode, predict_noise",
+                ),
+                strict=True,
+            )
+        ),
     }
     for name in ("leaderboard", "heatmap", "price"):
         text = section(page, name)
@@ -201,9 +215,3 @@ def test_filters_cope_with_long_attackers(page, visit):
     assert tab.log == []
     assert violations(tab) == []
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-def test_a_defense_that_counts_questions_is_passed_by_nobody():
-    chain = "budget(at='query', queries=3, evaluations=None) + gaussian_blur(at='output', sigma=1.0)"
-    assert bypasses.passed_by("gray", "noise", chain, ["budget"]) == ("output",)
-    assert bypasses.passed_by("gray", "noise", chain) == ("query", "output")

@@ -29,7 +29,18 @@ AXES = {
 }
 CELLS = 4
 MEASURES = {"auc", "balanced_accuracy", "tpr_at_0.1pct_fpr", "tpr_at_1pct_fpr"}
-KEPT = ["queries", "nfe", "seconds", "fit", "n_calibration", "n_evaluation", "scores_key", "batch_size", "peak_mb"]
+KEPT = [
+    "queries",
+    "nfe",
+    "seconds",
+    "fit",
+    "n_calibration",
+    "n_evaluation",
+    "scores_key",
+    "batch_size",
+    "peak_mb",
+    "bypass",
+]
 
 ODD = """
     import leakboard

@@ -12,7 +12,7 @@ from leakboard.store import ResultRow, RunInfo, Store
 def report_of(tmp_path):
     """The summary of a run whose cells have these AUCs, each (value, half width, role)."""
 
-    def make(*given, stopped="", unknown=0, access="gray", fit=""):
+    def make(*given, stopped="", unknown=0, access="gray", **told):
         store = Store(tmp_path / "r.db")
         run = store.begin_run(RunInfo(grid_name="demo", grid_text="", provenance={}))
         rows, attempts = [], []
@@ -28,7 +28,7 @@ def report_of(tmp_path):
                 method="delong",
             )
             rows.append(row)
-            attempts.append(attempt(row, results=(auc,), fit=fit))
+            attempts.append(attempt(row, results=(auc,), **told))
         store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
         counts = Counter({"done": len(rows)}) + Counter({"failed": unknown})
         plan = SimpleNamespace(cells=rows, outdated=())
@@ -60,6 +60,18 @@ def test_images_that_were_fitted_to_the_victim_are_told(report_of):
 @pytest.mark.parametrize("fit", ["exact", ""])
 def test_where_no_image_was_fitted_nothing_is_told(report_of, fit):
     assert "  fitted:" not in report_of((0.7, 0.05, "attack"), fit=fit)
+
+
+@pytest.mark.parametrize(
+    ("bypass", "told"),
+    [
+        ("query: predict_noise; output: decode", "  past the defense: query: predict_noise; output: decode\n"),
+        ("nothing", "attack 1\n"),
+        ("", "  past the defense: unknown\n"),
+    ],
+)
+def test_what_went_past_the_defense_stands_beside_the_best_attack(report_of, bypass, told):
+    assert told in report_of((0.6, 0.05, "attack"), (0.7, 0.05, "attack"), bypass=bypass)
 
 
 def test_null_checks_at_chance_are_said_to_be(report_of):

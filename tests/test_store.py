@@ -441,7 +441,15 @@ def test_what_a_reader_must_know_stands_beside_the_numbers(store):
 def test_attempts_that_count_come_back_as_they_were_recorded(store):
     rows = fill(store)
     again = attempt(
-        rows[1], minutes=30, scores_key="s", seconds=0.5, queries=2.0, fit="exact", note="n", measured_by={"auc": "m"}
+        rows[1],
+        minutes=30,
+        scores_key="s",
+        seconds=0.5,
+        queries=2.0,
+        fit="exact",
+        note="n",
+        bypass="nothing",
+        measured_by={"auc": "m"},
     )
     store.record(1, attempts=[attempt(rows[0], "failed", minutes=30), again])
 

@@ -49,6 +49,17 @@ def test_how_images_were_fitted_comes_along(into, source):
     assert fits[cell(0).key] == ""
 
 
+@pytest.mark.parametrize("bypass", ["query: predict_noise; output: decode", "nothing", ""])
+def test_what_went_past_a_defense_comes_along(into, source, bypass):
+    run = source.begin_run(RunInfo(grid_name="past"))
+    source.record(run, cells=[cell(7)], attempts=[attempt(cell(7), bypass=bypass)])
+
+    merge(into, [source])
+
+    told = into.results().drop_duplicates("cell").set_index("cell")["bypass"]
+    assert told[cell(7).key] == bypass
+
+
 def test_merging_again_adds_nothing(into, source):
     merge(into, [source])
     before = dump(into)

@@ -166,6 +166,7 @@ def test_stores_of_every_past_version_open_and_give_their_numbers(tmp_path, old)
     assert set(auc["note"]) == {"" if old.stem < "0003" else "measure late: ValueError: no"}
     measured = store.measured_by().values()
     assert list(measured) == [{} if old.stem < "0004" else {"auc": "of that day"}] * 3
+    assert set(auc["bypass"]) == {"" if old.stem < "0005" else "query: predict_noise; output: decode, encode"}
     assert store.runs()["status"].tolist() == ["done"]
 
 

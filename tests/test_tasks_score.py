@@ -185,6 +185,31 @@ def test_how_images_were_fitted_comes_with_the_result(task, tmp_path, noted, tol
     assert attempt_row("cell", outcome.parts[0], outcome).fit == told
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "told"),
+    [
+        ({"bypass": "query: decode"}, {"bypass": "output: decode"}, "query: decode; output: decode"),
+        ({"bypass": "nothing"}, {"bypass": "nothing"}, "nothing"),
+        ({"bypass": "query: decode"}, {}, ""),
+        ({}, {"bypass": "nothing"}, ""),
+    ],
+)
+def test_what_went_past_a_defense_comes_with_the_result(task, tmp_path, one, two, told):
+    """Of all shards together; where one was made before it was noted, nobody knows."""
+    keep(Artifacts(tmp_path), "one", features()[:16], **one)
+    keep(Artifacts(tmp_path), "two", features()[16:], **two)
+    outcome = score(task, shared(task.settings.plugins))
+    assert attempt_row("cell", outcome.parts[0], outcome).bypass == told
+
+
+def test_only_what_is_scored_counts_as_past_the_defense(task, tmp_path):
+    """A naive attacker calibrates on the undefended victim."""
+    for key, rows, bypass in (("bare", slice(None), "nothing"), ("kept", slice(None), "output: decode")):
+        keep(Artifacts(tmp_path), key, features()[rows], bypass=bypass)
+    found = answer(task, calibrate_on=("bare",), evaluate_on=("kept",))
+    assert (found.status, found.bypass) == ("done", "output: decode")
+
+
 def test_a_cell_that_failed_tells_no_fit(task):
     cells = (replace(task.cells[0], classifier="a_bad_classifier(how='raise')"),)
     outcome = score(replace(task, cells=cells), shared(task.settings.plugins))

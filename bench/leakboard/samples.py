@@ -114,7 +114,8 @@ def opaque(ids: Sequence[str]) -> tuple[str, ...]:
 def blinded(samples: Samples) -> Samples:
     """A copy without labels, and with ids that say nothing."""
     ids, nobody = opaque(samples.ids), np.zeros_like(samples.member)
-    return Samples(ids, samples.images.clone(), nobody, samples.prompts, (), samples.labels, samples.metadata)
+    metadata = {name: values.copy() for name, values in samples.metadata.items()}
+    return Samples(ids, samples.images.clone(), nobody, samples.prompts, (), samples.labels, metadata)
 
 
 def member_digest(ids: Sequence[str]) -> str:

@@ -95,7 +95,7 @@ def payload(rows: Sequence[dict[str, Any]], measured: Sequence[measures.Column])
         number[f"{each.name}_flag"] = {flag: place for place, flag in enumerate(flags)}
         names += [each.name, *(f"{each.name}_{part}" for part in ("text", "limits", "flag"))]
     packed = [[number[c][row[c]] if c in number else row[c] for c in names] for row in rows]
-    marks = bypasses.MARKS
+    marks = {bypass: bypasses.marks(bypass) for bypass in words["bypass"]}
     return {"columns": names, "words": words, "rows": packed, "alike": OFTEN_ALIKE, "flags": flags, "marks": marks}
 
 

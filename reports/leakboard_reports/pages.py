@@ -73,7 +73,7 @@ def render(store: Store, out: Path, pages: Sequence[Page], known: Sequence[Measu
 def _index(store: Store, files: Files, known: Sequence[Measure], title: str, links: Sequence[Link]) -> str:
     """The first page; what it needs beside itself is written on the way."""
     results, tried, components = store.results(), store.cells(), store.components()
-    cells = bypasses.marked(read_cells(results, tried), components)
+    cells = read_cells(results, tried)
     measured = measures.columns(cells, known)
     rows = tables.leaderboard(cells, [each.name for each in measured])
     plots = charts.plots(cells, scores := ScoreReader(store))
@@ -113,7 +113,6 @@ def _index(store: Store, files: Files, known: Sequence[Measure], title: str, lin
             axes=axes,
             attackers=attackers.legend(cells),
             marks=bypasses.legend(cells),
-            all_marks=bypasses.MARKS,
             noted=any(cell.note for cell in cells),
             doubts=summary.doubts(cells, checks, store.failures(), done),
             findings=summary.findings(cells, lists),

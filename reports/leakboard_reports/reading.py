@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ACCESS_ORDER = ("black", "gray", "white", "none")
-EXACT, UNKNOWN = "exact", "unknown"
-"""Images that needed no fitting to the victim, and those of which an older store does not tell."""
+EXACT, NOTHING, UNKNOWN = "exact", "nothing", "unknown"
+"""Images that needed no fitting to the victim, no question past the defense, and what an older store does not tell."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Cell:
     Attributes:
         fit: how images were fitted to the victim: ``exact``, the rule in words, or ``unknown``.
         note: what a reader must know of the numbers (refused questions, say).
-        bypass: the places at which the defense is passed by, see `leakboard_reports.bypasses`.
+        bypass: which questions went past the defense (``query: predict_noise; output: decode``), ``nothing``, or
+            ``unknown``.
     """
 
     key: str
@@ -62,7 +63,7 @@ class Cell:
     fit: str
     scores_key: str | None
     note: str = ""
-    bypass: tuple[str, ...] = ()
+    bypass: str = UNKNOWN
 
     @property
     def auc(self) -> Estimate:
@@ -170,6 +171,7 @@ def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
         **{name: _number(row[name]) for name in ("queries", "nfe", "seconds", "peak_mb")},
         "fit": str(row["fit"] or UNKNOWN),
         "note": _text(row.get("note")) or "",
+        "bypass": NOTHING if is_none(row["defense"]) else _text(row.get("bypass")) or UNKNOWN,
     }
 
 

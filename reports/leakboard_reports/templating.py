@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from leakboard_reports import formats
+from leakboard_reports import bypasses, formats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters.update({name: getattr(formats, name) for name in FILTERS}, json=to_json, flatten=formats.flatten)
+    found.filters["marks"] = bypasses.marks
     return found
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from leakboard.api import Measure
 from leakboard.keys import contact_sheet_key
+from leakboard.oracle.bypass import told
 from leakboard.statistics.measures import BUILT_IN
 from leakboard.statistics.thresholds import choose_threshold
 from leakboard.store import AttemptRow, CellRow, ComponentRow, RunInfo, Store
@@ -134,6 +135,14 @@ def attacks(observers, distances, classifiers, published):
         yield name, f"{name}_observer(t=100)", "lp(p=4)", "threshold", strength, "gray", nfe
 
 
+def bypass(defense, attack):
+    """Published attacks ask in the victim's own space, the others for images."""
+    links = [link for link in defense.split(" + ") if link != "none"] if attack else []
+    past = {"query": ["predict_noise"], "output": ["encode", "predict_noise"]}
+    places = {"output" if "at='output'" in link else "query" for link in links}
+    return told({place: past[place] for place in places})
+
+
 def results(scores, member, calibration, attacker):
     threshold = None if attacker == "none" else choose_threshold(scores[calibration], member[calibration])
     return measure(BUILT_IN, scores[~calibration], member[~calibration], threshold).results
@@ -248,6 +257,7 @@ def build(
                     scores_key=digest("scores", key),
                     batch_size=64,
                     fit=FITS.get(victim, "exact"),
+                    bypass=bypass(defense, attack),
                     results=results(scores, member, calibration, attacker),
                 )
             )

@@ -4,6 +4,7 @@ A `Memo` belongs to one victim, one batch of samples and one query defense: it r
 content of the question, for all observers, seeds and output defenses of a task. A `Door` is what one observer of one
 cell holds. Every image that is sent passes the provider's query defense once, whoever made it; states, latents and
 noise of the victim's own space, which gray access lets an observer make itself, are no images and pass as they are.
+The door notes which questions went past a defense so.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from leakboard.api import Access, AccessDenied, Defense, Refused, Samples, Unsupported
 from leakboard.asking import Cost
 from leakboard.noise import seeder, standard_normal
-from leakboard.oracle.provider import at_the_query, defended, questions
+from leakboard.oracle.bypass import PLACES
+from leakboard.oracle.memo import digest
+from leakboard.oracle.provider import acts, at_the_query, defended, questions
 from leakboard.oracle.reconstruction import Trajectory
 from leakboard.samples import blinded
 
@@ -69,6 +72,7 @@ class Door:
         asked: what this observer's questions cost so far, a sample.
         pooled: what its pools cost so far, for all samples together.
         refusal: why a defense let a question not pass, the first time it did not.
+        past: the questions that went past the query defense, and past the output defense, where one acts on images.
         returned: what the victim gave out last, for the contact sheet.
     """
 
@@ -81,11 +85,13 @@ class Door:
     asked: Cost = field(default_factory=Cost)
     pooled: Cost = field(default_factory=Cost)
     refusal: str = ""
+    past: dict[str, set[str]] = field(default_factory=lambda: {place: set() for place in PLACES})
     returned: Returned | None = None
 
     def __post_init__(self) -> None:
         # copies without labels and names: an observer can neither spoil what others are shown nor see who is a member
         self._own = self.samples.images
+        self._encoded: set[str] = set()
         self.seeds = seeder(self.seed, self.samples.ids)
         self.samples = blinded(self.samples)
 
@@ -117,7 +123,7 @@ class Door:
     @property
     def alphas_cumprod(self) -> torch.Tensor:
         """The victim's noise schedule."""
-        return self.memo.model.alphas_cumprod.to(self._own.device)
+        return self.memo.model.alphas_cumprod.to(self._own.device, copy=True)
 
     def noise(self, query: str, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
         """Standard normal noise seeded by (seed, query, draw, sample id).
@@ -132,21 +138,26 @@ class Door:
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Images to the victim's own space."""
         self._enter("gray", "encode", Cost())
+        self._note("encode")
         model, fitting = self.memo.model, self.memo.fitting
         answer: torch.Tensor = self._ask(
             "encode", [self._through(images)], (), Cost(), lambda _, part: model.encode(fitting.to_victim(part))
         )
+        if acts(self.provider.query):
+            self._encoded.add(digest(answer))
         return answer
 
     def decode(self, inner: torch.Tensor) -> torch.Tensor:
         """The victim's own space to images."""
         self._enter("gray", "decode", Cost())
+        self._note("decode", inner)
         return self._decode(inner)
 
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """Predicted noise at one timestep."""
         cost = Cost(1, 1)
         self._enter("gray", "predict_noise", cost)
+        self._note("predict_noise", state)
         texts = self._texts(prompts)
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
@@ -233,6 +244,7 @@ class Door:
         """Per-sample gradient norms of the denoising loss."""
         cost = Cost(1, 2)
         self._enter("white", "gradients", cost)
+        self._note("gradients", inner, noise)
         texts = self._texts(prompts)
 
         def call(start: int, part: torch.Tensor, part_noise: torch.Tensor) -> torch.Tensor:
@@ -257,6 +269,17 @@ class Door:
                 # noted here, for the observer may catch it and go on
                 self.refusal = self.refusal or str(reason) or f"{defense.name} refused more"
                 raise
+
+    def _note(self, question: str, *inner: torch.Tensor) -> None:
+        """Note which defenses a question passes by that is asked and answered in the victim's own space.
+
+        An output defense acts on nothing that is given out there. A query defense acted if all that is sent (N, ...)
+        is what the victim itself made of images, which it was sent through the defense.
+        """
+        if acts(self.provider.output):
+            self.past["output"].add(question)
+        if acts(self.provider.query) and not {digest(tensor) for tensor in inner} <= self._encoded:
+            self.past["query"].add(question)
 
     def _ask(
         self,
@@ -307,7 +330,7 @@ class Door:
         images = self._decode(inner)
         for link, defense in enumerate(self.provider.output):
             images = defended(defense, images, self.seeds, f"output{link} {question}", words)
-        self.returned = Returned(question, images)
+        self.returned = Returned(question, images.clone())
         return images
 
 

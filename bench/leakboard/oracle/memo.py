@@ -127,7 +127,8 @@ class Memo:
     def batched(self, call: Callable[..., Any], tensors: Sequence[torch.Tensor]) -> Any:
         """What ``call`` gives for the tensors (N, ...), which it gets in batches after the number of their first row.
 
-        The batches are computed on the device; the answer lies where the tensors do.
+        The batches are computed on the device; the answer lies where the tensors do. Both are copies: who writes in
+        place, or gives out what it goes on writing into, spoils neither what others send nor what is remembered.
         """
         import torch
 
@@ -137,7 +138,7 @@ class Memo:
             starts = range(0, len(tensors[0]), self.batch_size)
             try:
                 parts = [
-                    _moved(call(start, *(part.to(self.device) for part in batch)), home)
+                    _moved(call(start, *(part.to(self.device, copy=True) for part in batch)), home)
                     for start, batch in zip(starts, batches, strict=True)
                 ]
             except (RuntimeError, MemoryError) as error:
@@ -156,7 +157,7 @@ def _moved(answer: Any, home: torch.device) -> Any:
     if isinstance(answer, Step):
         return Step(_moved(answer.clean, home), _moved(answer.state, home))
     if isinstance(answer, torch.Tensor):
-        return answer.detach().to(home)
+        return answer.detach().to(home, copy=True)
     return [_moved(step, home) for step in answer]
 
 

@@ -10,13 +10,19 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from leakboard.api import Defense
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import torch
 
-    from leakboard.api import Defense
     from leakboard.noise import Seeds
+
+
+def acts(links: Sequence[Defense]) -> bool:
+    """Whether any link acts on images; one that counts hears of every question, and nobody passes it by."""
+    return any(type(link).admit is Defense.admit for link in links)
 
 
 def defended(

@@ -6,7 +6,6 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from leakboard.api import Defense
 from leakboard.faults import FAULTS, fault
 from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, TaskRow
 from leakboard.tasks.task import ObserveTask, PartOutcome, ScoreTask
@@ -89,9 +88,6 @@ def _facts(point: Bound, populations: dict[str, Population]) -> dict[str, Any]:
     facts: dict[str, Any] = {"doc": (type(point.chain[0]).__doc__ or "").partition("\n")[0]}
     for link in point.chain:
         facts |= _told(link)
-    if point.kind == "defense":
-        # what counts questions acts on every one of them, also on those that hold no image
-        facts["counts"] = [link.name for link in point.chain if type(link).admit is not Defense.admit]  # type: ignore[attr-defined]
     if point.kind == "observer":
         facts |= {"access": _access(point), "space": point.only.space}
     if point.kind == "dataset" and point.identity in populations:

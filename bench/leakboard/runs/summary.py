@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from leakboard.oracle.bypass import NOTHING
+from leakboard.registry.bind import NO_DEFENSE
 from leakboard.statistics.nulls import (
     CHECKED_AXES,
     FAMILY_ERROR,
@@ -61,7 +63,15 @@ def _best(results: pd.DataFrame) -> Iterator[str]:
             yield (
                 f"  {row['defense']:<{wide}}  {row['attacker']:<8}  {row['access']:<5}  AUC {row['value']:.3f} "
                 f"[{row['low']:.3f}, {row['high']:.3f}]  n={row['n_member']}+{row['n_nonmember']}  {attack}"
+                f"{_past(row)}"
             )
+
+
+def _past(row: dict[str, Any]) -> str:
+    """Which questions went past the defense, where there is one and any did, or nobody knows."""
+    if row["bypass"] == NOTHING or row["defense"] == NO_DEFENSE:
+        return ""
+    return f"  past the defense: {row['bypass'] or 'unknown'}"
 
 
 def _nulls(results: pd.DataFrame) -> Iterator[str]:

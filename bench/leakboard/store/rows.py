@@ -147,6 +147,8 @@ class AttemptRow:
         batch_size: samples asked about at once.
         fit: how images were fitted to the victim: ``exact``, the rule in words, or empty when nobody knows.
         note: what a reader must know of the numbers, one line each: a measure that failed, questions that were refused.
+        bypass: which questions went past a defense, by where it stands (``query: predict_noise; output: decode``),
+            ``nothing``, or empty when nobody knows.
         measured_by: what made the numbers: `leakboard.keys.measure_key` by the name of each measure that came to an
             end, also of one that could tell no number.
         created: UTC; a cell's newest attempt is the one that counts. The store sets it right where a clock went back.
@@ -168,6 +170,7 @@ class AttemptRow:
     fit: str = ""
     note: str = ""
     measured_by: Mapping[str, str] = field(default_factory=dict)
+    bypass: str = ""
     created: datetime = field(default_factory=now)
     results: tuple[ResultRow, ...] = ()
 

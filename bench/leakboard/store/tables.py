@@ -140,6 +140,7 @@ class AttemptTable(Base):
     fit: Mapped[str] = mapped_column(server_default=text("''"))
     note: Mapped[str] = mapped_column(server_default=text("''"))
     measured_by: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    bypass: Mapped[str] = mapped_column(server_default=text("''"))
 
 
 class ResultTable(Base):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leakboard.api import Unsupported
+from leakboard.oracle.bypass import together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,7 @@ class Table(NamedTuple):
         seconds: of all samples, those of a pool that they share once.
         fit: as in `PartOutcome`.
         refusal: why a defense let no more questions pass, where one did.
+        bypass: as in `PartOutcome`.
     """
 
     values: npt.NDArray[Any]
@@ -40,6 +42,7 @@ class Table(NamedTuple):
     seconds: float
     fit: str
     refusal: str = ""
+    bypass: str = ""
 
 
 class _Layout(NamedTuple):
@@ -77,6 +80,7 @@ class Tables:
         layout: _Layout | None = None
         seconds = 0.0
         meta: dict[str, str] = {}
+        past: list[str] = []
         for key in keys:
             tensors, meta = self.artifacts.get(key)
             found = _layout(meta)
@@ -96,12 +100,14 @@ class Tables:
             rows = values[start : len(seen)]
             np.multiply(tensors["values"].reshape(rows.shape), sign, out=rows, casting="same_kind", dtype=rows.dtype)
             seconds += float(meta["seconds"])
+            past.append(meta.get("bypass", ""))
         if layout is None or tuple(seen) != self.ids:
             raise ValueError(OTHERS)
         names = tuple(label for label, _ in layout.pairs) if maps else layout.columns
         fit = meta["fit"] or "exact" if "fit" in meta else ""
         seconds += float(meta.get("pool_seconds", 0))
-        return Table(values, names, *_price(meta, len(self.ids)), seconds, fit, meta.get("refusal", ""))
+        price, refusal = _price(meta, len(self.ids)), meta.get("refusal", "")
+        return Table(values, names, *price, seconds, fit, refusal, together(past))
 
 
 OTHERS = "the features are of other samples than those listed: the dataset does not load alike twice"

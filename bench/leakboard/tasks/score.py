@@ -285,4 +285,5 @@ def _store(cell: CellWork, artifacts: Artifacts, judged: Judged) -> PartOutcome:
         scores_key=key,
         stored=(row,),
         fit=judged.table.fit,
+        bypass=judged.table.bypass,
     )

@@ -134,6 +134,7 @@ class PartOutcome:
     fit: str = ""
     note: str = ""
     measured_by: Mapping[str, str] = field(default_factory=dict)
+    bypass: str = ""
     stored: tuple[ArtifactRow, ...] = ()
 
 

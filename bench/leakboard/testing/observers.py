@@ -12,6 +12,7 @@ from leakboard.api import Defense
 from leakboard.oracle.door import Door, Provider
 from leakboard.oracle.memo import Memo, digest
 from leakboard.oracle.twin import CountingTwin
+from leakboard.testing import sent
 from leakboard.testing.checks import COUNT, Check, Subject, agree, samples, unchanged
 
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ def _batch(subject: Subject) -> None:
 
 def _repeatable(subject: Subject) -> None:
     shown = samples()
-    before = shown.images.clone()
-    first, _ = _asked(subject.made, shown)
-    unchanged(before, shown.images, "the images")
+    first, door = _asked(subject.made, shown)
+    unchanged(shown.images, door.originals, "oracle.originals")
+    unchanged(shown.images, door.images, "oracle.images")
     second, _ = _asked(subject.made, shown, batch=2)
     for one, other in zip(first, second, strict=True):
         same = (one.observation == other.observation).all() and (one.reference == other.reference).all()
@@ -106,7 +107,7 @@ class _Marking(Defense):
 
     def apply(self, images: torch.Tensor, noise: Noise) -> torch.Tensor:  # noqa: ARG002 - the contract's signature
         """Squeezed, and another time squeezed more."""
-        squeezed = images / 2 + 0.2
+        squeezed = _squeezed(images)
         self.given.update(map(digest, images))
         self.made.update(map(digest, squeezed))
         return squeezed
@@ -141,6 +142,24 @@ def _defended(subject: Subject) -> None:
         "it sends what was defended already, oracle.images say, which the door defends again: send oracle.originals "
         "or what you made of them"
     )
+    _whatever_is_sent(shown)
+
+
+def _whatever_is_sent(shown: Samples) -> None:
+    """The door defends once what an observer might send another time: every image, in every question that takes any."""
+    for question, ask in sent.QUESTIONS.items():
+        for how, make in sent.MADE.items():
+            marking, model = _Marking(), _Listening()
+            door = Door(Memo(model, COUNT), shown, 0, "white", Provider((marking,)), shown.prompts)
+            images = make(door.originals)
+            ask(cast("Oracle", door), images)
+            assert model.heard == set(map(digest, _squeezed(images))), (
+                f"an image that is {how} is not defended once on its way to {question}: the door has a hole"
+            )
+
+
+def _squeezed(images: torch.Tensor) -> torch.Tensor:
+    return images / 2 + 0.2
 
 
 CHECKS = (

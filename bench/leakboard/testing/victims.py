@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from leakboard.api import Access, Unsupported
 from leakboard.oracle.fitting import Fitting
 from leakboard.testing import checks
-from leakboard.testing.checks import COUNT, Check, Declined, Subject, agree
+from leakboard.testing.checks import COUNT, Check, Declined, Subject, agree, unchanged
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
     from leakboard.api import Model, Samples, Victim
@@ -116,12 +119,10 @@ def _decode(subject: Subject) -> None:
 def _predict(subject: Subject) -> None:
     model, samples = _opened(subject, "gray")
     state = model.encode(samples.images)
-    before = state.clone()
     timestep = len(model.alphas_cumprod) // 5
     whole = model.predict_noise(state, timestep, samples.prompts)
     assert whole.shape == state.shape, f"predicted noise of shape {tuple(whole.shape)} for states {tuple(state.shape)}"
     assert bool(whole.isfinite().all()), "predicted noise is not finite"
-    assert bool((before == state).all()), "it changed the state in place"
     for row in range(COUNT):
         prompts = samples.prompts[row : row + 1] if samples.prompts else None
         alone = model.predict_noise(state[row : row + 1], timestep, prompts)
@@ -169,6 +170,37 @@ def _gradients(subject: Subject) -> None:
     assert bool((norms.isfinite() & (norms >= 0)).all()), "gradient norms are not all finite and at least 0"
 
 
+def _untouched(subject: Subject) -> None:
+    model, samples = _opened(subject, "black")
+    seeds, prompts, images = range(COUNT), samples.prompts, samples.images
+    inside = _answers(subject, "gray")
+    own = replace(samples, images=images.clone())
+    inner = model.encode(own.images) if inside else _output(model, own)
+    timestep = len(model.alphas_cumprod) // 5 if inside else 0
+    asked: dict[str, tuple[Access, Callable[..., Any], tuple[torch.Tensor, ...]]] = {
+        "encode": ("gray", model.encode, (images,)),
+        "decode": ("black", model.decode, (inner,)),
+        "reconstruct": (
+            "black",
+            lambda sent: list(model.reconstruct(sent, seeds, STRENGTH, STEPS, prompts)),
+            (images,),
+        ),
+        "predict_noise": ("gray", lambda state: model.predict_noise(state, timestep, prompts), (inner,)),
+        "gradients": (
+            "white",
+            lambda clean, noise: model.gradients(clean, noise, timestep, prompts),
+            (inner, _noise(inner)),
+        ),
+    }
+    for question, (needed, ask, tensors) in asked.items():
+        given = [tensor.clone() for tensor in tensors]
+        if _answers(subject, needed):
+            with contextlib.suppress(Unsupported):
+                ask(*given)
+        for before, after in zip(tensors, given, strict=True):
+            unchanged(before, after, f"what it was given by {question}")
+
+
 CHECKS = (
     Check("members among given ids", _members),
     Check("prompts fit the samples", _prompts),
@@ -179,4 +211,5 @@ CHECKS = (
     Check("reconstructions", _reconstruct),
     Check("generation", _generate),
     Check("gradients", _gradients),
+    Check("what it is given, untouched", _untouched),
 )

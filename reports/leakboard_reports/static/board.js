@@ -69,7 +69,7 @@
   const softly = (text) => text.split(/(?<=[(_])/).flatMap((part, place) => (place ? [make("wbr"), part] : [part]));
   const marks = (row) => [
     ...(value(row, "note") ? [["\u2021", value(row, "note")]] : []),
-    ...value(row, "bypass").split(", ").filter(Boolean).map((place) => board.marks[place]),
+    ...board.marks[value(row, "bypass")],
   ].map(([text, meaning]) => {
     const mark = make("abbr", "", text);
     mark.title = meaning;
