@@ -89,7 +89,7 @@ def newcombe(value: float, members: int, nonmembers: int, level: float) -> Inter
         shape = 2 * size - 1 - 3 * (size - 1) / ((2 - theta) * (1 + theta))
         return (value - theta) ** 2 - z2 * theta * (1 - theta) * shape / (members * nonmembers)
 
-    return Interval(*(float(brentq(beyond, *ends, xtol=_PRECISION)) for ends in ((0, value), (value, 1))))
+    return Interval(brentq(beyond, 0, value, xtol=_PRECISION), brentq(beyond, value, 1, xtol=_PRECISION))
 
 
 def hull(first: Interval, second: Interval) -> Interval:
@@ -112,7 +112,7 @@ def expit(value: float) -> float:
 
 @lru_cache(maxsize=256)
 def binomial(trials: int, rate: float) -> tuple[int, npt.NDArray[np.float64]]:
-    """Counts that Binomial(``trials``, ``rate``) takes, but for 1e-6 on either side: the first, and their probabilities."""
+    """Counts that Binomial(``trials``, ``rate``) takes, but for 1e-6 a side: the first, and their probabilities."""
     import numpy as np
     from scipy.stats import binom
 
