@@ -57,10 +57,10 @@ def test_ranks_stay_within_an_access_level_and_ties_share_one():
 
 
 def test_headline_takes_most_samples_then_the_lowest_seed():
-    small, late, chosen = made(0.9, samples=10), made(0.9, seed=1), made(0.8, seed=0)
+    small, late, chosen = made(0.9, members=10, nonmembers=10), made(0.9, seed=1), made(0.8, seed=0)
     assert headline([small, late, chosen]) == [chosen]
 
-    everything = made(0.7, samples=0)
+    everything = made(0.7, members=0, nonmembers=0)
     assert headline([chosen, everything]) == [everything]
 
 

@@ -165,6 +165,7 @@ def test_stores_of_every_past_version_open_and_give_their_numbers(tmp_path, old)
     assert set(auc["fit"]) == {"" if old.stem < "0002" else "exact"}
     assert set(auc["note"]) == {"" if old.stem < "0003" else "measure late: ValueError: no"}
     assert set(store.measured_by().values()) == {"" if old.stem < "0003" else "of that day"}
+    assert auc["members"].tolist() == auc["nonmembers"].tolist() == [8, 8, 8]
     assert store.runs()["status"].tolist() == ["done"]
 
 

@@ -24,7 +24,7 @@ NullKind = Literal["blind check", "untrained victim", "permuted labels"]
 Verdict = Literal["at chance", "not at chance", "too few to tell"]
 AT_CHANCE, NOT_AT_CHANCE, TOO_FEW = get_args(Verdict)
 
-CHECKED_AXES = ("dataset", "defense", "observer", "distance", "classifier", "attacker", "seed", "samples")
+CHECKED_AXES = ("dataset", "defense", "observer", "distance", "classifier", "attacker", "seed", "members", "nonmembers")
 """What tells one null check beside a victim from another of its kind."""
 
 FAMILY_ERROR = 0.01

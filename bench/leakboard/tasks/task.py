@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from leakboard.faults import Status
+    from leakboard.kinds import Sides
     from leakboard.store.artifacts import ArtifactRow
     from leakboard.store.rows import ResultRow
 
@@ -45,7 +46,7 @@ class ObserveTask:
     victim: str
     victim_identity: str
     query: str
-    per_side: int
+    sides: Sides
     population: int
     start: int
     stop: int
@@ -102,7 +103,7 @@ class ScoreTask:
     dataset_identity: str
     victim: str
     victim_identity: str
-    per_side: int
+    sides: Sides
     cells: tuple[CellWork, ...]
     settings: Settings
 
