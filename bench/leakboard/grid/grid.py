@@ -41,8 +41,8 @@ class RunSettings(BaseModel):
 
     Attributes:
         samples: samples a side, members and as many non-members; 0 takes all there are of each.
-        members, nonmembers: samples of one side, in the place of ``samples``, for sides that differ; 0 takes all there
-            are.
+        members: members in use, in the place of ``samples``; 0 takes all there are.
+        nonmembers: non-members in use, in the place of ``samples``; 0 takes all there are.
         seeds: each is a repetition with its own noise and its own calibration half.
         calibration: share of the samples that classifiers and thresholds may see.
         shard: samples an observation task, whose images lie in memory together; smaller shards need less and spread
