@@ -35,6 +35,7 @@ MAY_IMPORT = {
         "leakboard.statistics.intervals",
         "leakboard.statistics.measures",
         "leakboard.statistics.nulls",
+        "leakboard.statistics.permutation",
         "leakboard.statistics.roc",
     },
 }

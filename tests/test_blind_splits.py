@@ -240,7 +240,7 @@ def test_the_report_calls_every_attack_on_a_shifted_split_suspect(shifted, tmp_p
             assert check in warning, (name, how)
         assert f"the members of split(how=&#39;{how}&#39;) apart without this victim" in page["summary"]
     assert "Every attack on split is suspect" not in page["doubts"], "the clean one is not"
-    assert page["nulls"].count('<strong class="up">alarm</strong>') >= len(SEEN_BY)
+    assert page["nulls"].count('<strong class="up">not at chance</strong>') >= len(SEEN_BY)
 
 
 def test_the_report_of_a_clean_split_warns_of_nothing(clean, clean_page):

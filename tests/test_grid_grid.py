@@ -8,6 +8,7 @@ from helpers.grids import AXES, TEXT, labels, make
 from leakboard.errors import LeakboardError
 from leakboard.grid.grid import Grid
 from leakboard.keys import cell_key
+from leakboard.kinds import Sides
 
 
 def test_one_point_an_axis_is_one_cell():
@@ -112,6 +113,38 @@ def test_an_attacker_has_one_canonical_spelling_by_which_it_is_found():
     assert make(attacker=first.attacker.spec).cells[0].key == first.key
 
 
+@pytest.mark.parametrize(
+    ("run", "sides"),
+    [
+        ({}, (0, 0)),
+        ({"samples": 64}, (64, 64)),
+        ({"members": 32, "nonmembers": 96}, (32, 96)),
+        ({"samples": 64, "nonmembers": 256}, (64, 256)),
+        ({"samples": 64, "nonmembers": 0}, (64, 0)),
+        ({"nonmembers": 256}, (0, 256)),
+    ],
+)
+def test_sides_are_those_of_samples_unless_one_is_said(run, sides):
+    (cell,) = Grid.of(dataset="fashion_mnist", victim="fashion_ddpm", attack="pia", run=run).cells
+    assert cell.sides == sides
+
+
+def test_results_of_equal_sides_stay_valid_and_other_sides_are_other_results():
+    keys = [
+        Grid.of(dataset="fashion_mnist", victim="fashion_ddpm", attack="pia", run=run).cells[0].key
+        for run in (
+            {"samples": 64},
+            {"members": 64, "nonmembers": 64},
+            {"members": 64, "nonmembers": 96},
+            {"members": 96, "nonmembers": 64},
+            {"members": 64, "nonmembers": 0},
+            {},
+        )
+    ]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 5
+
+
 def test_the_key_of_a_cell_knows_its_shadow_victims_and_stays_what_it_was_without():
     moderate, heavy = (f"""shadow(victims=["fashion_ddpm(level='{level}')"])""" for level in ("moderate", "heavy"))
     cells = make(defense="jpeg", attacker=["adaptive", "naive", "none", moderate, heavy, SHADOW]).cells
@@ -119,7 +152,7 @@ def test_the_key_of_a_cell_knows_its_shadow_victims_and_stays_what_it_was_withou
     assert len({cell.key for cell in cells}) == 6
     for cell in cells[:2]:
         parts = [getattr(cell, axis).identity for axis in cell.axes]
-        assert cell.key == cell_key(parts, cell.attacker.name, "true", 0, 0, 0.5)
+        assert cell.key == cell_key(parts, cell.attacker.name, "true", 0, Sides(), 0.5)
     assert all(victim.identity in cells[5].attacker.identity[1] for victim in cells[5].attacker.shadows)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from leakboard import keys
 from leakboard.grid.grid import Grid
+from leakboard.kinds import Sides
 
 HERE = Path(__file__).parent
 BEFORE = json.loads((HERE / "keys" / "before_the_rooms.json").read_text(encoding="utf-8"))["components"]
@@ -49,7 +50,7 @@ def all_keys():
         "samples": keys.samples_key("dataset"),
         "contact sheets": keys.contact_sheet_key("dataset", "victim", "defense", 0),
         "features": keys.features_key(["dataset", "victim", "defense", "observer", "distance"], 0, ["one", "two"]),
-        "cells": keys.cell_key(["dataset", "victim"], "adaptive", "true", 0, 8, 0.5),
+        "cells": keys.cell_key(["dataset", "victim"], "adaptive", "true", 0, Sides(8, 8), 0.5),
         "scores": keys.scores_key("cell"),
         "pools": keys.pool_key("victim", "", "question"),
         "measures": keys.measure_key("auc", "digest", (0, 1)),
@@ -89,8 +90,8 @@ def test_keys_of_several_stages_with_the_same_parts_differ():
 @pytest.mark.parametrize("part", range(6))
 def test_a_cell_is_told_by_each_of_its_parts(part):
     """Also by the order of its components: a victim is no dataset."""
-    parts = [["dataset", "victim"], "adaptive", "true", 0, 8, 0.5]
-    others = [["victim", "dataset"], ["shadow", ["victim"]], "permuted", 1, 9, 0.25]
+    parts = [["dataset", "victim"], "adaptive", "true", 0, Sides(8, 8), 0.5]
+    others = [["victim", "dataset"], ["shadow", ["victim"]], "permuted", 1, Sides(8, 9), 0.25]
     changed = [other if row == part else kept for row, (kept, other) in enumerate(zip(parts, others, strict=True))]
 
     assert keys.cell_key(*changed) != keys.cell_key(*parts)

@@ -18,7 +18,7 @@ from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
 from leakboard_reports import charts, datasets, formats, manifests, nulls, pictures, prices, summary, tables
 from leakboard_reports.payloads import ScoreReader, psnr, read_previews
-from leakboard_reports.reading import best, headline, read_cells
+from leakboard_reports.reading import Estimate, best, headline, read_cells
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +57,10 @@ def test_ranks_stay_within_an_access_level_and_ties_share_one():
 
 
 def test_headline_takes_most_samples_then_the_lowest_seed():
-    small, late, chosen = made(0.9, samples=10), made(0.9, seed=1), made(0.8, seed=0)
+    small, late, chosen = made(0.9, members=10, nonmembers=10), made(0.9, seed=1), made(0.8, seed=0)
     assert headline([small, late, chosen]) == [chosen]
 
-    everything = made(0.7, samples=0)
+    everything = made(0.7, members=0, nonmembers=0)
     assert headline([chosen, everything]) == [everything]
 
 
@@ -125,8 +125,8 @@ def test_a_failed_blind_check_makes_the_dataset_suspect_and_names_each_check_onc
     """Whatever victims they ran beside: they ask none of them."""
     found = nulls.null_checks(
         [
-            alarming(dataset="odd", access="none", attack="blind_pixels"),
-            alarming(dataset="odd", access="none", attack="blind_pixels", victim="another"),
+            alarming(dataset="odd", access="none", observer="pixels", attack="blind_pixels"),
+            alarming(dataset="odd", access="none", observer="pixels", attack="blind_pixels", victim="another"),
             alarming(dataset="odd", access="none", observer="blind(x=1)"),
             made(0.5, dataset="odd", access="none", attack="blind_captions", role="null"),
             made(0.5, dataset="even", access="none", attack="blind_pixels", role="null"),
@@ -149,6 +149,30 @@ def test_other_alarms_are_about_the_harness_and_no_dataset():
     found = nulls.null_checks([untrained, permuted, made(0.5, access="none", role="null")])
     assert not found.suspects
     assert (found.untrained, found.permuted) == ([untrained], [permuted])
+
+
+def test_a_fault_that_all_checks_share_is_serious_although_none_is_far_off(store):
+    cells = [made(0.53, role="null", labels="permuted", seed=seed) for seed in range(200)]
+    found = nulls.null_checks(cells)
+
+    assert not found.alarms
+    assert list(found.shared) == [nulls.PERMUTED]
+    assert summary.doubts(cells, found, store.failures().iloc[:0]).serious
+
+
+def test_checks_of_too_few_samples_are_counted_and_not_called_innocent():
+    few = Estimate(1.0, 0.3, 1.0, "", 3, 3)
+    found = nulls.null_checks([made(1.0, role="null", access="none", measures={"auc": few})])
+
+    assert (found.count, found.too_few) == (1, 1)
+    assert [(row.verdict, row.detectable) for row in found.rows] == [("too few to tell", None)]
+    assert not found.alarms
+
+
+def test_null_rows_say_what_would_have_been_found():
+    (row,) = nulls.null_checks([made(0.5, role="null", access="none")]).rows
+    assert row.verdict == "at chance"
+    assert 0.65 < row.detectable < 0.75
 
 
 def test_thousands_of_sound_null_checks_raise_no_alarm():
@@ -229,9 +253,9 @@ def test_findings_name_the_leak_and_the_best_defense(store, cells):
 
 
 def test_the_best_of_many_at_chance_is_no_leak():
-    (found,) = summary.findings([made(0.57, low=0.505, high=0.633, seed=0, observer=str(n)) for n in range(40)], [])
+    (found,) = summary.findings([made(0.62, seed=0, observer=str(n)) for n in range(40)], [])
     assert not found.leaks
-    (found,) = summary.findings([made(0.57, low=0.505, high=0.633)], [])
+    (found,) = summary.findings([made(0.62)], [])
     assert found.leaks
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from leakboard.kinds import Sides
 from leakboard.runs.retry import Retries, buried
 from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, TaskOutcome, Wanted
 
@@ -12,12 +13,12 @@ HUNG = TaskOutcome(died="took longer than 1 s", trace="in misbehave")
 
 def ask(*keys):
     wanted = tuple(Wanted(key, 0, "none", "o", "d") for key in keys)
-    return ObserveTask("data", "d", "victim", "v", "none", 8, 16, 0, 16, wanted, SETTINGS)
+    return ObserveTask("data", "d", "victim", "v", "none", Sides(8, 8), 0, 16, wanted, SETTINGS)
 
 
 def fit(*names):
     work = tuple(CellWork(name, "c", "adaptive", "true", 0, 0.5, ("a",), ("a",)) for name in names)
-    return ScoreTask("label", "d", "victim", "v", 8, work, SETTINGS)
+    return ScoreTask("label", "d", "victim", "v", Sides(8, 8), work, SETTINGS)
 
 
 @pytest.mark.parametrize("kind", [ask, fit])

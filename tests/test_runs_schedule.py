@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from leakboard.kinds import Sides
 from leakboard.runs.schedule import TaskQueue, points
 from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Wanted
 
@@ -13,13 +14,13 @@ def ask(*keys, observers=None):
         Wanted(key, 0, "none", observer, "d")
         for key, observer in zip(keys, observers or "oo" * len(keys), strict=False)
     )
-    return ObserveTask("data", "d", "victim", "v", "none", 8, 16, 0, 16, wanted, SETTINGS)
+    return ObserveTask("data", "d", "victim", "v", "none", Sides(8, 8), 0, 16, wanted, SETTINGS)
 
 
 def fit(**cells):
     """One scoring task; cells by name, with the keys of the features that each needs."""
     work = tuple(CellWork(name, "c", "true", 0, 0.5, needs, needs) for name, needs in cells.items())
-    return ScoreTask("label", "d", "victim", "v", 8, work, SETTINGS)
+    return ScoreTask("label", "d", "victim", "v", Sides(8, 8), work, SETTINGS)
 
 
 def test_a_scoring_task_comes_next_as_soon_as_its_features_are_there():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from leakboard.kinds import Sides
 from leakboard.runs.stop import Stopped, StopRule
 from leakboard.tasks.task import ObserveTask, PartOutcome, Settings, TaskOutcome
 
@@ -10,7 +11,7 @@ ALL_FAILED = TaskOutcome((PartOutcome("key", "failed", "boom"),))
 
 
 def ask(victim):
-    return ObserveTask("data", "d", victim, victim, "none", 8, 16, 0, 16, (), SETTINGS)
+    return ObserveTask("data", "d", victim, victim, "none", Sides(8, 8), 0, 16, (), SETTINGS)
 
 
 def rule(*victims, left=True):

@@ -77,7 +77,9 @@ def test_what_went_past_the_defense_stands_beside_the_best_attack(report_of, byp
 def test_null_checks_at_chance_are_said_to_be(report_of):
     text = report_of((0.52, 0.1, "null"), (0.45, 0.1, "null"))
 
-    assert "null checks: 2, AUC 0.450 to 0.520, all at chance (family-wise 1% a kind)" in text
+    assert "null checks: 2 distinct, family-wise error 1% a kind" in text
+    assert "  untrained victim: 2, AUC 0.450 to 0.520, at chance\n" in text
+    assert "mean 0.4850, at chance (80% would have found 0.7" in text
     assert "best attack" not in text
 
 

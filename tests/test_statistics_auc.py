@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,9 @@ from sklearn.metrics import roc_auc_score
 
 from helpers.scores import brute_covariance, drawn, kernel
 from leakboard.statistics.auc import auc, paired_auc_difference
+from leakboard.statistics.intervals import newcombe
+
+COVERAGE = Path(__file__).parents[1] / "benchmarks" / "coverage.py"
 
 
 @pytest.mark.parametrize("decimals", [None, 1, 0])
@@ -28,13 +33,40 @@ def test_auc_is_never_turned_around():
 
 
 @pytest.mark.parametrize("decimals", [None, 0])
-def test_auc_interval_is_delong_on_the_logit_scale(decimals):
+def test_auc_interval_holds_delongs_on_the_logit_scale_and_newcombes(decimals):
     scores, member = drawn(5, 60, 90, decimals=decimals)
     found = auc(scores, member)
     error = math.sqrt(brute_covariance(scores, scores, member)) / (found.value * (1 - found.value))
     centre = math.log(found.value / (1 - found.value))
-    expected = [1 / (1 + math.exp(-(centre + side * 1.959963984540054 * error))) for side in (-1, 1)]
-    assert [found.low, found.high] == pytest.approx(expected, abs=1e-10)
+    low, high = (1 / (1 + math.exp(-(centre + side * 1.959963984540054 * error))) for side in (-1, 1))
+    modelled = newcombe(found.value, 60, 90, 0.95)
+    assert (found.low, found.high) == pytest.approx((min(low, modelled.low), max(high, modelled.high)), abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("measure", "shape", "area", "members", "nonmembers"),
+    [
+        ("auc", "normal", 0.5, 25, 25),
+        ("auc", "normal", 0.95, 25, 500),
+        ("auc", "normal", 0.999, 256, 256),
+        ("auc", "spread", 0.95, 100, 100),
+        ("auc", "exponential", 0.99, 100, 100),
+        ("auc", "levels", 0.95, 25, 25),
+        ("auc", "levels", 0.95, 500, 25),
+        ("tpr", "normal", 0.8, 60, 500),
+        ("tpr", "spread", 0.95, 256, 2000),
+    ],
+)
+def test_intervals_hold_the_truth_as_often_as_they_say(measure, shape, area, members, nonmembers):
+    """Four hundred draws: 93 % is within two standard errors of 95 %; `benchmarks/coverage.py` tries many more."""
+    simulate = runpy.run_path(str(COVERAGE))["simulate"]
+    assert simulate(measure, shape, area, members, nonmembers, 400).coverage >= 0.93
+
+
+def test_low_fpr_intervals_are_not_wider_than_they_need_be():
+    """Fixed shares of the error for each step gave .228 here, in the mean of many draws."""
+    simulate = runpy.run_path(str(COVERAGE))["simulate"]
+    assert simulate("tpr", "normal", 0.85, 256, 1000, 40).width < 0.2
 
 
 @pytest.mark.parametrize("decimals", [None, 0])

@@ -242,6 +242,19 @@ def test_scores_come_from_the_files(store):
     assert set(one["distance"]) == {"distance_a"}
 
 
+def test_scores_of_one_cell_come_from_its_file_and_a_lost_file_gives_none(store):
+    fill(store)
+    key = store.cells()["scores_key"].iloc[0]
+
+    ids, score, member = store.scores_of(key)
+    assert ids == ("x", "y", "z")
+    assert score.tolist() == [0.9, 0.1, 1 / 3]
+    assert member.tolist() == [True, False, True]
+
+    Artifacts(store.artifacts).drop(key)
+    assert store.scores_of(key) is None
+
+
 def test_features_come_from_the_files(store):
     fill(store)
 

@@ -10,6 +10,7 @@ from leakboard.api import Dataset, Model, Samples, Victim, member_digest
 from leakboard.errors import LeakboardError
 from leakboard.grid.attackers import Attacker
 from leakboard.grid.grid import Grid
+from leakboard.kinds import Sides
 from leakboard.registry.bind import Bound, bind
 from leakboard.store.artifacts import Artifacts
 from leakboard.tasks import sample_lists as population
@@ -129,7 +130,7 @@ def test_the_digest_of_declared_members_is_kept_with_the_list(toy, tmp_path):
     kept.check([cell(dataset, FEWER.member_digest)])
 
     assert Toy.loads == ["special"], "read from the list"
-    assert kept.all(dataset).chosen(8).member_digest == FEWER.member_digest
+    assert kept.all(dataset).chosen(Sides(8, 8)).member_digest == FEWER.member_digest
 
 
 def test_a_list_kept_without_a_digest_goes_by_the_members_it_names(toy, tmp_path):
@@ -205,7 +206,7 @@ def test_shadow_victims_are_looked_at_on_the_evaluation_samples_of_each_seed(toy
     monkeypatch.setattr(population, "refuse_telltale", lambda _, mine, __, theirs: seen.append((mine, theirs)))
     Populations().check([told(dataset, 0, 1, seed=seed, calibration=0.75) for seed in (0, 1, 0)])
 
-    ids = Populations().all(dataset).chosen(0).ids
+    ids = Populations().all(dataset).chosen(Sides()).ids
     mine, theirs = (Trained(seed=seed).members(ids) for seed in (0, 1))
     halves = [~calibration(ids, mine, seed, 0.75) for seed in (0, 1)]
     assert [part.tolist() for pair in seen for part in pair] == [
@@ -265,18 +266,25 @@ def test_a_dataset_that_is_unfit_is_refused(toy, answer, part):
 
 @pytest.mark.parametrize(("count", "nearest"), [(11, "10"), (1, "8"), (5000, "10")])
 def test_more_samples_than_there_are_or_too_few_are_refused(toy, count, nearest):
-    with pytest.raises(LeakboardError, match=f"{count} samples a side cannot be taken from toy") as refused:
+    with pytest.raises(LeakboardError, match=f"{count} members cannot be taken from toy.*, which has 10") as refused:
         Populations().check([cell(toy(), count=count)])
     assert refused.value.nearest == nearest
     assert "samples" in refused.value.where
 
 
+def test_too_many_of_one_side_are_refused_by_the_name_of_that_side(toy):
+    few = replace(cell(toy()), sides=Sides(8, 300))
+    with pytest.raises(LeakboardError, match="300 non-members cannot be taken from toy") as refused:
+        Populations().check([few])
+    assert (refused.value.where, refused.value.nearest) == ("[run] nonmembers, or samples", "10")
+
+
 def test_as_many_of_each_side_are_chosen_with_their_flags():
     ids = tuple(f"image {row}" for row in range(20))
     whole = Population(ids, np.arange(20) < 12, ("a note",))
-    chosen = whole.chosen(5)
+    chosen = whole.chosen(Sides(5, 5))
 
-    assert whole.per_side == 8
+    assert whole.sides == (12, 8)
     assert chosen.member.sum() == 5
     assert len(set(chosen.ids)) == 10
     assert all((ids.index(sample) < 12) == flag for sample, flag in zip(chosen.ids, chosen.member, strict=True))
@@ -309,4 +317,4 @@ def test_a_list_damaged_on_disk_is_made_again(toy, tmp_path):
     assert len(second.all(dataset).ids) == 20
     assert Toy.loads == ["special", "special"]
     assert second.save(artifacts)
-    assert population.get(artifacts, dataset.identity).per_side == 10
+    assert population.get(artifacts, dataset.identity).sides == (10, 10)

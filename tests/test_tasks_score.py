@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from helpers.tiny_grids import PLUGIN
+from leakboard.kinds import Sides
 from leakboard.registry.find import shared
 from leakboard.runs.rows import attempt_row
 from leakboard.store.artifacts import Artifacts, Damaged
@@ -16,7 +17,7 @@ from leakboard.tasks.splits import calibration
 from leakboard.tasks.task import CellWork, ScoreTask, Settings
 
 POPULATION = Population(tuple(f"s{number}" for number in range(40)), np.arange(40) % 2 == 0)
-CHOSEN = POPULATION.chosen(20)
+CHOSEN = POPULATION.chosen(Sides(20, 20))
 IDS, MEMBER = CHOSEN.ids, CHOSEN.member
 COLUMNS = ("a", "b", "c")
 
@@ -38,7 +39,7 @@ def task(tmp_path):
     settings = Settings(str(tmp_path), (str(PLUGIN),), "cpu", 8, 0.0)
     keep(artifacts, "one", features()[:16])
     keep(artifacts, "two", features()[16:])
-    return ScoreTask("label", "data", "linear", "victim", 20, (cell,), settings)
+    return ScoreTask("label", "data", "linear", "victim", Sides(20, 20), (cell,), settings)
 
 
 def features(seed=0):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from leakboard.api import Classifier
+from leakboard.kinds import Sides
 from leakboard.store.artifacts import Artifacts
 from leakboard.tasks.sample_lists import Population, put
 from leakboard.tasks.score import Labelled, by_shadows, score, without_labels
@@ -19,7 +20,7 @@ from leakboard.tasks.task import CellWork, ScoreTask, Settings, Shadow
 
 COUNT = 80
 POPULATION = Population(tuple(f"s{number}" for number in range(COUNT)), np.arange(COUNT) % 2 == 0)
-CHOSEN = POPULATION.chosen(40)
+CHOSEN = POPULATION.chosen(Sides(40, 40))
 IDS = CHOSEN.ids
 PLUGIN = """
 import hashlib
@@ -121,7 +122,7 @@ def task(tmp_path, plugins):
     shadows = tuple(Shadow(f"half(seed={seed})", (f"half{seed}",)) for seed in (1, 2))
     cell = CellWork("cell", "mean()", "true", 0, 0.5, (), ("half0",), shadows)
     settings = Settings(str(tmp_path / "artifacts"), (), "meta", 8, 0.0)
-    return ScoreTask("label", "data", "half(seed=0)", "victim", 40, (cell,), settings)
+    return ScoreTask("label", "data", "half(seed=0)", "victim", Sides(40, 40), (cell,), settings)
 
 
 def outcome(task, plugins, **changes):

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from leakboard.kinds import Sides
 from leakboard.tasks import splits
 from leakboard.tasks.splits import calibration, choose, permuted
 
@@ -22,15 +23,15 @@ def names(ids, mask):
     return {sample for sample, flag in zip(ids, mask, strict=True) if flag}
 
 
-@given(POPULATIONS, st.integers(0, 40))
-def test_as_many_of_each_side_are_chosen_and_none_twice(flags, per_side):
+@given(POPULATIONS, st.integers(0, 40), st.integers(0, 40))
+def test_as_many_of_each_side_are_chosen_as_are_wanted_and_none_twice(flags, members, nonmembers):
+    """Nothing is cut: 0 takes all of a side, however many the other has."""
     ids, member = population(flags)
-    rows = choose(ids, member, per_side)
+    rows = choose(ids, member, Sides(members, nonmembers))
 
-    sides = min(sum(flags), len(flags) - sum(flags))
-    wanted = min(sides, per_side or sides)
-    assert len(rows) == len(set(rows)) == 2 * wanted
-    assert member[rows].sum() == wanted
+    assert len(rows) == len(set(rows))
+    assert member[rows].sum() == min(members or len(flags), sum(flags))
+    assert (~member[rows]).sum() == min(nonmembers or len(flags), len(flags) - sum(flags))
 
 
 @given(POPULATIONS)
@@ -39,17 +40,30 @@ def test_more_samples_append_to_whole_blocks(flags):
     ids, member = population(flags)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(splits, "BLOCK", 8)
-        everything = choose(ids, member, 0)
-        for per_side in range(1, len(everything) // 2 + 1):
+        most = min(sum(flags), len(flags) - sum(flags))
+        everything = choose(ids, member, Sides(most, most))
+        for per_side in range(1, most + 1):
             whole = 2 * per_side // 8 * 8
-            assert choose(ids, member, per_side)[:whole] == everything[:whole]
+            assert choose(ids, member, Sides(per_side, per_side))[:whole] == everything[:whole]
             assert member[everything[:whole]].sum() * 2 == whole
+
+
+def test_unequal_sides_are_mixed_evenly_and_grow_in_proportion_too():
+    ids, member = population([True] * 400 + [False] * 4000)
+    fewer, more = choose(ids, member, Sides(160, 1120)), choose(ids, member, Sides(320, 2240))
+
+    assert more[: len(fewer)] == fewer
+    flags = member[more]
+    assert {int(flags[start : start + 64].sum()) for start in range(0, len(flags), 64)} == {8}
+    places = np.arange(len(flags))
+    for score in (places % 2, places, places % 64, places % 8):
+        assert roc_auc_score(flags, score) == pytest.approx(0.5, abs=0.04)
 
 
 def test_the_place_of_a_sample_tells_nothing_of_its_side():
     """Neither parity, nor the place in the whole or in a block, nor the neighbour: an observer sees them all."""
     ids, member = population([True, False] * 10_000)
-    flags = member[choose(ids, member, 0)]
+    flags = member[choose(ids, member, Sides())]
     places = np.arange(len(flags))
 
     for score in (places % 2, places, places % 64, places % 8):
@@ -64,8 +78,8 @@ def test_everything_follows_the_ids_not_the_positions(flags, random, seed, share
     random.shuffle(order)
     other_ids, other_member = shuffled(ids, member, order)
 
-    assert [ids[row] for row in choose(ids, member, 2)] == [
-        other_ids[row] for row in choose(other_ids, other_member, 2)
+    assert [ids[row] for row in choose(ids, member, Sides(2, 2))] == [
+        other_ids[row] for row in choose(other_ids, other_member, Sides(2, 2))
     ]
     first, second = calibration(ids, member, seed, share), calibration(other_ids, other_member, seed, share)
     assert names(ids, first) == names(other_ids, second)
@@ -100,7 +114,7 @@ def test_seeds_split_differently_and_repeat_exactly():
 def test_the_split_says_nothing_about_the_choice_of_samples():
     """Independent draws: otherwise the first samples chosen would all calibrate."""
     ids, member = population([True, False] * 200)
-    rows = choose(ids, member, 50)
+    rows = choose(ids, member, Sides(50, 50))
 
     assert 30 < calibration(ids, member, 0, 0.5)[rows].sum() < 70
 
@@ -125,7 +139,7 @@ def test_the_choice_is_the_same_on_every_machine_and_in_every_version():
     """Published results name their samples by this rule: changing it makes them incomparable."""
     ids, member = population([True, False] * 8)
 
-    assert choose(ids, member, 3) == GOLDEN_CHOICE
+    assert choose(ids, member, Sides(3, 3)) == GOLDEN_CHOICE
     assert np.flatnonzero(calibration(ids, member, 0, 0.5)).tolist() == GOLDEN_CALIBRATION
     assert np.flatnonzero(permuted(ids, member, "cell")).tolist() == GOLDEN_PERMUTED
 

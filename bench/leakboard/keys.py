@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from leakboard.kinds import Sides
+
 Stage = Literal["samples", "answers", "contact sheets", "features", "scores", "measures"]
 
 FORMATS: dict[Stage, int] = {
@@ -60,7 +62,7 @@ def features_key(asked: Sequence[str], seed: int, ids: Sequence[str]) -> str:
     return content_key("features", "features", list(asked), seed, list(ids))
 
 
-def cell_key(axes: Sequence[str], attacker: Any, labels: str, seed: int, samples: int, calibration: float) -> str:
+def cell_key(axes: Sequence[str], attacker: Any, labels: str, seed: int, sides: Sides, calibration: float) -> str:
     """Key of one point of the grid. What is measured of its scores is not part of it: see `measure_key`.
 
     Args:
@@ -68,9 +70,11 @@ def cell_key(axes: Sequence[str], attacker: Any, labels: str, seed: int, samples
         attacker: what its classifier is calibrated on, as JSON knows it.
         labels: ``true`` or ``permuted``.
         seed: of the split and of all noise.
-        samples: a side, 0 for all there are.
+        sides: how many members and non-members are in use.
         calibration: share of the samples that classifiers and thresholds may see.
     """
+    # one number where it says both: so it was written before sides could differ, and those results still count
+    samples = sides.members if sides.members == sides.nonmembers != 0 else list(sides)
     return content_key("scores", "cell", list(axes), attacker, labels, seed, samples, calibration)
 
 

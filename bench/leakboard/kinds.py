@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 Axis = Literal["dataset", "victim", "defense", "observer", "distance", "classifier"]
 """What a grid varies."""
@@ -12,3 +12,10 @@ Kind = Axis | Extension
 """What a plugin is."""
 AXES: tuple[Axis, ...] = get_args(Axis)
 EXTENSIONS: tuple[Extension, ...] = get_args(Extension)
+
+
+class Sides(NamedTuple):
+    """How many members and non-members are in use; 0 takes all there are of that side."""
+
+    members: int = 0
+    nonmembers: int = 0

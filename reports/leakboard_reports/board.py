@@ -32,7 +32,7 @@ TEXTS = (
     "note",
     "bypass",
 )
-NUMBERS = ("rank", "seed", "samples", "n_member", "n_nonmember", "queries", "nfe", "seconds", "peak_mb")
+NUMBERS = ("rank", "seed", "members", "nonmembers", "n_member", "n_nonmember", "queries", "nfe", "seconds", "peak_mb")
 OFTEN_ALIKE = ("dataset", "victim", "defense", "attacker", "labels", "fit")
 """Columns that are told once, above the table, when all rows agree on them."""
 FILTERS = ("dataset", "victim", "defense", "attacker", "access", "seed")
@@ -66,7 +66,8 @@ def columns(measured: Sequence[measures.Column]) -> list[Column]:
         Column("fit", "Image fit", "text", True),
         Column("dataset", "Dataset", "text", False),
         Column("seed", "Seed", "number", False),
-        Column("samples", "Samples per side", "number", False),
+        Column("members", "Members in use", "number", False),
+        Column("nonmembers", "Non-members in use", "number", False),
         Column("labels", "Labels", "text", False),
         Column("peak_mb", "Peak MB", "number", False),
     ]

@@ -14,7 +14,7 @@ from leakboard_reports.reading import ACCESS_ORDER, Cell, best, headline, places
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from leakboard_reports.payloads import Scores
+    from leakboard.statistics.permutation import Scores
 
 ACCESS_NAMES = {"black": "black box", "gray": "gray box", "white": "white box", "none": "blind"}
 # Each has a contrast of at least 3 to both page colours, and dashes tell the lines apart without colour.

@@ -6,11 +6,23 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from leakboard.statistics.nulls import CHECKED_AXES, NullCheck, NullKind, beyond_chance, chance_p_value, null_kind
+from leakboard.statistics.nulls import (
+    CHECKED_AXES,
+    NOT_AT_CHANCE,
+    TOO_FEW,
+    Family,
+    Judged,
+    NullCheck,
+    NullKind,
+    Verdict,
+    judge,
+    null_kind,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from leakboard.statistics.permutation import Scores
     from leakboard_reports.reading import Cell
 
 
@@ -19,7 +31,10 @@ BLIND, UNTRAINED, PERMUTED = get_args(NullKind)
 
 @dataclass(frozen=True)
 class NullRow:
-    """All null cells of one kind on one victim; ``check`` names the blind check that it is, if it is one."""
+    """All null cells of one kind on one victim; ``check`` names the blind check that it is, if it is one.
+
+    ``detectable`` is the AUC that would have been found in any of them, None where none would.
+    """
 
     kind: str
     check: str
@@ -29,7 +44,8 @@ class NullRow:
     outside: int
     extreme: Cell
     p_value: float
-    alarm: bool
+    verdict: Verdict
+    detectable: float | None
 
 
 @dataclass(frozen=True)
@@ -47,13 +63,26 @@ class Suspect:
 class Nulls:
     """The outcome of every null check; ``alarms`` are those that chance does not explain, the surest first.
 
-    ``count`` and ``outside`` count distinct checks: a blind one says the same beside every victim.
+    ``count``, ``outside`` and ``too_few`` count distinct checks: a blind one says the same beside every victim.
+    ``families`` tells of the mean of each kind.
     """
 
     rows: tuple[NullRow, ...]
     count: int
     outside: int
+    too_few: int
     alarms: tuple[tuple[Cell, float], ...]
+    families: Mapping[NullKind, Family]
+
+    @property
+    def shared(self) -> dict[NullKind, Family]:
+        """Kinds whose mean is not at chance although no single check is: a fault that all of them share."""
+        single = {kind_of(cell) for cell, _ in self.alarms}
+        return {
+            kind: family
+            for kind, family in self.families.items()
+            if family.verdict == NOT_AT_CHANCE and kind not in single
+        }
 
     @property
     def suspects(self) -> dict[str, Suspect]:
@@ -88,49 +117,49 @@ def check_of(cell: Cell) -> str:
     return cell.attack or cell.observer
 
 
-def null_checks(cells: Iterable[Cell]) -> Nulls:
-    """Every null cell's AUC against one half, corrected by `beyond_chance` over the distinct ones of its kind.
+def null_checks(cells: Iterable[Cell], scores: Callable[[Cell], Scores | None] = lambda _: None) -> Nulls:
+    """Every null cell's AUC against one half, judged by `leakboard.statistics.nulls.judge`.
 
     Some 95 % intervals miss one half by chance: ``outside`` counts them, and a twentieth is expected.
     """
     nulls = [cell for cell in cells if cell.role == "null"]
-    p_values = {cell.key: _p_value(cell) for cell in nulls}
-    ordered = sorted(nulls, key=lambda cell: p_values[cell.key])
-    checks = [_check(cell, p_values[cell.key]) for cell in ordered]
-    judged = zip(ordered, checks, beyond_chance(checks), strict=True)
-    beyond = {cell.key: check for cell, check, is_beyond in judged if is_beyond}
+    checks = [_check(cell, scores(cell)) for cell in nulls]
+    judgement = judge(checks)
+    told = dict(zip((cell.key for cell in nulls), judgement.singles, strict=True))
     groups: dict[tuple[str, str, str, str], list[Cell]] = defaultdict(list)
     for cell in nulls:
         kind = kind_of(cell)
         groups[(kind, check_of(cell) if kind == BLIND else "", *cell.place)].append(cell)
-    rows = tuple(_row(*key, group, p_values, beyond.keys()) for key, group in sorted(groups.items()))
+    rows = tuple(_row(*key, group, told) for key, group in sorted(groups.items()))
     # the cells of one check beside several victims are one finding, at the first of them
-    found = {beyond[cell.key].identity: cell for cell in reversed(ordered) if cell.key in beyond}
-    alarms = tuple((cell, p_values[cell.key]) for cell in sorted(found.values(), key=lambda cell: p_values[cell.key]))
-    distinct = {check.identity: check for check in checks}.values()
-    return Nulls(rows, len(distinct), sum(check.p_value < 0.05 for check in distinct), alarms)
+    distinct = dict(reversed([(check.identity, cell) for check, cell in zip(checks, nulls, strict=True)]))
+    first = sorted(distinct.values(), key=lambda cell: told[cell.key].p_value)
+    alarms = tuple((cell, told[cell.key].p_value) for cell in first if told[cell.key].verdict == NOT_AT_CHANCE)
+    too_few = sum(told[cell.key].verdict == TOO_FEW for cell in first)
+    return Nulls(rows, len(first), sum(map(_misses, first)), too_few, alarms, judgement.families)
 
 
-def _check(cell: Cell, p_value: float) -> NullCheck:
-    what = tuple(getattr(cell, axis) for axis in CHECKED_AXES)
-    return NullCheck(cell.labels, cell.access, cell.victim, what, p_value)
+def _check(cell: Cell, scores: Scores | None) -> NullCheck:
+    what, auc = tuple(getattr(cell, axis) for axis in CHECKED_AXES), cell.auc
+    return NullCheck(cell.labels, cell.access, cell.victim, what, auc.value, auc.n_member, auc.n_nonmember, scores)
 
 
 def _row(
-    kind: str,
-    check: str,
-    dataset: str,
-    victim: str,
-    cells: Sequence[Cell],
-    p_values: Mapping[str, float],
-    beyond: Collection[str],
+    kind: str, check: str, dataset: str, victim: str, cells: Sequence[Cell], told: Mapping[str, Judged]
 ) -> NullRow:
-    extreme = min(cells, key=lambda cell: p_values[cell.key])
-    outside = sum(p_values[cell.key] < 0.05 for cell in cells)
-    alarm = any(cell.key in beyond for cell in cells)
-    return NullRow(kind, check, dataset, victim, len(cells), outside, extreme, p_values[extreme.key], alarm)
+    extreme = min(cells, key=lambda cell: told[cell.key].p_value)
+    verdicts = {told[cell.key].verdict for cell in cells}
+    verdict = next(each for each in (NOT_AT_CHANCE, TOO_FEW, *verdicts) if each in verdicts)
+    reaches = [told[cell.key].detectable for cell in cells]
+    found = [reach for reach in reaches if reach is not None]
+    detectable = 0.5 + max(found) if len(found) == len(reaches) else None
+    outside = sum(map(_misses, cells))
+    return NullRow(
+        kind, check, dataset, victim, len(cells), outside, extreme, told[extreme.key].p_value, verdict, detectable
+    )
 
 
-def _p_value(cell: Cell) -> float:
-    auc = cell.auc
-    return 1.0 if auc.low is None or auc.high is None else chance_p_value(auc.value, auc.low, auc.high)
+def _misses(cell: Cell) -> bool:
+    """Whether the interval of its AUC misses one half."""
+    low, high = cell.auc.low, cell.auc.high
+    return low is not None and high is not None and not low <= 0.5 <= high

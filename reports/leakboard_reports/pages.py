@@ -7,7 +7,7 @@ from importlib import resources
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from leakboard.statistics.nulls import FAMILY_ERROR
+from leakboard.statistics.nulls import FAMILY_ERROR, POWER
 from leakboard_reports import (
     attackers,
     board,
@@ -95,7 +95,7 @@ def _index(store: Store, files: Files, known: Sequence[Measure], title: str, lin
     ]
 
     lists = prices.price_lists(cells, previews, scores)
-    checks = nulls.null_checks(cells)
+    checks = nulls.null_checks(cells, scores)
     shown = board.written(rows, measured)
     offered = board.choices(rows)
     start = board.opening(cells, offered)
@@ -132,6 +132,7 @@ def _index(store: Store, files: Files, known: Sequence[Measure], title: str, lin
             lost=pictures.lost(store.lost_previews()),
             nulls=checks,
             family_error=FAMILY_ERROR,
+            power=POWER,
             seeds=tables.seed_rows(cells),
             downloads=files.downloads,
         )

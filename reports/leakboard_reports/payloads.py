@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from leakboard.errors import LeakboardError
+from leakboard.statistics.permutation import Scores
 from leakboard.store.artifacts import Artifacts
 
 if TYPE_CHECKING:
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
     from leakboard_reports.reading import Cell
 
 Pixels = npt.NDArray[np.uint8]
-
-
-class Scores(NamedTuple):
-    """Evaluation scores of one cell, sorted by sample id so that two cells can be paired."""
-
-    ids: tuple[str, ...]
-    score: npt.NDArray[np.float64]
-    member: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -56,10 +49,10 @@ class Preview:
 
 
 class ScoreReader:
-    """Scores by cell, each file read at most once."""
+    """Scores by cell, sorted by sample id so that two cells can be paired; each file is read at most once."""
 
     def __init__(self, store: Store) -> None:
-        self._artifacts = Artifacts(store.artifacts)
+        self._store = store
         self._known: dict[str, Scores | None] = {}
 
     def __call__(self, cell: Cell) -> Scores | None:
@@ -71,14 +64,12 @@ class ScoreReader:
         return self._known[cell.scores_key]
 
     def _read(self, key: str) -> Scores | None:
-        try:
-            tensors, meta = self._artifacts.get(key)
-        except LeakboardError:
+        found = self._store.scores_of(key)
+        if found is None:
             return None
-        ids = json.loads(meta["ids"])
+        ids, score, member = found
         order = sorted(range(len(ids)), key=ids.__getitem__)
-        score, member = tensors["score"][order].astype(np.float64), tensors["member"][order].astype(np.bool_)
-        return Scores(tuple(ids[row] for row in order), score, member)
+        return Scores(tuple(ids[row] for row in order), score[order], member[order])
 
 
 def read_previews(store: Store, components: pd.DataFrame) -> list[Preview]:

@@ -14,7 +14,7 @@ from leakboard_reports.reading import Cell, attacks_of, best, defense_order, hea
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from leakboard_reports.payloads import Scores
+    from leakboard.statistics.permutation import Scores
 
     ReadScores = Callable[[Cell], Scores | None]
 

@@ -51,7 +51,8 @@ class Cell:
     attacker: str
     labels: str
     seed: int
-    samples: int
+    members: int
+    nonmembers: int
     attack: str
     role: str
     access: str
@@ -84,6 +85,11 @@ class Cell:
     def place(self) -> tuple[str, str]:
         """Dataset and victim: what is attacked."""
         return self.dataset, self.victim
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Members and non-members in use, half of them to calibrate on; 0 for all there are."""
+        return self.members, self.nonmembers
 
     @property
     def undefended(self) -> bool:
@@ -142,8 +148,8 @@ def headline(cells: Iterable[Cell]) -> list[Cell]:
 
 
 def _preference(cell: Cell) -> tuple[float, int]:
-    """The lower, the sooner shown; 0 samples a side stand for all there are."""
-    return -(cell.samples or math.inf), cell.seed
+    """The lower, the sooner shown; 0 samples of a side stand for all there are."""
+    return -sum(side or math.inf for side in cell.sides), cell.seed
 
 
 def by_auc(cell: Cell) -> tuple[float, float, str]:
@@ -167,7 +173,7 @@ def places(cells: Iterable[Cell]) -> list[tuple[str, str]]:
 def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: str(row[name] or "") for name in (*AXES, "attacker", "labels", "role", "access", "attack")},
-        **{name: int(row[name]) for name in ("seed", "samples")},
+        **{name: int(row[name]) for name in ("seed", "members", "nonmembers")},
         **{name: _number(row[name]) for name in ("queries", "nfe", "seconds", "peak_mb")},
         "fit": str(row["fit"] or UNKNOWN),
         "note": _text(row.get("note")) or "",

@@ -75,7 +75,8 @@ class Doubts:
     @property
     def serious(self) -> bool:
         """Whether a reader should stop and look."""
-        return bool(self.nulls.alarms or self.failed or self.unmeasured or not self.nulls.count)
+        found = self.nulls.alarms or self.nulls.shared
+        return bool(found or self.failed or self.unmeasured or not self.nulls.count)
 
 
 def findings(cells: Iterable[Cell], lists: Sequence[PriceList]) -> list[Finding]:
@@ -130,6 +131,4 @@ def doubts(cells: Sequence[Cell], nulls: Nulls, failures: pd.DataFrame, done: in
 
 def _beats_chance(cell: Cell, tried: int) -> bool:
     auc = cell.auc
-    if auc.low is None or auc.high is None or auc.value <= 0.5:
-        return False
-    return chance_p_value(auc.value, auc.low, auc.high) * tried < 0.05
+    return auc.value > 0.5 and chance_p_value(auc.value, auc.n_member, auc.n_nonmember) * tried < 0.05

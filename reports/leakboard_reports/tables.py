@@ -62,7 +62,7 @@ def ranks(cells: Iterable[Cell]) -> dict[str, int]:
     """
     groups: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
     for cell in attacks_of(cells):
-        groups[*cell.place, cell.defense, cell.attacker, cell.labels, cell.seed, cell.samples, cell.access].append(cell)
+        groups[*cell.place, cell.defense, cell.attacker, cell.labels, cell.seed, cell.sides, cell.access].append(cell)
     ranked: dict[str, int] = {}
     for group in groups.values():
         ordered = sorted(group, key=lambda c: -c.auc.value)
@@ -85,7 +85,8 @@ def _flat(cell: Cell, rank: int | None, measures: Sequence[str]) -> dict[str, An
         "attack": cell.attack,
         **{axis: getattr(cell, axis) for axis in ("observer", "distance", "classifier", "victim", "defense")},
         **{
-            axis: getattr(cell, axis) for axis in ("attacker", "access", "role", "labels", "dataset", "seed", "samples")
+            axis: getattr(cell, axis)
+            for axis in ("attacker", "access", "role", "labels", "dataset", "seed", "members", "nonmembers")
         },
     }
     for name in measures:
@@ -140,7 +141,7 @@ def seed_rows(cells: Iterable[Cell]) -> list[SeedRow]:
     """Attacks that ran with two seeds or more, no defense first, highest mean first."""
     groups: dict[tuple[str, ...], dict[int, Cell]] = defaultdict(dict)
     for cell in attacks_of(cells):
-        key = (*cell.place, cell.defense, cell.title, cell.attacker, cell.labels, str(cell.samples))
+        key = (*cell.place, cell.defense, cell.title, cell.attacker, cell.labels, str(cell.sides))
         groups[key][cell.seed] = cell
     rows = []
     for (dataset, victim, defense, title, attacker, *_), seeds in groups.items():

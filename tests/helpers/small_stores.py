@@ -29,7 +29,17 @@ COMPONENTS = [component(axis, f"{axis}_a", access="gray") for axis in AXES]
 
 def cell(number, **more):
     axes = {part.kind: part.identity for part in COMPONENTS}
-    return CellRow(**{"key": sha(f"cell {number}"), **axes, "seed": number, "samples": 8, "access": "gray", **more})
+    return CellRow(
+        **{
+            "key": sha(f"cell {number}"),
+            **axes,
+            "seed": number,
+            "members": 8,
+            "nonmembers": 8,
+            "access": "gray",
+            **more,
+        }
+    )
 
 
 def attempt(row, status="done", minutes=0, auc=0.75, **more):

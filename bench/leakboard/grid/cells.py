@@ -13,7 +13,7 @@ from leakboard.kinds import AXES
 from leakboard.registry.bind import Bound, at
 
 if TYPE_CHECKING:
-    from leakboard.kinds import Axis
+    from leakboard.kinds import Axis, Sides
 
 Labels = Literal["true", "permuted"]
 SELECTABLE = (*AXES, "attacker", "labels", "seed", "attack")
@@ -29,7 +29,7 @@ class Cell:
     Attributes:
         attacker: what the classifier is calibrated on.
         labels: ``permuted`` shuffles the member flags: a null check.
-        samples: samples a side, 0 for all.
+        sides: how many members and non-members are in use.
         calibration: share of the samples that classifiers and thresholds may see.
         attack: name of the published attack this is, or an empty string.
     """
@@ -43,7 +43,7 @@ class Cell:
     attacker: Attacker
     labels: Labels
     seed: int
-    samples: int
+    sides: Sides
     calibration: float
     attack: str = ""
 
@@ -57,7 +57,7 @@ class Cell:
         """Content key of the cell's result; the attack's name is not part of it."""
         identities = [part.identity for part in self.axes.values()]
         attacker = self.attacker.identity
-        return keys.cell_key(identities, attacker, self.labels, self.seed, self.samples, self.calibration)
+        return keys.cell_key(identities, attacker, self.labels, self.seed, self.sides, self.calibration)
 
     @property
     def is_null(self) -> bool:

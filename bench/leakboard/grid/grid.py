@@ -17,6 +17,7 @@ from leakboard.errors import LeakboardError, nearest
 from leakboard.grid.attackers import NamedAttacker, read
 from leakboard.grid.cells import Cell
 from leakboard.grid.filters import excluded, selected
+from leakboard.kinds import Sides
 from leakboard.registry.find import Registry, shared
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ class RunSettings(BaseModel):
     """The ``[run]`` table: how the grid is run.
 
     Attributes:
-        samples: samples a side (members, and as many non-members); 0 takes all there are.
+        samples: samples a side, members and as many non-members; 0 takes all there are of each.
+        members: members in use, in the place of ``samples``; 0 takes all there are.
+        nonmembers: non-members in use, in the place of ``samples``; 0 takes all there are.
         seeds: each is a repetition with its own noise and its own calibration half.
         calibration: share of the samples that classifiers and thresholds may see.
         shard: samples an observation task, whose images lie in memory together; smaller shards need less and spread
@@ -53,12 +56,20 @@ class RunSettings(BaseModel):
     model_config = STRICT
 
     samples: Annotated[int, Field(ge=0, le=MOST)] = 0
+    members: Annotated[int, Field(ge=0, le=MOST)] | None = None
+    nonmembers: Annotated[int, Field(ge=0, le=MOST)] | None = None
     seeds: Annotated[list[Annotated[int, Field(ge=-(2**63), lt=2**63)]], Field(min_length=1)] = [0]
     calibration: Annotated[float, Field(gt=0, lt=1)] = 0.5
     shard: Annotated[int, Field(ge=2, le=MOST)] = 256
     batch: Annotated[int, Field(ge=1, le=MOST)] = 128
     timeout: Annotated[float, Field(ge=0, le=1e7)] = 0.0
     device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = "cpu"
+
+    @property
+    def sides(self) -> Sides:
+        """How many members and non-members are in use."""
+        given = (self.members, self.nonmembers)
+        return Sides(*(self.samples if side is None else side for side in given))
 
 
 class Axes(BaseModel):
@@ -257,7 +268,7 @@ def _expand(file: _File, registry: Registry, where: str) -> list[Cell]:
             attacker=attacker.against(victim, defense, undefended),
             labels=labels,
             seed=seed,
-            samples=file.run.samples,
+            sides=file.run.sides,
             calibration=file.run.calibration,
             attack=name,
         )

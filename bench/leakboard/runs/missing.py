@@ -64,7 +64,7 @@ def missing(grid: Grid, store: Store, populations: Populations) -> Plan:
 
 
 def _samples(grid: Grid, populations: Populations) -> Callable[[Bound], Population]:
-    return lambda dataset: populations.all(dataset).chosen(grid.run.samples)
+    return lambda dataset: populations.all(dataset).chosen(grid.run.sides)
 
 
 def _sound(store: Store, outdated: Collection[str]) -> Callable[[str], bool]:

@@ -176,7 +176,7 @@ def _observation_tasks(
                         victim=victim.spec,
                         victim_identity=victim.identity,
                         query=query,
-                        per_side=cell.samples,
+                        sides=cell.sides,
                         start=rows.start,
                         stop=rows.stop,
                         wanted=(),
@@ -212,7 +212,7 @@ def _scoring_tasks(todo: Sequence[Cell], shards: _Shards, settings: Settings) ->
                     dataset_identity=first.dataset.identity,
                     victim=first.victim.spec,
                     victim_identity=first.victim.identity,
-                    per_side=first.samples,
+                    sides=first.sides,
                     cells=work,
                     settings=settings,
                 )

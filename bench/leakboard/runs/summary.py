@@ -9,11 +9,13 @@ from leakboard.registry.bind import NO_DEFENSE
 from leakboard.statistics.nulls import (
     CHECKED_AXES,
     FAMILY_ERROR,
+    NOT_AT_CHANCE,
+    POWER,
+    TOO_FEW,
     NullCheck,
-    beyond_chance,
-    chance_p_value,
-    null_kind,
+    judge,
 )
+from leakboard.statistics.permutation import Scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +35,7 @@ def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
     results = store.results()
     keys = {cell.key for cell in report.plan.cells}
     mine = results[results["cell"].isin(keys) & (results["measure"] == "auc")]
-    lines = [*_best(mine[mine["role"] == "attack"]), *_nulls(mine[mine["role"] == "null"])]
+    lines = [*_best(mine[mine["role"] == "attack"]), *_nulls(mine[mine["role"] == "null"], store)]
     lines += _notes(store, keys)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(report.counts.items()))
     lines.append(f"cells: {counts}; {report.nfe:,.0f} denoiser evaluations paid in this run")
@@ -74,30 +76,55 @@ def _past(row: dict[str, Any]) -> str:
     return f"  past the defense: {row['bypass'] or 'unknown'}"
 
 
-def _nulls(results: pd.DataFrame) -> Iterator[str]:
+def _nulls(results: pd.DataFrame, store: Store) -> Iterator[str]:
+    """The verdicts of the report: of each kind of null check, of its mean, and the checks that are not at chance."""
     if results.empty:
         yield "null checks: none in this grid"
         return
+    tried = store.cells()
+    with_scores = tried[tried["scores_key"].notna()]
+    keys = dict(zip(with_scores["cell"], with_scores["scores_key"], strict=True))
     rows = _rows(results)
-    checks = [_check(row) for row in rows]
-    judged = zip(checks, rows, beyond_chance(checks), strict=True)
-    alarms = [*{check.identity: row for check, row, beyond in judged if beyond}.values()]
-    count = len({check.identity for check in checks})
-    low, high = results["value"].min(), results["value"].max()
-    verdict = f"{len(alarms)} NOT AT CHANCE" if alarms else "all at chance"
-    yield f"null checks: {count}, AUC {low:.3f} to {high:.3f}, {verdict} (family-wise {FAMILY_ERROR:.0%} a kind)"
-    for row in alarms[:5]:
-        axes = ("victim", "defense", "observer", "distance", "classifier", "labels")
-        yield f"  {' | '.join(str(row[axis]) for axis in axes)}: {row['value']:.3f}"
-    blind = [row for row in alarms if null_kind(row["labels"], row["access"]) == "blind check"]
+    checks = [_check(row, store, keys.get(row["cell"])) for row in rows]
+    judgement = judge(checks)
+    distinct = {
+        check.identity: (row, check, single) for check, row, single in zip(checks, rows, judgement.singles, strict=True)
+    }
+    yield f"null checks: {len(distinct)} distinct, family-wise error {FAMILY_ERROR:.0%} a kind"
+    blind = []
+    for kind, family in judgement.families.items():
+        mine = [(row, single) for row, check, single in distinct.values() if check.family == kind]
+        values = [row["value"] for row, _ in mine]
+        alarms = [row for row, single in mine if single.verdict == NOT_AT_CHANCE]
+        few = sum(single.verdict == TOO_FEW for _, single in mine)
+        blind += alarms if kind == "blind check" else []
+        verdict = f"{len(alarms)} NOT AT CHANCE" if alarms else "too few to tell" if few == len(mine) else "at chance"
+        more = f", {few} too few to tell" if 0 < few < len(mine) else ""
+        yield f"  {kind}: {family.checks}, AUC {min(values):.3f} to {max(values):.3f}, {verdict}{more}"
+        shared = "NOT AT CHANCE: they share a fault" if family.verdict == NOT_AT_CHANCE else family.verdict
+        reach = _reach([single.detectable for _, single in mine], family.detectable)
+        yield f"    mean {family.mean:.4f}, {shared}{reach}"
+        for row in alarms[:5]:
+            axes = ("victim", "defense", "observer", "distance", "classifier", "labels")
+            yield f"    {' | '.join(str(row[axis]) for axis in axes)}: {row['value']:.3f}"
     for dataset in sorted({row["dataset"] for row in blind}):
         yield f"  members of {dataset} can be told apart without the victim: every attack on it is suspect"
 
 
-def _check(row: dict[str, Any]) -> NullCheck:
+def _reach(singles: list[float | None], mean: float | None) -> str:
+    """What would have been found, in words."""
+    found = [reach for reach in singles if reach is not None]
+    if not found or mean is None:
+        return ""
+    return f" ({POWER:.0%} would have found {0.5 + max(found):.3f} in one of them, {0.5 + mean:.4f} in the mean)"
+
+
+def _check(row: dict[str, Any], store: Store, scores_key: str | None) -> NullCheck:
     what = tuple(row[axis] for axis in CHECKED_AXES)
-    p_value = chance_p_value(row["value"], row["low"], row["high"])
-    return NullCheck(row["labels"], row["access"], row["victim"], what, p_value)
+    found = store.scores_of(scores_key) if scores_key else None
+    scores = None if found is None else Scores(*found)
+    counts = row["n_member"], row["n_nonmember"]
+    return NullCheck(row["labels"], row["access"], row["victim"], what, row["value"], *counts, scores)
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

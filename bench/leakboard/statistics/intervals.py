@@ -1,10 +1,20 @@
-"""Closed-form confidence intervals for proportions, quantiles and their combinations. Everything is two-sided."""
+"""Confidence intervals for proportions, quantiles and their combinations. Two-sided, and without resampling."""
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Counts = npt.NDArray[np.int64]
+
+
+_PRECISION = 1e-7
+"""Of a limit that is searched for."""
 
 
 class Interval(NamedTuple):
@@ -65,6 +75,28 @@ def logit_interval(rate: float, error: float, level: float) -> Interval:
     return Interval(expit(centre - half), expit(centre + half))
 
 
+def newcombe(value: float, members: int, nonmembers: int, level: float) -> Interval:
+    """Interval of an AUC strictly between 0 and 1 from its value and the counts alone; its variance is modelled.
+
+    The limits solve (value - theta)^2 = z^2 V(theta), where V is the variance that Hanley and McNeil (1982) give for
+    exponential scores, with (m + n) / 2 in the place of both counts in its numerator (Newcombe 2006, part 2, method 5).
+    """
+    from scipy.optimize import brentq
+
+    z2, size = normal_quantile(level) ** 2, (members + nonmembers) / 2
+
+    def beyond(theta: float) -> float:
+        shape = 2 * size - 1 - 3 * (size - 1) / ((2 - theta) * (1 + theta))
+        return (value - theta) ** 2 - z2 * theta * (1 - theta) * shape / (members * nonmembers)
+
+    return Interval(brentq(beyond, 0, value, xtol=_PRECISION), brentq(beyond, value, 1, xtol=_PRECISION))
+
+
+def hull(first: Interval, second: Interval) -> Interval:
+    """The smallest interval that holds both."""
+    return Interval(min(first.low, second.low), max(first.high, second.high))
+
+
 def logit(rate: float) -> float:
     """Log odds of a rate strictly between 0 and 1."""
     return math.log(rate) - math.log1p(-rate)
@@ -79,17 +111,50 @@ def expit(value: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def exceedance_bounds(trials: int, rate: float, level: float) -> tuple[int, int]:
-    """Counts (lowest, highest) that Binomial(``trials``, ``rate``) leaves on either side with at most half the error.
-
-    P(count < lowest) <= (1 - level) / 2 and P(count > highest) <= (1 - level) / 2; lowest is the largest and highest
-    the smallest such count.
-    """
+def binomial(trials: int, rate: float) -> tuple[int, npt.NDArray[np.float64]]:
+    """Counts that Binomial(``trials``, ``rate``) takes, but for 1e-6 a side: the first, and their probabilities."""
     import numpy as np
-    from scipy.special import bdtr
+    from scipy.stats import binom
 
-    tail = (1 - level) / 2
-    below = bdtr(np.arange(trials + 1), trials, rate)
-    lowest = int(np.searchsorted(below, tail, side="right"))
-    highest = int(np.searchsorted(below, 1 - tail, side="left"))
-    return min(lowest, trials), min(highest, trials)
+    first, last = (int(binom.ppf(quantile, trials, rate)) for quantile in (1e-6, 1 - 1e-6))
+    return max(first, 0), binom.pmf(np.arange(max(first, 0), last + 1), trials, rate)
+
+
+def mixed_clopper_pearson(
+    fewest: Counts, most: Counts, weights: npt.NDArray[np.float64], trials: int, level: float
+) -> Interval:
+    """Interval of a proportion when it is known only with some probability which of several counts belongs to it.
+
+    Clopper and Pearson's limits are quantiles of beta distributions; here they are quantiles of the mixture of these
+    distributions.
+
+    Args:
+        fewest: successes at least, (K,) for K cases: the lower limit comes from them.
+        most: successes at most, (K,): the upper limit comes from them.
+        weights: probability of each case (K,); what is missing to one counts as cases of which nothing is known.
+        trials: of which these are counts.
+        level: of confidence.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import betainc, betaincc
+
+    open_ = (1 - level) / 2 - max(0.0, 1 - float(weights.sum()))
+    some = fewest > 0
+    least, share = fewest[some], weights[some]
+
+    def below(rate: float) -> float:
+        """Probability, less the tail, that a lower limit is at most this rate; without a success it is 0."""
+        return float(share @ betainc(least, trials - least + 1, rate)) - low_tail
+
+    low_tail = open_ - float(weights[~some].sum())
+    low = float(brentq(below, 0, 1, xtol=_PRECISION)) if low_tail > 0 else 0.0
+    some = most < trials
+    greatest, rest = most[some], weights[some]
+
+    def above(rate: float) -> float:
+        """Probability, less the tail, that an upper limit is at least this rate; without a failure it is 1."""
+        return float(rest @ betaincc(greatest + 1, trials - greatest, rate)) - high_tail
+
+    high_tail = open_ - float(weights[~some].sum())
+    high = float(brentq(above, 0, 1, xtol=_PRECISION)) if high_tail > 0 else 1.0
+    return Interval(low, high)

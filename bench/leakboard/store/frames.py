@@ -42,12 +42,12 @@ _TYPES: tuple[tuple[type, str, str], ...] = (
 def results(store: Store) -> pd.DataFrame:
     """One row per measure of every cell whose last attempt is done.
 
-    Columns: cell (key), the six axes in their short spelling, attacker, labels, seed, samples, attack, role, access,
-    measure, value, low, high, n_member, n_nonmember, method, flag, queries and nfe (per sample), seconds (of
-    the attack alone, see `AttemptRow`), peak_mb,
-    fit (how images were fitted to the victim: ``exact``, the rule in words, or empty where it was not noted), note
-    (what a reader must know of the numbers), bypass (which questions went past a defense, by where it stands;
-    ``nothing``, or empty where it was not noted), run (id), created (UTC).
+    Columns: cell (key), the six axes in their short spelling, attacker, labels, seed, members and nonmembers (in use,
+    0 for all), attack, role, access, measure, value, low, high, n_member, n_nonmember, method, flag, queries and nfe
+    (per sample), seconds (of the attack alone, see `AttemptRow`), peak_mb, fit (how images were fitted to the victim:
+    ``exact``, the rule in words, or empty where it was not noted), note (what a reader must know of the numbers),
+    bypass (which questions went past a defense, by where it stands; ``nothing``, or empty where it was not noted), run
+    (id), created (UTC).
     """
     numbers = [getattr(ResultTable, name) for name in NUMBERS]
     statement = _cells([*numbers, *_attempt(without=OF_CELLS)]).join(

@@ -55,6 +55,15 @@ def scores(store: Store) -> pd.DataFrame:
     return frame
 
 
+def scores_of(store: Store, key: str) -> tuple[tuple[str, ...], np.ndarray, np.ndarray] | None:
+    """Ids (N,), scores and member flags of the evaluation samples of one cell; None when its file cannot be read."""
+    payloads, _ = _read(store, [key])
+    if key not in payloads:
+        return None
+    tensors, meta = payloads[key]
+    return tuple(json.loads(meta["ids"])), tensors["score"].astype(np.float64), tensors["member"].astype(np.bool_)
+
+
 def features(store: Store) -> pd.DataFrame:
     """One row per sample and feature column of every features artifact, sorted by what was measured.
 

@@ -83,7 +83,7 @@ class CellRow:
         attacker: what the classifier is calibrated on: ``adaptive``, ``naive``, ``none`` or ``shadow(victims=[...])``.
         labels: ``true`` or ``permuted``.
         seed: of the split and of all noise.
-        samples: per side, 0 for all there are.
+        members, nonmembers: that were to be in use, half of them to calibrate on; 0 for all there are.
         attack: name of the published attack, or empty.
         role: ``attack``, or ``null`` for a null check.
         access: black, gray, white or none.
@@ -99,7 +99,8 @@ class CellRow:
     attacker: str = "adaptive"
     labels: Labels = "true"
     seed: int
-    samples: int
+    members: int
+    nonmembers: int
     attack: str = ""
     role: Role = "attack"
     access: str

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
+    import numpy as np
     import pandas as pd
     from sqlalchemy import URL, Connection
 
@@ -200,6 +201,10 @@ class Store:
     def scores(self) -> pd.DataFrame:
         """One row per evaluation sample of every done cell, read from artifact files."""
         return payloads.scores(self)
+
+    def scores_of(self, key: str) -> tuple[tuple[str, ...], np.ndarray, np.ndarray] | None:
+        """Ids, scores and member flags by the ``scores_key`` of one cell; None when the file cannot be read."""
+        return payloads.scores_of(self, key)
 
     def features(self) -> pd.DataFrame:
         """One row per sample and feature column, read from artifact files."""

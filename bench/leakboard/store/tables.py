@@ -108,7 +108,8 @@ class CellTable(Base):
     attacker: Mapped[str]
     labels: Mapped[str]
     seed: Mapped[int] = mapped_column(BigInteger)
-    samples: Mapped[int]
+    members: Mapped[int]
+    nonmembers: Mapped[int] = mapped_column(server_default=text("0"))
     attack: Mapped[str]
     role: Mapped[str]
     access: Mapped[str]

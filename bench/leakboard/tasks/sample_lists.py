@@ -15,6 +15,7 @@ from leakboard.api import LazySamples, Samples, member_digest
 from leakboard.errors import LeakboardError
 from leakboard.faults import blamed
 from leakboard.keys import samples_key
+from leakboard.kinds import Sides
 from leakboard.store.artifacts import ArtifactRow, Artifacts, Damaged, Missing
 from leakboard.tasks.duplicates import describe
 from leakboard.tasks.members import FEWEST, members_of, refuse_telltale, refuse_vote
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from leakboard.registry.bind import Bound
 
 LOOKED_AT = 64
+SIDE_NAMES = {"members": "members", "nonmembers": "non-members"}
 
 
 class Population(NamedTuple):
@@ -38,14 +40,14 @@ class Population(NamedTuple):
     member_digest: str | None = None
 
     @property
-    def per_side(self) -> int:
-        """Members or non-members, whichever are fewer."""
+    def sides(self) -> Sides:
+        """How many members and non-members there are."""
         members = int(self.member.sum())
-        return min(members, len(self.ids) - members)
+        return Sides(members, len(self.ids) - members)
 
-    def chosen(self, per_side: int) -> Population:
-        """The samples in use, ``per_side`` a side (0: all), in an order that tells nothing of who is a member."""
-        rows = choose(self.ids, self.member, per_side)
+    def chosen(self, sides: Sides) -> Population:
+        """The samples in use, in an order that tells nothing of who is a member."""
+        rows = choose(self.ids, self.member, sides)
         return Population(tuple(self.ids[row] for row in rows), self.member[rows], self.notes, self.member_digest)
 
 
@@ -95,11 +97,11 @@ class Populations:
                 members of a shadow victim tell those of the victim under attack, or the dataset is unfit for any
                 attack or too small.
         """
-        known: dict[tuple[str, str, int], Population] = {}
+        known: dict[tuple[str, str, Sides], Population] = {}
 
         def labelled(cell: Cell, victim: Bound) -> Population:
             """The samples in use, with the flags of a victim."""
-            place = cell.dataset.identity, victim.identity, cell.samples
+            place = cell.dataset.identity, victim.identity, cell.sides
             if place not in known:
                 known[place] = self._labelled(cell, victim)
             return known[place]
@@ -119,8 +121,8 @@ class Populations:
 
     def _labelled(self, cell: Cell, victim: Bound) -> Population:
         population = self.all(cell.dataset)
-        _check_count(cell, population.per_side)
-        chosen = population.chosen(cell.samples)
+        _check_counts(cell, population.sides)
+        chosen = population.chosen(cell.sides)
         flags = members_of(victim, chosen.ids)
         if flags is None:
             _check_trained_on(victim, cell.dataset, population)
@@ -211,15 +213,16 @@ def _is_text(value: object) -> bool:
         return False
 
 
-def _check_count(cell: Cell, per_side: int) -> None:
-    if cell.samples and not FEWEST <= cell.samples <= per_side:
-        raise LeakboardError(
-            f"{cell.samples} samples a side cannot be taken from {cell.dataset.label}",
-            where="[run] samples",
-            expected=f"{FEWEST} to {per_side}, or 0 for all",
-            nearest=str(min(max(cell.samples, FEWEST), per_side)),
-            next="give samples a number within these limits, or leave it out to take all",
-        )
+def _check_counts(cell: Cell, there: Sides) -> None:
+    for name, wanted, most in zip(Sides._fields, cell.sides, there, strict=True):
+        if wanted and not FEWEST <= wanted <= most:
+            raise LeakboardError(
+                f"{wanted} {SIDE_NAMES[name]} cannot be taken from {cell.dataset.label}, which has {most:,}",
+                where=f"[run] {name}, or samples",
+                expected=f"{FEWEST} to {most}, or 0 for all",
+                nearest=str(min(max(wanted, FEWEST), most)),
+                next="give each side a number within its limits, or leave it out to take all",
+            )
 
 
 def _check_trained_on(victim: Bound, dataset: Bound, population: Population) -> None:

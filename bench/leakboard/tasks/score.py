@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from leakboard.api import Array, Classifier, Mask, Scorer
+    from leakboard.kinds import Sides
     from leakboard.registry.find import Registry
     from leakboard.tasks.sample_lists import Population
     from leakboard.tasks.task import CellWork, ScoreTask
@@ -88,7 +89,7 @@ def score(task: ScoreTask, registry: Registry) -> TaskOutcome:
 def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
     start = time.perf_counter()
     artifacts = Artifacts(Path(task.settings.artifacts))
-    population = _population(artifacts, task.dataset_identity, task.per_side)
+    population = _population(artifacts, task.dataset_identity, task.sides)
     scoring = _Scoring(task, registry, population, Tables(artifacts, population.ids))
     measures = registered(registry)
     found = []
@@ -264,8 +265,8 @@ def _device(classifier: Classifier, device: str) -> AbstractContextManager[Any]:
 
 
 @functools.lru_cache(maxsize=1)
-def _population(artifacts: Artifacts, dataset: str, per_side: int) -> Population:
-    return population_of(artifacts, dataset).chosen(per_side)
+def _population(artifacts: Artifacts, dataset: str, sides: Sides) -> Population:
+    return population_of(artifacts, dataset).chosen(sides)
 
 
 def _store(cell: CellWork, artifacts: Artifacts, judged: Judged) -> PartOutcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from leakboard.kinds import Sides
 
 Mask = npt.NDArray[np.bool_]
 BLOCK = 64
@@ -21,18 +24,25 @@ def _rank(ids: Sequence[str], rows: Iterable[int], purpose: str) -> list[int]:
     return sorted(rows, key=lambda row: hashlib.blake2b(f"{purpose}\x1f{ids[row]}".encode()).digest())
 
 
-def choose(ids: Sequence[str], member: Mask, per_side: int) -> list[int]:
-    """Rows of ``per_side`` members and as many non-members, in an order that tells nothing of who is which.
+def choose(ids: Sequence[str], member: Mask, sides: Sides) -> list[int]:
+    """Rows of as many members and non-members as are wanted, in an order that tells nothing of who is which.
 
-    They come in blocks of `BLOCK`, half of them members, each in the order of a hash: more samples append whole blocks
-    and leave those before as they were. With ``per_side`` 0 the smaller side decides.
+    They come in blocks of `BLOCK`, each with the share of members that all of them have and in the order of a hash:
+    more samples in the same proportion append whole blocks and leave those before as they were.
     """
     members = _rank(ids, np.flatnonzero(member).tolist(), "subset")
     others = _rank(ids, np.flatnonzero(~member).tolist(), "subset")
-    count = min(len(members), len(others), *([per_side] if per_side else []))
-    half = BLOCK // 2
-    parts = [slice(start, min(start + half, count)) for start in range(0, count, half)]
-    return [row for part in parts for row in _rank(ids, members[part] + others[part], "order")]
+    members = members[: sides.members or None]
+    others = others[: sides.nonmembers or None]
+    total = len(members) + len(others)
+    ends = [*range(0, total, BLOCK), total]
+    # members in use up to the end of each block, to the nearest sample: halves go up, as they do for two equal sides
+    shares = [(2 * end * len(members) + total) // (2 * total) if total else 0 for end in ends]
+    rows = []
+    for (start, stop), (first, last) in zip(pairwise(ends), pairwise(shares), strict=True):
+        block = members[first:last] + others[start - first : stop - last]
+        rows += _rank(ids, block, "order")
+    return rows
 
 
 def calibration(ids: Sequence[str], member: Mask, seed: int, share: float) -> Mask:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leakboard.faults import Status
+    from leakboard.kinds import Sides
     from leakboard.store.artifacts import ArtifactRow
     from leakboard.store.rows import ResultRow
 
@@ -44,7 +45,7 @@ class ObserveTask:
     victim: str
     victim_identity: str
     query: str
-    per_side: int
+    sides: Sides
     start: int
     stop: int
     wanted: tuple[Wanted, ...]
@@ -100,7 +101,7 @@ class ScoreTask:
     dataset_identity: str
     victim: str
     victim_identity: str
-    per_side: int
+    sides: Sides
     cells: tuple[CellWork, ...]
     settings: Settings
 

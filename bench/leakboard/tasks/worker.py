@@ -110,7 +110,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
                 model = _model(task.victim, task.victim_identity, task.settings)
             with Allowance(task.settings.timeout):
                 samples = _samples(task.dataset, task.dataset_identity, task.settings.plugins)
-                chosen = choose(samples.ids, samples.member, task.per_side)
+                chosen = choose(samples.ids, samples.member, task.sides)
                 shard = samples.take(chosen[task.start : task.stop])
                 prompts = victim.prompts_for(shard)
                 # pictures are shown with who is a member of this victim, which knows better than the dataset

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from leakboard.kinds import Sides
 from leakboard.samples import opaque
 from leakboard.tasks.sample_lists import check_samples
 from leakboard.tasks.splits import choose
@@ -40,7 +41,7 @@ def _different(subject: Subject) -> None:
 def _order(subject: Subject) -> None:
     """What every observer sees beside the images: where a sample stands, and what it is called."""
     given = subject.made.load()
-    rows = choose(given.ids, given.member, 0)
+    rows = choose(given.ids, given.member, Sides())
     member = given.member[rows]
     half = np.arange(len(rows)) < len(rows) // 2
     names = opaque([given.ids[row] for row in rows])

@@ -184,4 +184,13 @@ RECIPES: tuple[Recipe, ...] = (
         autoencoder=AutoencoderRecipe(latent_channels=8, epochs=300, augment=True),
         summary="The embedded Stable Diffusion in miniature on 512 captioned emoji.",
     ),
+    LatentRecipe(
+        name="openclipart_sd",
+        dataset="openclipart",
+        checkpoints={"untrained": 0, "moderate": 120, "heavy": 200},
+        average=0.995,
+        autoencoder=AutoencoderRecipe(channels=(16, 32, 32, 32), latent_channels=16, epochs=240, augment=True),
+        size=64,
+        summary="The embedded Stable Diffusion in miniature on 1,024 captioned drawings.",
+    ),
 )

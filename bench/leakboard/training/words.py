@@ -62,10 +62,15 @@ def _alphabet() -> list[str]:
 
 
 def _merges(prompts: Sequence[str]) -> list[tuple[str, str]]:
-    """Byte pairs to merge until each word is one token (Sennrich et al. 1508.07909), by CLIP's own splitting."""
+    """Byte pairs to merge until each word is one token (Sennrich et al. 1508.07909), by CLIP's own splitting.
+
+    Equally frequent pairs are merged in the order of their parts' numbers. The trainer numbers the letters that end a
+    word as it meets them, in the order of a table whose seed is drawn anew; as its own words they come first, always.
+    """
     from tokenizers import Tokenizer, models, trainers
     from transformers import CLIPTokenizer
 
+    alphabet = _alphabet()
     learning = Tokenizer(models.BPE(end_of_word_suffix=WORD_END))
     clip = CLIPTokenizer(vocab={START: 0, END: 1}).backend_tokenizer
     learning.normalizer, learning.pre_tokenizer = clip.normalizer, clip.pre_tokenizer
@@ -73,7 +78,8 @@ def _merges(prompts: Sequence[str]) -> list[tuple[str, str]]:
         vocab_size=100_000,
         min_frequency=1,
         end_of_word_suffix=WORD_END,
-        initial_alphabet=_alphabet(),
+        initial_alphabet=alphabet,
+        special_tokens=[letter + WORD_END for letter in alphabet],
         show_progress=False,
     )
     learning.train_from_iterator(sorted(set(prompts)), trainer)

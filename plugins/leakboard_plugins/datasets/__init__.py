@@ -8,11 +8,13 @@ from leakboard_plugins.datasets.fashion_mnist import FashionMnist
 from leakboard_plugins.datasets.folder import Folder
 from leakboard_plugins.datasets.hub import HuggingFace
 from leakboard_plugins.datasets.imagenet import ImageNet
+from leakboard_plugins.datasets.openclipart import Openclipart
 from leakboard_plugins.datasets.stl10 import Stl10
 
 DATASETS: list[type[Dataset]] = [
     FashionMnist,
     Emoji,
+    Openclipart,
     Folder,
     HuggingFace,
     Cifar10,
