@@ -187,9 +187,9 @@ RECIPES: tuple[Recipe, ...] = (
     LatentRecipe(
         name="openclipart_sd",
         dataset="openclipart",
-        checkpoints={"untrained": 0, "moderate": 120, "heavy": 200},
+        checkpoints={"untrained": 0, "moderate": 140, "heavy": 220},
         average=0.995,
-        autoencoder=AutoencoderRecipe(channels=(16, 32, 32, 32), latent_channels=16, epochs=240, augment=True),
+        autoencoder=AutoencoderRecipe(channels=(16, 32, 32, 32), latent_channels=16, epochs=150, augment=True),
         size=64,
         summary="The embedded Stable Diffusion in miniature on 1,024 captioned drawings.",
     ),
