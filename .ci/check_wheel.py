@@ -9,6 +9,7 @@ NEEDED = (
     "leakboard/store/migrations/env.py",
     "leakboard_plugins/attacks.toml",
     "leakboard_plugins/data/fashion_mnist.npz",
+    "leakboard_plugins/data/fashion_mnist_wide.npz",
     "leakboard_plugins/data/emoji.npz",
     "leakboard_plugins/data/LICENSE-fashion-mnist.txt",
     "leakboard_plugins/data/LICENSE-noto-emoji.txt",

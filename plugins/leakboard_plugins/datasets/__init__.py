@@ -5,6 +5,7 @@ from leakboard_plugins.datasets.celeba import CelebA
 from leakboard_plugins.datasets.cifar import Cifar10, Cifar100
 from leakboard_plugins.datasets.emoji import Emoji
 from leakboard_plugins.datasets.fashion_mnist import FashionMnist
+from leakboard_plugins.datasets.fashion_mnist_wide import FashionMnistWide
 from leakboard_plugins.datasets.folder import Folder
 from leakboard_plugins.datasets.hub import HuggingFace
 from leakboard_plugins.datasets.imagenet import ImageNet
@@ -13,6 +14,7 @@ from leakboard_plugins.datasets.stl10 import Stl10
 
 DATASETS: list[type[Dataset]] = [
     FashionMnist,
+    FashionMnistWide,
     Emoji,
     Openclipart,
     Folder,
