@@ -129,6 +129,7 @@ def test_every_dataset_is_found_under_its_name():
         "fashion_mnist",
         "fashion_mnist_wide",
         "emoji",
+        "openclipart",
         "folder",
         "hf",
         "cifar10",

@@ -10,11 +10,11 @@ import torch
 
 from helpers.handmade_victim import Handmade
 from leakboard.api import Distance, Pair
-from leakboard.faults import Allowance
 from leakboard.oracle.memo import Memo
 from leakboard.tasks import columns
 from leakboard.tasks.columns import Column, column_names, measure
 from leakboard.tasks.task import Wanted
+from leakboard.tasks.time_limits import Allowance
 
 
 @dataclass(frozen=True, kw_only=True)

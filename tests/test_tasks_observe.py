@@ -13,7 +13,6 @@ import leakboard
 from helpers.pretended_gpu import PretendedGpu
 from helpers.tiny_grids import PLUGIN, numbers, payloads, same, tiny
 from leakboard.api import Model, Pair
-from leakboard.faults import Allowance
 from leakboard.grid.grid import Grid
 from leakboard.oracle.memo import Memo
 from leakboard.registry.find import shared
@@ -22,6 +21,7 @@ from leakboard.store.artifacts import Artifacts
 from leakboard.tasks import worker
 from leakboard.tasks.columns import Column, measure
 from leakboard.tasks.task import Wanted
+from leakboard.tasks.time_limits import Allowance
 
 
 def real(**tables):

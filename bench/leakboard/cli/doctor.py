@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from leakboard.errors import LeakboardError
-from leakboard.faults import FAULTS, blamed, fault
+from leakboard.faults import blamed, contained
 from leakboard.registry.bind import fields_of, is_required
 from leakboard.registry.find import Registry, shared
 from leakboard.runs.provenance import PACKAGES, provenance
@@ -32,10 +32,10 @@ def examine(plugins: Sequence[str] = ()) -> list[dict[str, Any]]:
     ]
     findings = []
     for name, check in checks:
-        try:
+        with contained() as caught:
             ok, detail = check()
-        except FAULTS as error:
-            ok, detail = False, fault(error).error
+        if caught.fault:
+            ok, detail = False, caught.fault.error
         findings.append({"check": name, "ok": ok, "detail": detail})
     return findings
 

@@ -66,17 +66,17 @@ def _watched(page: Page, source: str, faults: list[str]) -> Callable[[Store], st
 
     What went wrong is what the page shows, and is added to ``faults``.
     """
-    from leakboard.faults import FAULTS, fault, raised_at
+    from leakboard.faults import contained
 
     def body(store: Store) -> str:
-        place = ""
-        try:
+        with contained() as caught:
             text: object = page.body(store)
             if isinstance(text, str) and text.strip():
                 return text
             wrong = f"it returned {text!r:.80}, expected HTML"
-        except FAULTS as error:
-            wrong, place = fault(error).error, raised_at(error)
+        if caught.fault:
+            wrong = caught.fault.error
+        place = caught.place
         line = f"the page {page.name} of {source} could not be made: {wrong}" + (f" ({place})" if place else "")
         faults.append(line)
         return f"<p><strong>This page could not be made.</strong></p>\n<p>{html.escape(line)}</p>"

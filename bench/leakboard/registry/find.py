@@ -19,7 +19,7 @@ import pluggy
 from leakboard import hookspecs
 from leakboard.api import AXES
 from leakboard.errors import LeakboardError, nearest
-from leakboard.faults import FAULTS, fault, raised_at
+from leakboard.faults import contained
 from leakboard.registry.bind import Bound, bind, build
 from leakboard.registry.contract import VALUES, load_file, origin, read_offer
 from leakboard.registry.specs import parse
@@ -75,13 +75,12 @@ class Registry:
         return registry
 
     def _guarded(self, source: str, load: Callable[[], ModuleType], *, fatal: bool = False) -> None:
-        try:
+        with contained() as caught:
             self._adopt(source, load())
-        except FAULTS as error:
-            _, reason, trace = fault(error)
+        if caught.fault:
+            _, reason, trace = caught.fault
             if fatal or os.environ.get("LEAKBOARD_STRICT_PLUGINS") == "1":
-                what = f"the plugin {source} cannot be loaded: {reason}"
-                raise LeakboardError(what, where=raised_at(error)) from error
+                raise LeakboardError(f"the plugin {source} cannot be loaded: {reason}", where=caught.place)
             self.broken.append(Broken(source, reason, trace))
 
     def _adopt(self, source: str, module: ModuleType) -> None:
@@ -100,7 +99,7 @@ class Registry:
             for extension, value in offer.values:
                 self._claim(extension, value.name, source)
                 self.values[extension][value.name] = value
-        except FAULTS:
+        except BaseException:
             self.classes, self.values, self.sources = before
             self.manager.unregister(module)
             raise

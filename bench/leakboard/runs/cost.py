@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from leakboard.faults import Allowance, forgiven
+from leakboard.faults import contained
 from leakboard.keys import pool_key
 from leakboard.oracle.door import Door, Provider
 from leakboard.oracle.memo import Memo
@@ -17,6 +17,7 @@ from leakboard.oracle.twin import CountingTwin, placeholder_samples
 from leakboard.registry.bind import at
 from leakboard.registry.find import shared
 from leakboard.store.artifacts import Artifacts
+from leakboard.tasks.time_limits import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +71,7 @@ def _asked(victim: str, wanted: tuple[Wanted, ...], plugins: tuple[str, ...], ti
         provider = Provider(at(defense.chain, "query"), at(defense.chain, "output"), target.access)
         # What raises here will raise again in the run; what it asked before is what it will cost.
         for want in group:
-            with forgiven():
+            with contained():
                 observer = registry.one("observer", want.observer).only
                 door = Door(memo, samples, seed, observer.access, provider, samples.prompts)
                 with Allowance(timeout):

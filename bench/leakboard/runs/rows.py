@@ -6,7 +6,7 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from leakboard.faults import FAULTS, fault
+from leakboard.faults import contained
 from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, TaskRow
 from leakboard.tasks.task import ObserveTask, PartOutcome, ScoreTask
 
@@ -102,7 +102,7 @@ def _facts(point: Bound, populations: dict[str, Population]) -> dict[str, Any]:
 
 def _told(link: Component) -> dict[str, Any]:
     """What a component tells of itself; where it fails to, that is the fact."""
-    try:
-        return dict(json.loads(json.dumps(link.facts(), allow_nan=False)))
-    except FAULTS as error:
-        return {"fault": f"{link.name}: facts() failed: {fault(error).error}"}
+    told: dict[str, Any] = {}
+    with contained() as caught:
+        told = dict(json.loads(json.dumps(link.facts(), allow_nan=False)))
+    return {"fault": f"{link.name}: facts() failed: {caught.fault.error}"} if caught.fault else told

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leakboard.api import LeakboardError, Unsupported
-from leakboard.faults import FAULTS, fault
+from leakboard.faults import contained
 from leakboard.tasks.task import PartOutcome
 
 if TYPE_CHECKING:
     import torch
 
     from leakboard.api import Distance, Pair
-    from leakboard.faults import Allowance
     from leakboard.oracle.memo import Memo
     from leakboard.tasks.task import Wanted
+    from leakboard.tasks.time_limits import Allowance
 
 NUMBERS = 1 << 17
 """What one pair may give of one sample: each number has a name, and names have to fit into a file's head."""
@@ -52,7 +52,7 @@ class Column:
 def measure(column: Column, pair: Pair, memo: Memo) -> None:
     """Add the numbers of one more pair, or the reason why there are none."""
     distance = column.distance
-    try:
+    with contained() as caught:
         if pair.label in (label for label, _ in column.pairs):
             raise ValueError(f"the observer yielded two pairs called {pair.label!r}")
         if pair.space not in distance.spaces:
@@ -60,8 +60,8 @@ def measure(column: Column, pair: Pair, memo: Memo) -> None:
         with column.allowance:
             measured = _measured(distance, pair, memo).detach().to("cpu")
         values = _kept(measured, distance, len(pair.reference))
-    except FAULTS as error:
-        column.failure = PartOutcome(column.wanted.key, *fault(error))
+    if caught.fault:
+        column.failure = PartOutcome(column.wanted.key, *caught.fault)
         return
     column.pairs.append((pair.label, list(measured.shape[1:])))
     column.names += column_names(pair, tuple(measured.shape[1:]))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from leakboard.api import Estimate
 from leakboard.digests import function_digest
-from leakboard.faults import FAULTS, Allowance, fault
+from leakboard.faults import contained
 from leakboard.keys import measure_key
 from leakboard.store.rows import ResultRow
+from leakboard.tasks.time_limits import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -72,14 +73,14 @@ def measure(
     results, notes, measured_by = [], [], {}
     for each in measures:
         key = key_of(each)
-        try:
+        with contained() as caught:
             with Allowance(timeout):
                 estimate = each.function(*given, threshold)
             if estimate is not None:
                 results.append(_row(each, estimate, members, len(member) - members))
             measured_by[each.name] = key
-        except FAULTS as error:
-            notes.append(f"{FAILED}{each.name}: {fault(error).error}")
+        if caught.fault:
+            notes.append(f"{FAILED}{each.name}: {caught.fault.error}")
     return Measured(tuple(results), "\n".join(notes), measured_by)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leakboard.api import Pair, Refused, Unsupported
-from leakboard.faults import FAULTS, Allowance, Fault, fault
+from leakboard.faults import Fault, contained
 from leakboard.oracle import bypass
 from leakboard.oracle.door import Door, Provider
 from leakboard.oracle.provider import defended
@@ -24,6 +24,7 @@ from leakboard.store.artifacts import Artifacts
 from leakboard.tasks.columns import Column, measure
 from leakboard.tasks.contact_sheet import keep_preview
 from leakboard.tasks.task import PartOutcome, TaskOutcome
+from leakboard.tasks.time_limits import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,12 +67,11 @@ def observe(
         of_defense = list(group)
         defense = registry.one("defense", spec)
         provider = Provider(at(defense.chain, "query"), at(defense.chain, "output"), access)
-        try:
-            with Allowance(task.settings.timeout):
-                # remembered for the observers, whose doors lead to the same memo
-                images = Door(memo, samples, seed, "black", provider).images
-        except FAULTS as error:
-            found += [PartOutcome(wanted.key, *fault(error)) for wanted in of_defense]
+        with contained() as caught, Allowance(task.settings.timeout):
+            # remembered for the observers, whose doors lead to the same memo
+            images = Door(memo, samples, seed, "black", provider).images
+        if caught.fault:
+            found += [PartOutcome(wanted.key, *caught.fault) for wanted in of_defense]
             continue
         returned: Returned | None = None
         for observer_spec, of_observer in itertools.groupby(of_defense, lambda wanted: wanted.observer):
@@ -103,20 +103,21 @@ def _run(observer: Observer, door: Door, defense: Bound, columns: list[Column], 
     """
     paid_before = door.memo.paid.seconds
     try:
-        for pair in _pairs(observer, door, defense, allowance):
-            for column in columns:
-                if column.failure is None:
-                    measure(column, pair, door.memo)
-            if all(column.failure for column in columns):
-                break
-        else:
-            if not any(column.pairs or column.failure for column in columns):
-                raise ValueError("the observer yielded no pair")
+        with contained(Refused) as caught:
+            for pair in _pairs(observer, door, defense, allowance):
+                for column in columns:
+                    if column.failure is None:
+                        measure(column, pair, door.memo)
+                if all(column.failure for column in columns):
+                    break
+            else:
+                if not any(column.pairs or column.failure for column in columns):
+                    raise ValueError("the observer yielded no pair")
+        if caught.fault:
+            _fail(columns, caught.fault)
     except Refused:
         nothing = Fault("skipped", f"refused before there was anything to measure: {door.refusal}", "")
         _fail([column for column in columns if not column.pairs], nothing)
-    except FAULTS as error:
-        _fail(columns, fault(error))
     # What was paid for by an observer before this one belongs to the price of this one all the same.
     return allowance.spent - (door.memo.paid.seconds - paid_before) + door.asked.seconds
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from leakboard.faults import FAULTS, Allowance, fault
+from leakboard.faults import contained
 from leakboard.keys import scores_key
 from leakboard.statistics.thresholds import choose_threshold
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
@@ -26,6 +26,7 @@ from leakboard.tasks.members import members_of, refuse_telltale, refuse_vote
 from leakboard.tasks.sample_lists import get as population_of
 from leakboard.tasks.splits import calibration, permuted
 from leakboard.tasks.task import PartOutcome, TaskOutcome
+from leakboard.tasks.time_limits import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,12 +96,10 @@ def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
     found = []
     for cell in task.cells:
         allowance = Allowance(task.settings.timeout)
-        try:
+        with contained(Missing, Damaged) as caught:
             judged = scoring.judge(cell, allowance)
-        except (Missing, Damaged):
-            raise
-        except FAULTS as error:
-            found.append(PartOutcome(cell.key, *fault(error), seconds=allowance.spent))
+        if caught.fault:
+            found.append(PartOutcome(cell.key, *caught.fault, seconds=allowance.spent))
             continue
         stored = _store(cell, artifacts, judged)
         measured = measure(measures, judged.scores, judged.member, judged.threshold, task.settings.timeout)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Model, Samples
 from leakboard.errors import LeakboardError
-from leakboard.faults import FAULTS, Allowance, fault, stop_watching, watch
+from leakboard.faults import Fault, contained
 from leakboard.keys import samples_key
 from leakboard.registry.find import shared
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.tasks.splits import choose
 from leakboard.tasks.task import ObserveTask, PartOutcome, Settings, TaskOutcome
+from leakboard.tasks.time_limits import Allowance, stop_watching, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,18 +37,19 @@ _batches: dict[tuple[str, str, str], int] = {}
 def work(task: Task, threads: int = 0) -> TaskOutcome:
     """Run one task; with ``threads`` torch threads, or as many as torch likes."""
     try:
-        registry = shared(task.settings.plugins)
-        if isinstance(task, ObserveTask):
-            return _observe(task, registry, threads)
-        from leakboard.tasks.score import score
+        with contained(Missing, Damaged, LeakboardError) as caught:
+            registry = shared(task.settings.plugins)
+            if isinstance(task, ObserveTask):
+                return _observe(task, registry, threads)
+            from leakboard.tasks.score import score
 
-        return score(task, registry)
+            return score(task, registry)
     except (Missing, Damaged):
         return TaskOutcome(damaged=_unsound(task))
     except LeakboardError as error:
         return TaskOutcome(fatal=str(error))
-    except FAULTS as error:
-        return _all_failed(task, error)
+    assert caught.fault
+    return _all_failed(task, caught.fault)
 
 
 def serve(connection: Connection, run: Callable[[Any], Any], note: Path) -> None:
@@ -73,8 +75,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _all_failed(task: Task, error: BaseException) -> TaskOutcome:
-    found = fault(error)
+def _all_failed(task: Task, found: Fault) -> TaskOutcome:
     keys = [want.key for want in task.wanted] if isinstance(task, ObserveTask) else [cell.key for cell in task.cells]
     return TaskOutcome(tuple(PartOutcome(key, *found) for key in keys))
 
@@ -105,7 +106,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
     place = (task.victim, task.victim_identity, task.settings.device)
     batch = min(task.settings.batch, _batches.get(place, task.settings.batch))
     try:
-        try:
+        with contained() as caught:
             with Allowance(task.settings.timeout):
                 model = _model(task.victim, task.victim_identity, task.settings)
             with Allowance(task.settings.timeout):
@@ -125,8 +126,8 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
                 with torch.no_grad(), Allowance(task.settings.timeout):
                     images = fitting.to_victim(few.images.to(device))
                     check_quality(question, victim, model, images, victim.prompts_for(few), batch)
-        except FAULTS as error:
-            return _all_failed(task, error)
+        if caught.fault:
+            return _all_failed(task, caught.fault)
         memo = Memo(model, batch, victim.evaluations_per_step, fitting, device)
         memo.pools = Pools(Artifacts(Path(task.settings.artifacts)), task.victim_identity, task.dataset_identity)
         with torch.no_grad():

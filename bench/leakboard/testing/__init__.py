@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from leakboard.api import Component, Unsupported
-from leakboard.faults import FAULTS, fault
+from leakboard.faults import contained
 from leakboard.registry.bind import fields_of, is_required
 from leakboard.testing import (
     classifiers,
@@ -135,11 +135,10 @@ def _run(check: Check, subject: Subject, declined: str = "") -> CheckRow:
     if declined:
         return CheckRow(check.name, "declined", declined)
     try:
-        check.run(subject)
+        with contained(Declined, Unsupported, AssertionError) as caught:
+            check.run(subject)
     except (Declined, Unsupported) as reason:
         return CheckRow(check.name, "declined", str(reason))
     except AssertionError as wrong:
         return CheckRow(check.name, "failed", str(wrong))
-    except FAULTS as error:
-        return CheckRow(check.name, "failed", fault(error).error)
-    return CheckRow(check.name, "ok")
+    return CheckRow(check.name, "failed", caught.fault.error) if caught.fault else CheckRow(check.name, "ok")

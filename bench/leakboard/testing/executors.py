@@ -11,7 +11,7 @@ from collections import Counter, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leakboard.faults import Allowance
+from leakboard.tasks.time_limits import Allowance
 from leakboard.testing.checks import Check, Subject
 from leakboard.workers import ExecutorSettings
 
