@@ -42,7 +42,7 @@ def commands(main: click.Group, group: click.Group, path: str) -> Iterator[str]:
 
 def tables() -> Iterator[str]:
     """The keys of a grid file, with what their tables' docstrings say of them."""
-    from leakboard.grid.grid import TABLES
+    from leakboard.grid.tables import TABLES
 
     for name, model in TABLES.items():
         yield f"### [{name}]\n"

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from leakboard.api import LazySamples, LeakboardError
-from leakboard.tasks.sample_lists import check_samples
+from leakboard.tasks.sample_checks import check_samples
 from leakboard.testing import check_component, summarize
 from leakboard_plugins.datasets import hub, surveys
 from leakboard_plugins.datasets.hub import HuggingFace

@@ -8,7 +8,7 @@ import torch
 
 from helpers.dataset_roots import ROOTS, celeba, cifar10, imagenet
 from leakboard.api import LazySamples, LeakboardError, member_digest
-from leakboard.tasks.sample_lists import check_samples
+from leakboard.tasks.sample_checks import check_samples
 from leakboard.testing import check_component, summarize
 from leakboard_plugins.datasets.celeba import CelebA
 from leakboard_plugins.datasets.cifar import Cifar10, Cifar100

@@ -5,13 +5,13 @@ import torch
 
 from helpers.spied_victim import observer
 from leakboard.api import Unsupported
-from leakboard.noise import seeds_of
+from leakboard.noise import seeder
 
 
 def test_one_shot_compares_the_image_with_the_returned_one(enter, samples, model):
     door = enter("black")
     (pair,) = observer("one_shot(strength=0.3, steps=4)").observe(door)
-    seeds = seeds_of(0, "reconstruct", 0, samples.ids)
+    seeds = seeder(0, samples.ids)("reconstruct")
     *_, last = model.inside.reconstruct(samples.images, seeds, 0.3, 4, None)
     torch.testing.assert_close(pair.reference, samples.images)
     torch.testing.assert_close(pair.observation, model.inside.decode(last.clean))
@@ -24,7 +24,7 @@ def test_gray_complete_reads_every_intermediate_of_one_query(kind, enter, sample
     door = enter()
     word = {"clean": "clean", "state": "noisy"}[kind]
     pairs = list(observer(f"complete(steps=4, intermediates={word!r})").observe(door))
-    seeds = seeds_of(0, "reconstruct", 0, samples.ids)
+    seeds = seeder(0, samples.ids)("reconstruct")
     walk = list(model.inside.reconstruct(samples.images, seeds, 0.2, 4, None))
     assert [pair.label for pair in pairs] == [f"complete {step}" for step in range(1, 5)]
     for pair, step in zip(pairs, walk, strict=True):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from leakboard.api import LazySamples, LeakboardError, Samples
-from leakboard.tasks.sample_lists import check_samples
+from leakboard.tasks.sample_checks import check_samples
 
 COUNT = 20
 IMAGES = torch.rand((COUNT, 3, 4, 6), generator=torch.Generator().manual_seed(0))

@@ -11,8 +11,9 @@ from leakboard.kinds import Sides
 from leakboard.registry.find import shared
 from leakboard.runs.rows import attempt_row
 from leakboard.store.artifacts import Artifacts, Damaged
+from leakboard.tasks.fit import by_own
 from leakboard.tasks.sample_lists import Population, put
-from leakboard.tasks.score import by_own, score
+from leakboard.tasks.score import score
 from leakboard.tasks.splits import calibration
 from leakboard.tasks.task import CellWork, ScoreTask, Settings
 

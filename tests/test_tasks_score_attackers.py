@@ -13,8 +13,9 @@ import pytest
 from leakboard.api import Classifier
 from leakboard.kinds import Sides
 from leakboard.store.artifacts import Artifacts
+from leakboard.tasks.fit import Labelled, by_shadows, without_labels
 from leakboard.tasks.sample_lists import Population, put
-from leakboard.tasks.score import Labelled, by_shadows, score, without_labels
+from leakboard.tasks.score import score
 from leakboard.tasks.splits import calibration
 from leakboard.tasks.task import CellWork, ScoreTask, Settings, Shadow
 

@@ -13,7 +13,7 @@ from leakboard.registry.find import Registry
 from leakboard.statistics.measures import evaluate
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
-from leakboard.tasks.score import Labelled, by_shadows
+from leakboard.tasks.fit import Labelled, by_shadows
 from leakboard.testing import check_component, summarize
 
 LIRA = PLUGIN.with_name("two_shadow_lira.py")

@@ -10,6 +10,7 @@ import it inside the method that needs it.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
@@ -213,9 +214,9 @@ class Observer(Component):
     kind = "observer"
 
     @property
+    @abstractmethod
     def access(self) -> Access:
-        """The highest access level it uses; asking for more fails the cell."""
-        raise NotImplementedError(f"{self.name} declares no access")
+        """The highest access level it uses; asking for more fails the cell. It has to be declared."""
 
     @property
     def space(self) -> Space:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Access = Literal["black", "gray", "white"]
 """What may be asked: images out; also intermediate images and noise predictions; also gradients and weights."""
+ACCESS: tuple[Access, ...] = get_args(Access)
+"""From the least that may be asked to the most."""
 Space = Literal["image", "latent", "state", "noise", "gradient", "statistic"]
 """Where the two sides of a pair lie. Only images are what a provider's defense acts on."""
 Array = npt.NDArray[np.float64]

@@ -24,11 +24,6 @@ def row_seed(seed: int, query: str, draw: int, sample: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
 
 
-def seeds_of(seed: int, query: str, draw: int, ids: Sequence[str]) -> tuple[int, ...]:
-    """One seed a sample, for everything random that a question leads to."""
-    return tuple(row_seed(seed, query, draw, sample) for sample in ids)
-
-
 def seeder(seed: int, ids: Sequence[str]) -> Seeds:
     """The seeds of these samples. Who holds it can draw their noise and cannot read who they are."""
 
@@ -63,4 +58,4 @@ def normal(seed: int, query: str, draw: int, ids: Sequence[str], like: torch.Ten
     Raises:
         ValueError: ``like`` has not one row a sample.
     """
-    return standard_normal(seeds_of(seed, query, draw, ids), like)
+    return standard_normal(seeder(seed, ids)(query, draw), like)

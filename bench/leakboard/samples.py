@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     import torch
 
-Array = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Samples:
@@ -39,7 +37,7 @@ class Samples:
     prompts: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     labels: tuple[str, ...] | None = None
-    metadata: Mapping[str, Array] = field(default_factory=dict)
+    metadata: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     member_digest: str | None = None
 
     @property

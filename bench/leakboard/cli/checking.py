@@ -37,7 +37,7 @@ def _component_rows(registry: Registry, spec: str, dataset: str) -> list[CheckRo
     from leakboard.errors import LeakboardError
     from leakboard.faults import blamed
     from leakboard.registry.specs import parse
-    from leakboard.tasks.sample_lists import check_samples
+    from leakboard.tasks.sample_checks import check_samples
     from leakboard.testing import check_component
 
     name = parse(spec)[0][0].name

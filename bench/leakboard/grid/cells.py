@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from leakboard import keys
-from leakboard.api import Access
+from leakboard.asking import ACCESS
 from leakboard.grid.attackers import Attacker
 from leakboard.kinds import AXES
 from leakboard.registry.bind import Bound, at
 
 if TYPE_CHECKING:
     from leakboard.kinds import Axis, Sides
+    from leakboard.store.rows import Labels
 
-Labels = Literal["true", "permuted"]
 SELECTABLE = (*AXES, "attacker", "labels", "seed", "attack")
 """What patterns pick cells by."""
-ACCESS: tuple[Access, ...] = get_args(Access)
-"""From the least that may be asked to the most."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from leakboard.api import Access, AccessDenied, Defense, Refused, Samples, Unsupported
-from leakboard.asking import Cost
+from leakboard.asking import ACCESS, Cost
 from leakboard.noise import seeder, standard_normal
 from leakboard.oracle.bypass import PLACES
 from leakboard.oracle.memo import digest
@@ -28,11 +28,9 @@ if TYPE_CHECKING:
 
     import torch
 
-    from leakboard.api import Step
+    from leakboard.api import Array, Step
     from leakboard.oracle.memo import Memo
-    from leakboard.samples import Array
 
-LEVELS: tuple[Access, ...] = ("black", "gray", "white")
 OWN = {"reconstruct", "generate"}
 """Queries whose noise the victim draws: an observer that knew it could subtract it."""
 
@@ -254,9 +252,9 @@ class Door:
         return answer
 
     def _allow(self, needed: Access, query: str) -> None:
-        if LEVELS.index(needed) > LEVELS.index(self.access):
+        if ACCESS.index(needed) > ACCESS.index(self.access):
             raise AccessDenied(f"{query} needs {needed} access, the observer declares {self.access}")
-        if LEVELS.index(needed) > LEVELS.index(self.provider.access):
+        if ACCESS.index(needed) > ACCESS.index(self.provider.access):
             raise Unsupported(f"{query} needs {needed} access, the victim answers {self.provider.access} at most")
 
     def _enter(self, needed: Access, query: str, cost: Cost) -> None:

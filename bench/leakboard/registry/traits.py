@@ -65,8 +65,8 @@ def check_traits(kind: api.Axis, owner: api.Component | type[api.Component]) -> 
     for name, trait in TRAITS.get(kind, {}).items():
         with blamed(cls.name, name):
             value = getattr(owner, name, None)
-        if owner is cls and isinstance(value, property) and value.fget is api.Observer.access.fget:  # type: ignore[attr-defined]
-            value = None  # nobody's default: it has to be declared
+        if getattr(value, "__isabstractmethod__", False):
+            value = None  # it has no default
         elif owner is cls and (name in fields or isinstance(value, property)):
             continue
         if not trait.fits(value):

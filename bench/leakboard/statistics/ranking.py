@@ -5,14 +5,15 @@ One rule throughout: a higher score means more likely a member, and labels never
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from leakboard.errors import LeakboardError
 
-Array = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from leakboard.asking import Array
 
 
 class Ranked(NamedTuple):

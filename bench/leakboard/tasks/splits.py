@@ -7,14 +7,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from leakboard.api import Mask
     from leakboard.kinds import Sides
 
-Mask = npt.NDArray[np.bool_]
 BLOCK = 64
 """Samples that are mixed with each other."""
 

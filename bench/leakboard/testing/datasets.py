@@ -9,7 +9,7 @@ import numpy as np
 
 from leakboard.kinds import Sides
 from leakboard.samples import opaque
-from leakboard.tasks.sample_lists import check_samples
+from leakboard.tasks.sample_checks import check_samples
 from leakboard.tasks.splits import choose
 from leakboard.testing.checks import Check, Subject
 
