@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from leakboard.kinds import Sides
 from leakboard.tasks import splits
-from leakboard.tasks.splits import calibration, choose, permuted
+from leakboard.tasks.splits import calibration, choose, permuted, told_groups
 
 POPULATIONS = st.lists(st.booleans(), min_size=4, max_size=60).filter(lambda flags: 2 <= sum(flags) <= len(flags) - 2)
 
@@ -101,6 +101,47 @@ def test_calibration_takes_its_share_of_each_side():
     mask = calibration(ids, member, 0, 0.3)
 
     assert (mask[:100].sum(), mask[100:].sum()) == (30, 15)
+
+
+GROUPED = st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=6, max_size=60)
+
+
+@given(GROUPED, st.integers(0, 5), st.floats(0.05, 0.95))
+def test_groups_of_a_side_go_to_one_half(rows, seed, share):
+    ids, member = population([flag for flag, _ in rows])
+    groups = np.array([group for _, group in rows])
+    mask = calibration(ids, member, seed, share, groups)
+
+    for side in (member, ~member):
+        distinct = np.unique(groups[side])
+        if len(distinct) < 2:
+            continue
+        assert all(len(set(mask[side & (groups == group)])) == 1 for group in distinct)
+        assert 0 < mask[side].sum() < side.sum()
+
+
+def test_a_side_that_is_one_group_is_divided_all_the_same():
+    ids, member = population([True] * 6 + [False] * 6)
+    mask = calibration(ids, member, 0, 0.5, np.zeros(12, int))
+
+    assert (mask[:6].sum(), mask[6:].sum()) == (3, 3)
+
+
+def test_groups_of_one_change_nothing_and_pairs_little():
+    ids, member = population([True, False] * 100)
+    alone = calibration(ids, member, 0, 0.5)
+
+    assert (calibration(ids, member, 0, 0.5, np.arange(200)) == alone).all()
+    paired = calibration(ids, member, 0, 0.5, np.arange(200) // 4)
+    assert abs(int(paired.sum()) - 100) <= 2
+
+
+def test_what_is_evaluated_is_told_in_groups_too():
+    member = np.array([True, True, True, False, False])
+    assert told_groups(np.array([0, 0, 1, 2, 3]), member).startswith(
+        "near-duplicates among what was evaluated: 3 members in 2 groups, 2 non-members in 2 groups"
+    )
+    assert told_groups(np.arange(5), member) == ""
 
 
 def test_seeds_split_differently_and_repeat_exactly():

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 Stage = Literal["samples", "answers", "contact sheets", "features", "scores", "measures"]
 
 FORMATS: dict[Stage, int] = {
-    "samples": 1,
+    "samples": 2,
     "answers": 2,
     "contact sheets": 1,
     "features": 2,
-    "scores": 1,
+    "scores": 2,
     "measures": 1,
 }
 """One number a stage, raised when a change to the harness changes what the stage gives; that stage and those after it

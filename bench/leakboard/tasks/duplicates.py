@@ -1,99 +1,78 @@
-"""What a dataset consists of, and images that are member and non-member at once, exactly or nearly.
+"""What a dataset consists of: images that are member and non-member at once, and near-duplicates within a side.
 
 A picture on both sides of the split makes every number about it wrong: the victim knows a "non-member". Exact
 duplicates share every 8-bit value. Near ones, reduced to 16x16, differ by a root mean square (RMSE) below 0.03 and
 below a quarter of their contrast. Photographs saved as JPEG of quality 50, rescaled or made a little darker stay below
 it; cropped, shifted or mirrored ones do not. Different pictures seldom come that close: among the million pairs of
 Fashion-MNIST, whose trousers all look alike, one does.
+
+Near-duplicates within a side are no error of the split, but a classifier that is calibrated on one of them knows the
+others: they go to one half together.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from leakboard.tasks.likeness import LIKENESS, SIDE, Looked, alike, look
 
-    import torch
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
     from leakboard.samples import Samples
 
-SIDE = 16
-LIKENESS = 0.03
-CONTRAST_SHARE = 0.25
 MOST = 25_000
 """Members, and non-members, that are compared at most: it bounds the time."""
-CHUNK = 512
 SHOWN = 10
-ROUNDING = 1e-6
+GROUPS_SHOWN = 3
 COLOURS = {1: "grey", 3: "colour"}
 
 
-class Looked(NamedTuple):
-    """What is kept of images once they have been read: M digests, thumbnails (M, D), squared limits (M,)."""
+class Described(NamedTuple):
+    """What there is to know of a dataset: notes, and for each row (N,) the number of its group of near-duplicates."""
 
-    rows: npt.NDArray[np.intp]
-    digests: npt.NDArray[np.int64]
-    thumbnails: torch.Tensor
-    limits: torch.Tensor
+    notes: tuple[str, ...]
+    groups: npt.NDArray[np.intp]
 
 
-def describe(samples: Samples) -> tuple[str, ...]:
-    """Notes about image size and counts, and what `find_duplicates` has to say."""
+def describe(samples: Samples) -> Described:
+    """Image size and counts, pairs across the split, and groups within each side.
+
+    Pairs of a member and a non-member that are the same image or nearly are warnings with the ids of the first ten.
+    Images are read a few hundred at a time. Of a side with more than 25,000 images that many, evenly spaced, are
+    compared; a note then says so.
+    """
     channels, height, width = samples.image_shape
     members = int(samples.member.sum())
     colour = COLOURS.get(channels, f"{channels} channels")
     size = f"{len(samples.ids):,} images, {width}x{height} {colour}"
     count = f"{members:,} members, {len(samples.ids) - members:,} non-members"
-    return (f"{size}: {count}", *find_duplicates(samples))
-
-
-def find_duplicates(samples: Samples) -> tuple[str, ...]:
-    """Pairs of a member and a non-member that are the same image or nearly: warnings with the ids of the first ten.
-
-    Images are read a few hundred at a time. Of a side with more than 25,000 images that many, evenly spaced, are
-    compared; a note then says so.
-    """
     sides = [np.flatnonzero(samples.member), np.flatnonzero(~samples.member)]
-    compared = [rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST)).astype(int)] for rows in sides]
-    if not all(map(len, compared)):
-        return ()
-    members, others = (_look(samples, rows) for rows in compared)
-    notes = [note for note in (_exact(samples, members, others), _near(samples, members, others)) if note]
-    if not notes:
-        notes.append(f"no member is a non-member too, nor looks like one ({_rule()})")
-    if sum(map(len, compared)) < len(samples.ids):
-        notes.append(
-            f"duplicates were looked for among {len(compared[0]):,} of {len(sides[0]):,} members "
-            f"and {len(compared[1]):,} of {len(sides[1]):,} non-members"
-        )
-    return tuple(notes)
+    looked = [
+        look(samples, rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST)).astype(int)])
+        for rows in sides
+        if len(rows)
+    ]
+    groups = _groups(samples, looked)
+    notes = [*_across(samples, looked), *_told_groups(samples, groups)]
+    if sum(len(each.rows) for each in looked) < len(samples.ids):
+        told = [f"{len(each.rows):,} of {len(rows):,}" for each, rows in zip(looked, sides, strict=True)]
+        notes.append(f"duplicates were looked for among {told[0]} members and {told[1]} non-members")
+    return Described((f"{size}: {count}", *notes), groups)
+
+
+def _across(samples: Samples, looked: Sequence[Looked]) -> list[str]:
+    if len(looked) < 2:
+        return []
+    notes = [note for note in (_exact(samples, *looked), _near(samples, *looked)) if note]
+    return notes or [f"no member is a non-member too, nor looks like one ({_rule()})"]
 
 
 def _rule() -> str:
     return f"RMSE below {LIKENESS} at {SIDE}x{SIDE}"
-
-
-def _look(samples: Samples, rows: npt.NDArray[np.intp]) -> Looked:
-    import torch
-    from torch.nn.functional import adaptive_avg_pool2d
-
-    digests, thumbnails = [], []
-    for chunk in np.array_split(rows, -(-len(rows) // CHUNK)):
-        images = samples.take(chunk.tolist()).images
-        digests += [_digest(image) for image in images.mul(255).round().byte().numpy()]
-        thumbnails.append(adaptive_avg_pool2d(images, SIDE).flatten(1))
-    flat = torch.cat(thumbnails)
-    limits = flat.std(1, correction=0).mul(CONTRAST_SHARE).clamp(max=LIKENESS).square()
-    return Looked(rows, np.array(digests, np.int64), flat, limits)
-
-
-def _digest(image: npt.NDArray[np.uint8]) -> int:
-    return int.from_bytes(hashlib.blake2b(image.tobytes(), digest_size=8).digest(), signed=True)
 
 
 def _exact(samples: Samples, members: Looked, others: Looked) -> str:
@@ -112,46 +91,56 @@ def _exact(samples: Samples, members: Looked, others: Looked) -> str:
 
 def _near(samples: Samples, members: Looked, others: Looked) -> str:
     count, closest = 0, list[tuple[float, int, int]]()
-    rough_members, rough_others = _rough(members.thumbnails), _rough(others.thumbnails)
-    for start in range(0, len(members.rows), CHUNK):
-        block = slice(start, start + CHUNK)
-        # pictures that differ when reduced further differ here too, so that few are compared in full
-        hint = _within(_apart(rough_members[block], rough_others).sub_(ROUNDING), members.limits[block], others.limits)
-        rows, columns = (hint.any(1 - axis).nonzero().flatten() for axis in (0, 1))
-        apart = _apart(members.thumbnails[block][rows], others.thumbnails[columns])
-        alike = _within(apart, members.limits[block][rows], others.limits[columns])
-        here, there = alike.nonzero(as_tuple=True)
-        distances = apart[here, there].clamp(min=0).sqrt().numpy()
-        left, right = rows[here].numpy() + start, columns[there].numpy()
-        differ = members.digests[left] != others.digests[right]
-        left, right, distances = left[differ], right[differ], distances[differ]
+    for found in alike(members, others):
+        differ = members.digests[found.left] != others.digests[found.right]
+        left, right, distances = (part[differ] for part in found)
         count += len(distances)
         first = np.argsort(distances, kind="stable")[:SHOWN]
-        found = zip(distances[first], members.rows[left[first]], others.rows[right[first]], strict=True)
-        closest = sorted([*closest, *((float(far), int(one), int(other)) for far, one, other in found)])[:SHOWN]
+        near = zip(distances[first], members.rows[left[first]], others.rows[right[first]], strict=True)
+        closest = sorted([*closest, *((float(far), int(one), int(other)) for far, one, other in near)])[:SHOWN]
     if not count:
         return ""
     pairs = [f"{samples.ids[member]} ~ {samples.ids[other]} ({far:.3f})" for far, member, other in closest]
     return f"warning: {_pairs(count)} nearly the same image ({_rule()}): {_listed(pairs, count)}"
 
 
-def _rough(thumbnails: torch.Tensor) -> torch.Tensor:
-    """Thumbnails (M, C * 16 * 16) as grey 8x8 (M, 64)."""
-    from torch.nn.functional import avg_pool2d
+def _groups(samples: Samples, sides: Sequence[Looked]) -> npt.NDArray[np.intp]:
+    """For each row the number of its group: images of one side that are alike, or like a third one, share one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    return avg_pool2d(thumbnails.view(len(thumbnails), -1, SIDE, SIDE).mean(1, keepdim=True), 2).flatten(1)
-
-
-def _apart(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Mean squared difference (M, N) of every row (M, D) and every row (N, D)."""
-    middle = left.mean(0)  # what all have in common would cost digits
-    left, right = left - middle, right - middle
-    lengths = left.square().mean(1, keepdim=True)
-    return (left @ right.T).mul_(-2 / left.shape[1]).add_(right.square().mean(1)).add_(lengths)
+    count = len(samples.ids)
+    pairs = [(side.rows[found.left], side.rows[found.right]) for side in sides for found in alike(side, side)]
+    left, right = (np.concatenate([np.empty(0, np.intp), *ends]) for ends in zip(*pairs, strict=True))
+    links = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(count, count))
+    return np.asarray(connected_components(links, directed=False)[1], np.intp)
 
 
-def _within(apart: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    return (apart < left[:, None]).logical_and_(apart < right)
+def _told_groups(samples: Samples, groups: npt.NDArray[np.intp]) -> Iterator[str]:
+    """A note that names the largest groups of a side; nothing where all images differ."""
+    sizes = np.bincount(groups)
+    large = np.flatnonzero(sizes > 1)
+    if not len(large):
+        return
+    order = large[np.argsort(-sizes[large], kind="stable")]
+    named = []
+    for group in order[:GROUPS_SHOWN]:
+        rows = np.flatnonzero(groups == group)
+        more = f" and {len(rows) - GROUPS_SHOWN} more" if len(rows) > GROUPS_SHOWN else ""
+        named.append(" ~ ".join(samples.ids[row] for row in rows[:GROUPS_SHOWN]) + more)
+    found = {
+        side: (int((sizes[np.unique(groups[rows])] > 1).sum()), int((sizes[groups[rows]] > 1).sum()))
+        for side, rows in (("members", samples.member), ("non-members", ~samples.member))
+    }
+    counts = ", ".join(
+        f"{images:,} {side} in {number:,} group{'s' if number > 1 else ''}"
+        for side, (number, images) in found.items()
+        if number
+    )
+    yield (
+        f"near-duplicates within a side ({_rule()}): {counts}; a group is not divided between the calibration half and "
+        f"the evaluated one: {'; '.join(named)}{'; ...' if len(order) > GROUPS_SHOWN else ''}"
+    )
 
 
 def _pairs(count: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,12 +30,21 @@ SIDE_NAMES = {"members": "members", "nonmembers": "non-members"}
 
 
 class Population(NamedTuple):
-    """Sample ids, which of them are members, what a reader must know of them, and `Samples.member_digest`."""
+    """Who is in use.
+
+    Attributes:
+        ids: N samples.
+        member: which of them are members (N,).
+        notes: what a reader must know of them.
+        member_digest: as `Samples.member_digest`.
+        groups: numbers (N,) that near-duplicates have in common; None where all differ.
+    """
 
     ids: tuple[str, ...]
     member: npt.NDArray[np.bool_]
     notes: tuple[str, ...] = ()
     member_digest: str | None = None
+    groups: npt.NDArray[np.intp] | None = None
 
     @property
     def sides(self) -> Sides:
@@ -46,7 +55,9 @@ class Population(NamedTuple):
     def chosen(self, sides: Sides) -> Population:
         """The samples in use, in an order that tells nothing of who is a member."""
         rows = choose(self.ids, self.member, sides)
-        return Population(tuple(self.ids[row] for row in rows), self.member[rows], self.notes, self.member_digest)
+        groups = None if self.groups is None else self.groups[rows]
+        ids = tuple(self.ids[row] for row in rows)
+        return Population(ids, self.member[rows], self.notes, self.member_digest, groups)
 
 
 def put(artifacts: Artifacts, dataset: str, population: Population) -> ArtifactRow:
@@ -54,7 +65,9 @@ def put(artifacts: Artifacts, dataset: str, population: Population) -> ArtifactR
     meta = {"ids": json.dumps(population.ids), "notes": json.dumps(population.notes)}
     if population.member_digest:
         meta["member_digest"] = population.member_digest
-    tensors = {"member": population.member.astype(np.uint8)}
+    tensors: dict[str, npt.NDArray[Any]] = {"member": population.member.astype(np.uint8)}
+    if population.groups is not None:
+        tensors["groups"] = population.groups.astype(np.int64)
     return artifacts.put(samples_key(dataset), tensors, meta, "samples")
 
 
@@ -66,7 +79,8 @@ def get(artifacts: Artifacts, dataset: str) -> Population:
     """
     tensors, meta = artifacts.get(samples_key(dataset))
     ids, notes = (tuple(json.loads(meta[name])) for name in ("ids", "notes"))
-    return Population(ids, tensors["member"].astype(bool), notes, meta.get("member_digest"))
+    groups = tensors["groups"].astype(np.intp) if "groups" in tensors else None
+    return Population(ids, tensors["member"].astype(bool), notes, meta.get("member_digest"), groups)
 
 
 @dataclass
@@ -112,7 +126,7 @@ class Populations:
             if not shadows or split in looked_at:
                 continue
             looked_at.add(split)
-            evaluated = ~calibration(mine.ids, mine.member, cell.seed, cell.calibration)
+            evaluated = ~calibration(mine.ids, mine.member, cell.seed, cell.calibration, mine.groups)
             for shadow, theirs in zip(shadows, flags, strict=True):
                 refuse_telltale(cell.victim.label, mine.member[evaluated], shadow.label, theirs[evaluated])
             refuse_vote(cell.victim.label, mine.member[evaluated], [theirs[evaluated] for theirs in flags])
@@ -146,7 +160,9 @@ class Populations:
             check_samples(samples, dataset.label)
             found = describe(samples)
         self.unsaved.add(dataset.identity)
-        return Population(tuple(samples.ids), samples.member, (*samples.notes, *found), samples.member_digest)
+        groups = found.groups if len(np.unique(found.groups)) < len(samples.ids) else None
+        notes = (*samples.notes, *found.notes)
+        return Population(tuple(samples.ids), samples.member, notes, samples.member_digest, groups)
 
 
 def _check_counts(cell: Cell, there: Sides) -> None:

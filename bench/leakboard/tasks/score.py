@@ -24,7 +24,7 @@ from leakboard.tasks.fit import Fitted, Labelled, by_own, by_shadows, without_la
 from leakboard.tasks.measure import measure, registered
 from leakboard.tasks.members import members_of, refuse_telltale, refuse_vote
 from leakboard.tasks.sample_lists import get as population_of
-from leakboard.tasks.splits import calibration, permuted
+from leakboard.tasks.splits import calibration, permuted, told_groups
 from leakboard.tasks.task import PartOutcome, TaskOutcome
 from leakboard.tasks.time_limits import Allowance
 
@@ -48,6 +48,7 @@ class Judged(NamedTuple):
         threshold: what was chosen on calibration samples; None without labels.
         used: labelled samples that the classifier saw; those of several shadow victims count together.
         seconds: what the cell would take alone. Queries and denoiser evaluations are those of the victim under attack.
+        note: in how many groups of near-duplicates the evaluation samples are, where there are any.
     """
 
     table: Table
@@ -57,6 +58,7 @@ class Judged(NamedTuple):
     threshold: float | None
     used: int
     seconds: float
+    note: str = ""
 
 
 def score(task: ScoreTask, registry: Registry) -> TaskOutcome:
@@ -89,7 +91,7 @@ def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
             continue
         stored = _store(cell, artifacts, judged)
         measured = measure(measures, judged.scores, judged.member, judged.threshold, task.settings.timeout)
-        note = "\n".join(filter(None, (judged.table.refusal, measured.note)))
+        note = "\n".join(filter(None, (judged.table.refusal, judged.note, measured.note)))
         found.append(replace(stored, results=measured.results, note=note, measured_by=measured.measured_by))
     return TaskOutcome(tuple(found), time.perf_counter() - start)
 
@@ -108,7 +110,7 @@ class _Scoring:
             BaseException: whatever the classifier raises, or why it was not let at the features.
         """
         ids, member = self.population.ids, self.members(self.task.victim)
-        known = calibration(ids, member, cell.seed, cell.calibration)
+        known = calibration(ids, member, cell.seed, cell.calibration, self.population.groups)
         if cell.labels == "permuted":
             member = permuted(ids, member, cell.key)
         classifier = self.registry.one("classifier", cell.classifier).only
@@ -132,7 +134,9 @@ class _Scoring:
             scores, threshold = fit()
         truth = member[~known]
         evaluated = [sample for sample, seen in zip(ids, known, strict=True) if not seen]
-        return Judged(table, evaluated, scores, truth, threshold, used, seconds + allowance.spent)
+        groups = self.population.groups
+        note = "" if groups is None else told_groups(groups[~known], truth)
+        return Judged(table, evaluated, scores, truth, threshold, used, seconds + allowance.spent, note)
 
     def _shadows(
         self, cell: CellWork, member: Mask, known: Mask, table: Table, *, maps: bool

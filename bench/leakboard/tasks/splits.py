@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,16 +45,28 @@ def choose(ids: Sequence[str], member: Mask, sides: Sides) -> list[int]:
     return rows
 
 
-def calibration(ids: Sequence[str], member: Mask, seed: int, share: float) -> Mask:
-    """True for the samples that classifiers and thresholds may see: ``share`` of each side, to the nearest sample.
+def calibration(
+    ids: Sequence[str], member: Mask, seed: int, share: float, groups: npt.NDArray[np.intp] | None = None
+) -> Mask:
+    """True for the samples that classifiers and thresholds may see: ``share`` of each side, as near as groups let it.
 
     However small or large the share, each side with two samples or more has one to calibrate on and one to evaluate.
+    Samples of a side that share a number of ``groups`` (N,) go to one half, unless the side has nothing else.
     """
     mask = np.zeros(len(ids), bool)
     for side in (True, False):
         ranked = _rank(ids, np.flatnonzero(member == side).tolist(), f"calibration {seed}")
-        wanted = round(share * len(ranked))
-        mask[ranked[: min(max(wanted, 1), len(ranked) - 1)]] = True
+        together: dict[int, list[int]] = {}
+        for row in ranked:
+            together.setdefault(row if groups is None else int(groups[row]), []).append(row)
+        parts = list(together.values()) if len(together) > 1 else [[row] for row in ranked]
+        wanted = min(max(round(share * len(ranked)), 1), len(ranked) - 1)
+        taken: list[int] = []
+        for part in parts[:-1]:
+            if taken and abs(len(taken) + len(part) - wanted) >= abs(len(taken) - wanted):
+                break
+            taken += part
+        mask[taken] = True
     return mask
 
 
@@ -63,3 +76,13 @@ def permuted(ids: Sequence[str], member: Mask, purpose: str) -> Mask:
     rows = range(len(ids))
     shuffled[_rank(ids, rows, f"taker {purpose}")] = member[_rank(ids, rows, f"giver {purpose}")]
     return shuffled
+
+
+def told_groups(groups: npt.NDArray[np.intp], member: Mask) -> str:
+    """In how many groups of near-duplicates the samples of each side are; nothing where all of them differ."""
+    sides = (("members", member), ("non-members", ~member))
+    counts = [(int(rows.sum()), len(np.unique(groups[rows])), name) for name, rows in sides]
+    if all(samples == distinct for samples, distinct, _ in counts):
+        return ""
+    told = ", ".join(f"{samples} {name} in {distinct} groups" for samples, distinct, name in counts)
+    return f"near-duplicates among what was evaluated: {told}; intervals count samples, and are short by as much"
