@@ -30,6 +30,16 @@ def test_the_demo_sets_attacks_against_six_defenses_on_pixel_and_latent_victims_
     assert {cell.attacker.name for cell in cells} == {"adaptive", "naive"}
 
 
+@pytest.mark.parametrize(("name", "rate"), [("demo_low_fpr", 0.01), ("low_fpr", 0.001)])
+def test_grids_for_low_rates_evaluate_ten_false_positives_worth_of_non_members_and_check_themselves(name, rate):
+    run = (grid := Grid.load(GRIDS / f"{name}.toml")).run
+    assert (1 - run.calibration) * run.nonmembers >= 10 / rate
+    assert run.members == 1024
+    assert {"loss", "pia", "sima", "blind_pixels"} <= {cell.attack for cell in grid.cells}
+    assert any(cell.victim.only.null for cell in grid.cells)
+    assert {cell.labels for cell in grid.cells} == {"true", "permuted"}
+
+
 def test_the_paper_grid_crosses_observers_access_distances_classifiers_and_blur():
     cells = [cell for cell in Grid.load(GRIDS / "paper.toml").cells if cell.attacker.name == "adaptive"]
     assert {cell.observer.only.name for cell in cells} == {"one_shot", "progressive", "complete"}
