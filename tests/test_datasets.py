@@ -1,5 +1,6 @@
 """The shipped datasets, and which datasets there are."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -9,10 +10,13 @@ import pytest
 import torch
 
 from leakboard.api import LeakboardError, member_digest
+from leakboard.tasks.duplicates import describe
+from leakboard_plugins.data.build_openclipart import caption_of, likest
 from leakboard_plugins.datasets import DATASETS
 from leakboard_plugins.datasets.emoji import Emoji
 from leakboard_plugins.datasets.fashion_mnist import LABELS, FashionMnist
 from leakboard_plugins.datasets.fashion_mnist_wide import FashionMnistWide
+from leakboard_plugins.datasets.openclipart import Openclipart
 from leakboard_plugins.victims.folders.shipped import WEIGHTS
 
 
@@ -96,7 +100,74 @@ def test_emoji_is_a_balanced_set_of_captioned_colour_pictures():
     assert any("SIL Open Font License 1.1" in note for note in samples.notes)
 
 
-@pytest.mark.parametrize(("dataset", "count"), [(FashionMnist, 4096), (Emoji, 507)])
+def test_openclipart_is_a_balanced_set_of_captioned_colour_drawings():
+    samples, pool = Openclipart().load(), Openclipart().auxiliary()
+
+    assert samples.images.shape == (2048, 3, 64, 64)
+    assert samples.member.tolist() == [True] * 1024 + [False] * 1024
+    assert len({*samples.ids, *pool.ids}) == 2048 + 484
+    assert samples.images[:, :, 0, 0].median() == 1, "on white"
+    assert all(caption.strip() for caption in (*samples.prompts, *pool.prompts))
+    assert dict(zip(samples.ids, samples.prompts, strict=True))["openclipart-food/fruit/pear"].split()[0] == "pear"
+    assert any("public domain" in note for note in samples.notes)
+    assert not [name for name in samples.ids if "/flags/" in name or name.startswith("openclipart-shapes")]
+
+
+def test_openclipart_shows_something_in_every_picture():
+    images = torch.cat([Openclipart().load().images, Openclipart().auxiliary().images])
+
+    assert (images < 250 / 255).any(1).flatten(1).float().mean(1).min() >= 0.02
+
+
+def test_members_of_openclipart_are_drawn_from_every_folder_like_the_others():
+    samples = Openclipart().load()
+    folders = [[name.split("/")[0] for name in part] for part in (samples.ids[:1024], samples.ids[1024:])]
+
+    for folder in {*folders[0], *folders[1]}:
+        one, other = (part.count(folder) for part in folders)
+        assert (one - other) ** 2 < 16 * (one + other), folder
+
+
+def test_no_member_of_openclipart_looks_like_a_non_member():
+    assert any(note.startswith("no member is a non-member too") for note in describe(Openclipart().load()).notes)
+
+
+def test_the_copies_of_openclipart_are_listed_each_with_the_picture_that_was_kept():
+    kept = {name.removeprefix("openclipart-") for name in (*Openclipart().load().ids, *Openclipart().auxiliary().ids)}
+    with Openclipart.file.with_name("openclipart_copies.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert len(rows) > 400
+    assert not {row["left_out"] for row in rows} & kept
+    assert {row["like"] for row in rows} <= kept
+    assert len({row["left_out"] for row in rows}) == len(rows)
+
+
+def test_a_slightly_changed_drawing_is_a_copy_and_a_faint_other_one_is_not():
+    disk = (np.hypot(*np.mgrid[-1:1:64j, -1:1:64j]) < 0.7)[..., None]
+    red = np.where(disk, np.array([220, 0, 0], np.uint8), np.uint8(255)).astype(np.uint8)
+    changed = red.copy()
+    changed[30:34, 30:34] = 255
+    lines = [np.full_like(red, 255) for _ in range(2)]
+    lines[0][10], lines[1][50] = 200, 200
+
+    assert likest(np.stack([red, lines[0], changed, lines[1]])).tolist() == [0, 1, 0, 3]
+
+
+def test_the_caption_of_a_drawing_is_its_title_and_keywords_without_credits(tmp_path):
+    def caption(title, *keywords):
+        rdf = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+        listed = "".join(f"<rdf:li>{keyword}</rdf:li>" for keyword in keywords)
+        (tmp_path / "x.svg").write_text(f"<svg {rdf}><dc:title>{title}</dc:title>{listed}</svg>", encoding="utf-8")
+        return caption_of(tmp_path / "x.svg")
+
+    assert caption("Grinning Bat", "mammal", "bat") == "grinning bat mammal"
+    assert caption("clipart by Nicu Buculei - baloon1_04", "hash(0x1)", "party") == "baloon1 04 0x1 party"
+    assert caption("Flag of Brazil", "america") == ""
+    assert caption("unsorted", "") == ""
+
+
+@pytest.mark.parametrize(("dataset", "count"), [(FashionMnist, 4096), (Emoji, 507), (Openclipart, 484)])
 def test_auxiliary_images_are_disjoint_from_what_is_attacked(dataset, count):
     pool, samples = dataset().auxiliary(), dataset().load()
 
@@ -106,7 +177,7 @@ def test_auxiliary_images_are_disjoint_from_what_is_attacked(dataset, count):
     assert not {row.tobytes() for row in pool.images.numpy()} & {row.tobytes() for row in samples.images.numpy()}
 
 
-@pytest.mark.parametrize("dataset", [FashionMnist, Emoji])
+@pytest.mark.parametrize("dataset", [FashionMnist, Emoji, Openclipart])
 def test_the_only_file_is_the_one_that_ships(dataset):
     (file,) = dataset().files()
 
