@@ -191,6 +191,6 @@ RECIPES: tuple[Recipe, ...] = (
         average=0.995,
         autoencoder=AutoencoderRecipe(channels=(16, 32, 32, 32), latent_channels=16, epochs=150, augment=True),
         size=64,
-        summary="The embedded Stable Diffusion in miniature on 1,024 captioned drawings.",
+        summary="Stable Diffusion in miniature on the 1,024 captioned drawings of openclipart.",
     ),
 )
