@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Counts = npt.NDArray[np.int64]
 
 
-_PRECISION = 1e-7
+_PRECISION = 1e-8
 """Of a limit that is searched for."""
 
 
@@ -135,26 +135,27 @@ def mixed_clopper_pearson(
         trials: of which these are counts.
         level: of confidence.
     """
-    from scipy.optimize import brentq
-    from scipy.special import betainc, betaincc
-
     open_ = (1 - level) / 2 - max(0.0, 1 - float(weights.sum()))
     some = fewest > 0
-    least, share = fewest[some], weights[some]
+    low_tail = open_ - float(weights[~some].sum())
+    low = 0.0 if low_tail <= 0 else _mixed_quantile(fewest[some], trials - fewest[some] + 1, weights[some], low_tail)
+    # the upper limit is the lower one of the failures
+    some, failures = most < trials, trials - most
+    high_tail = open_ - float(weights[~some].sum())
+    high = 0.0 if high_tail <= 0 else _mixed_quantile(failures[some], most[some] + 1, weights[some], high_tail)
+    return Interval(low, 1 - high)
+
+
+def _mixed_quantile(first: Counts, second: Counts, weights: npt.NDArray[np.float64], tail: float) -> float:
+    """Where a mixture of beta distributions has this much below it, between the quantiles of its outermost parts."""
+    from scipy.optimize import brentq
+    from scipy.special import betainc, betaincinv
 
     def below(rate: float) -> float:
-        """Probability, less the tail, that a lower limit is at most this rate; without a success it is 0."""
-        return float(share @ betainc(least, trials - least + 1, rate)) - low_tail
+        return float(weights @ betainc(first, second, rate)) - tail
 
-    low_tail = open_ - float(weights[~some].sum())
-    low = float(brentq(below, 0, 1, xtol=_PRECISION)) if low_tail > 0 else 0.0
-    some = most < trials
-    greatest, rest = most[some], weights[some]
-
-    def above(rate: float) -> float:
-        """Probability, less the tail, that an upper limit is at least this rate; without a failure it is 1."""
-        return float(rest @ betaincc(greatest + 1, trials - greatest, rate)) - high_tail
-
-    high_tail = open_ - float(weights[~some].sum())
-    high = float(brentq(above, 0, 1, xtol=_PRECISION)) if high_tail > 0 else 1.0
-    return Interval(low, high)
+    ends = betaincinv(first[[0, -1]], second[[0, -1]], tail / float(weights.sum()))
+    low, high = float(ends.min()), float(ends.max())
+    if below(low) >= 0 or below(high) <= 0:
+        return low if below(low) >= 0 else high  # the parts are alike to the last digit
+    return float(brentq(below, low, high, xtol=_PRECISION))
