@@ -32,11 +32,11 @@ def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
 
     Datasets say what a reader must know: files that were skipped, say.
     """
-    results = store.results()
+    results, tried = store.results(), store.cells()
     keys = {cell.key for cell in report.plan.cells}
     mine = results[results["cell"].isin(keys) & (results["measure"] == "auc")]
-    lines = [*_best(mine[mine["role"] == "attack"]), *_nulls(mine[mine["role"] == "null"], store)]
-    lines += _notes(store, keys)
+    lines = [*_best(mine[mine["role"] == "attack"]), *_nulls(mine[mine["role"] == "null"], tried, store)]
+    lines += _notes(tried, store.components(), keys)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(report.counts.items()))
     lines.append(f"cells: {counts}; {report.nfe:,.0f} denoiser evaluations paid in this run")
     if report.plan.outdated:
@@ -76,12 +76,11 @@ def _past(row: dict[str, Any]) -> str:
     return f"  past the defense: {row['bypass'] or 'unknown'}"
 
 
-def _nulls(results: pd.DataFrame, store: Store) -> Iterator[str]:
+def _nulls(results: pd.DataFrame, tried: pd.DataFrame, store: Store) -> Iterator[str]:
     """The verdicts of the report: of each kind of null check, of its mean, and the checks that are not at chance."""
     if results.empty:
         yield "null checks: none in this grid"
         return
-    tried = store.cells()
     with_scores = tried[tried["scores_key"].notna()]
     keys = dict(zip(with_scores["cell"], with_scores["scores_key"], strict=True))
     rows = _rows(results)
@@ -131,9 +130,8 @@ def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _notes(store: Store, cells: set[str]) -> Iterator[str]:
+def _notes(tried: pd.DataFrame, components: pd.DataFrame, cells: set[str]) -> Iterator[str]:
     """What the datasets of some cells say of themselves."""
-    tried, components = store.cells(), store.components()
     datasets = set(tried[tried["cell"].isin(cells)]["dataset"])
     for row in _rows(components[(components["kind"] == "dataset") & components["label"].isin(datasets)]):
         yield from (f"note on {row['label']}: {note}" for note in row["info"].get("notes", ()))

@@ -117,7 +117,7 @@ def binomial(trials: int, rate: float) -> tuple[int, npt.NDArray[np.float64]]:
     from scipy.stats import binom
 
     first, last = (int(binom.ppf(quantile, trials, rate)) for quantile in (1e-6, 1 - 1e-6))
-    return max(first, 0), binom.pmf(np.arange(max(first, 0), last + 1), trials, rate)
+    return first, binom.pmf(np.arange(first, last + 1), trials, rate)
 
 
 def mixed_clopper_pearson(

@@ -34,7 +34,7 @@ POWER = 0.8
 """Chance to find the AUC that is told beside "at chance"."""
 
 DRAWS = 1999
-"""Permutations of the labels; they resolve p-values down to 1 in 2,000, well below half of `FAMILY_ERROR`."""
+"""Permutations of the labels: ten of the largest deviations lie beyond half of `FAMILY_ERROR`."""
 
 
 class NullCheck(NamedTuple):
@@ -81,13 +81,11 @@ class Judged(NamedTuple):
     Attributes:
         verdict: ``too few to tell`` when perfect separation would not have been found either.
         p_value: two-sided, of this check alone.
-        family_p_value: corrected for all distinct checks of its kind.
         detectable: the distance from one half that would have been found with `POWER`; None where none would.
     """
 
     verdict: Verdict
     p_value: float
-    family_p_value: float
     detectable: float | None
 
 
@@ -160,7 +158,7 @@ def judge(checks: Sequence[NullCheck], draws: int = DRAWS) -> Judgement:
 
 def _judge_family(checks: Sequence[NullCheck], drawn: Array | None) -> tuple[list[Judged], Family]:
     """Single checks and their mean; ``drawn`` (draws, checks) is None for independent checks."""
-    from scipy.special import ndtr, ndtri
+    from scipy.special import ndtri
 
     deviations = np.array([check.deviation for check in checks])
     seeing = deviations > 0
@@ -168,25 +166,21 @@ def _judge_family(checks: Sequence[NullCheck], drawn: Array | None) -> tuple[lis
     error, count = FAMILY_ERROR / 2, max(1, int(seeing.sum()))
     if drawn is None:
         critical = float(-ndtri((1 - (1 - error) ** (1 / count)) / 2))
-        least = -np.expm1(count * np.log1p(-np.minimum(2 * ndtr(-np.abs(standard)), 1 - 1e-12)))
         spread = 1 / math.sqrt(count)
     else:
         largest = np.sort(np.abs(drawn).max(1))
         critical = float(largest[math.ceil((1 - error) * len(largest)) - 1])
-        least = (1 + len(largest) - np.searchsorted(largest, np.abs(standard))) / (1 + len(largest))
         spread = float(drawn[:, seeing].mean(1).std()) if seeing.any() else 0.0
     more = normal_quantile(2 * POWER - 1)
     singles = []
-    for check, deviation, z, p_family in zip(checks, deviations, standard, least, strict=True):
+    for check, deviation, z in zip(checks, deviations, standard, strict=True):
         few = fewest_chances(check.n_member, check.n_nonmember)
         alone = chance_p_value(check.auc, check.n_member, check.n_nonmember, float(deviation))
         blind = not deviation or few * count >= error or 0.5 / deviation < critical
         beyond = not blind and abs(z) > critical
         reach = (critical + more) * float(deviation)
         verdict: Verdict = TOO_FEW if blind else NOT_AT_CHANCE if beyond else AT_CHANCE
-        singles.append(
-            Judged(verdict, alone, max(float(p_family), alone), reach if not blind and reach < 0.5 else None)
-        )
+        singles.append(Judged(verdict, alone, reach if not blind and reach < 0.5 else None))
     return singles, _judge_mean(checks, standard[seeing], deviations[seeing], spread)
 
 

@@ -64,19 +64,22 @@ def dealt(checks: Sequence[Scores], draws: int, seed: int = 0) -> Array:
     places = {name: place for place, name in enumerate(names)}
     labels = np.array([flags[name] for name in names], np.float32)
     found = np.zeros((draws, len(checks)))
-    together = defaultdict[tuple[str, ...], list[int]](list)
+    numbers_of = defaultdict[tuple[str, ...], list[int]](list)
     for number, check in enumerate(checks):
-        together[check.ids].append(number)
+        numbers_of[check.ids].append(number)
+    together = [
+        (numbers, [places[name] for name in ids], np.stack([_centred_ranks(checks[n].score) for n in numbers], 1))
+        for ids, numbers in numbers_of.items()
+    ]
     rng = np.random.default_rng(seed)
     for start in range(0, draws, CHUNK):
         size = min(CHUNK, draws - start)
         drawn = rng.permuted(np.broadcast_to(labels, (size, len(labels))), axis=1)
-        for ids, numbers in together.items():
-            mine = drawn[:, [places[name] for name in ids]]
+        for numbers, columns, ranks in together:
+            mine = drawn[:, columns]
             members = mine.sum(1, keepdims=True)
-            ranks = np.stack([_centred_ranks(checks[number].score) for number in numbers], 1)
             # how far the members' ranks are above the middle, in pairs won: the AUC less one half
-            found[start : start + size, numbers] = mine @ ranks / np.maximum(members * (len(ids) - members), 1)
+            found[start : start + size, numbers] = mine @ ranks / np.maximum(members * (len(columns) - members), 1)
     found -= found.mean(0)
     deviation = found.std(0)
     found[:, deviation < 1e-12] = 0
