@@ -22,7 +22,7 @@ NOTES = (
 class Openclipart(Shipped):
     """Embedded: 1,024 members and 1,024 non-members of the Open Clip Art Library, colour 64x64 on white, with captions.
 
-    Members and non-members are a random split of one pool, whose rest (about 600 drawings) is auxiliary. The caption
+    Members and non-members are a random split of one pool, whose rest (484 drawings) is auxiliary. The caption
     of a drawing is its title and keywords ("bat mammal animal"), its id the name of its file. Geometric shapes, flags,
     patterns, icon themes and near-duplicates were left out. Source: Open Clip Art Library 0.18, public domain.
     """
