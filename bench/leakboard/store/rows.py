@@ -14,7 +14,7 @@ from leakboard.store.processes import boot_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from leakboard.api import Flag
+    from leakboard.extensions import Flag
 
 RunStatus = Literal["running", "done", "failed", "interrupted"]
 Status = Literal["done", "failed", "skipped", "timeout", "interrupted"]
