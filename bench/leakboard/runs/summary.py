@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from leakboard.kinds import AXES
 from leakboard.oracle.bypass import NOTHING
 from leakboard.registry.bind import NO_DEFENSE
 from leakboard.statistics.nulls import (
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from leakboard.runs.runner import RunReport
     from leakboard.store import Store
+
+TOLD_AXES = (*(axis for axis in AXES if axis != "dataset"), "labels")
+"""What names a null check that is not at chance; datasets are told in a line of their own."""
 
 
 def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
@@ -105,8 +109,7 @@ def _nulls(results: pd.DataFrame, store: Store) -> Iterator[str]:
         reach = _reach([single.detectable for _, single in mine], family.detectable)
         yield f"    mean {family.mean:.4f}, {shared}{reach}"
         for row in alarms[:5]:
-            axes = ("victim", "defense", "observer", "distance", "classifier", "labels")
-            yield f"    {' | '.join(str(row[axis]) for axis in axes)}: {row['value']:.3f}"
+            yield f"    {' | '.join(str(row[axis]) for axis in TOLD_AXES)}: {row['value']:.3f}"
     for dataset in sorted({row["dataset"] for row in blind}):
         yield f"  members of {dataset} can be told apart without the victim: every attack on it is suspect"
 

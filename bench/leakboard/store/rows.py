@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leakboard.extensions import Flag
+    from leakboard.faults import Status
 
 RunStatus = Literal["running", "done", "failed", "interrupted"]
-Status = Literal["done", "failed", "skipped", "timeout", "interrupted"]
 Labels = Literal["true", "permuted"]
 Role = Literal["attack", "null"]
 
