@@ -91,7 +91,7 @@ def features(store: Store) -> pd.DataFrame:
     return frame
 
 
-def lost_previews(store: Store) -> pd.DataFrame:
+def lost_contact_sheets(store: Store) -> pd.DataFrame:
     """Whose pictures were kept once and are missing or damaged now.
 
     The file is not there to tell, but its key derives from the components. Columns: dataset, victim, defense, seed.

@@ -22,7 +22,7 @@ from leakboard.oracle.provider import defended
 from leakboard.registry.bind import at
 from leakboard.store.artifacts import Artifacts
 from leakboard.tasks.columns import Column, measure
-from leakboard.tasks.contact_sheet import keep_preview
+from leakboard.tasks.contact_sheet import keep_contact_sheet
 from leakboard.tasks.task import PartOutcome, TaskOutcome
 from leakboard.tasks.time_limits import Allowance
 
@@ -87,7 +87,7 @@ def observe(
             if returned is None and any(part.status == "done" for part in made):
                 returned = door.returned
         if task.start == 0:
-            sheets += keep_preview(
+            sheets += keep_contact_sheet(
                 task, artifacts, samples, defense, seed=seed, seen=images, returned=returned, fit=memo.fitting.note
             )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
