@@ -53,7 +53,7 @@ class Plan:
         return tuple(cell for cell in self.cells if cell.key not in self.done and cell.key not in self.skipped)
 
     @functools.cached_property
-    def nfe(self) -> tuple[float, ...]:
+    def evaluations(self) -> tuple[float, ...]:
         """Denoiser evaluations that each observation task will pay, in the order of ``observe``.
 
         A pool that is not kept on disk when this is first asked is paid once, by the first task that wants it.
@@ -62,17 +62,18 @@ class Plan:
 
         return evaluations(self.observe)
 
-    def seconds(self, per_nfe: Mapping[str, float], per_cell: float | None) -> float | None:
+    def seconds(self, per_evaluation: Mapping[str, float], per_cell: float | None) -> float | None:
         """Estimate from history: seconds a denoiser evaluation of each victim, seconds a cell; None without history."""
-        if not per_nfe and self.observe:
+        if not per_evaluation and self.observe:
             return None
-        typical = sorted(per_nfe.values())[len(per_nfe) // 2] if per_nfe else 0.0
+        typical = sorted(per_evaluation.values())[len(per_evaluation) // 2] if per_evaluation else 0.0
         asking = sum(
-            nfe * per_nfe.get(task.victim_identity, typical) for task, nfe in zip(self.observe, self.nfe, strict=True)
+            count * per_evaluation.get(task.victim_identity, typical)
+            for task, count in zip(self.observe, self.evaluations, strict=True)
         )
         return asking + len(self.todo) * (per_cell or 0.0)
 
-    def summary(self, per_nfe: Mapping[str, float], per_cell: float | None) -> dict[str, Any]:
+    def summary(self, per_evaluation: Mapping[str, float], per_cell: float | None) -> dict[str, Any]:
         """The plan in numbers, for people and for ``plan --json``."""
         return {
             "cells": len(self.cells),
@@ -82,8 +83,8 @@ class Plan:
             "todo": len(self.todo),
             "observation_tasks": len(self.observe),
             "scoring_tasks": len(self.score),
-            "denoiser_evaluations": sum(self.nfe),
-            "seconds": self.seconds(per_nfe, per_cell),
+            "denoiser_evaluations": sum(self.evaluations),
+            "seconds": self.seconds(per_evaluation, per_cell),
         }
 
 

@@ -42,7 +42,7 @@ def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
     lines = [*_best(mine[mine["role"] == "attack"]), *_nulls(mine[mine["role"] == "null"], store)]
     lines += _notes(store, keys)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(report.counts.items()))
-    lines.append(f"cells: {counts}; {report.nfe:,.0f} denoiser evaluations paid in this run")
+    lines.append(f"cells: {counts}; {report.evaluations:,.0f} denoiser evaluations paid in this run")
     if report.plan.outdated:
         lines.append(f"measured again from their scores: {len(report.plan.outdated)} cells")
     if report.stopped:

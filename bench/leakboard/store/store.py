@@ -148,7 +148,7 @@ class Store:
                 found += attempt_rows(connection, rows)
         return found
 
-    def seconds_per_nfe(self) -> dict[str, float]:
+    def seconds_per_evaluation(self) -> dict[str, float]:
         """By victim identity: median seconds that one denoiser evaluation of one sample took."""
         done = select(TaskTable.victim, TaskTable.seconds / TaskTable.nfe)
         with self.reading() as connection:

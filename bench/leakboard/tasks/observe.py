@@ -197,4 +197,4 @@ def _store(
     }
     values = np.concatenate([value.numpy() for value in column.values], axis=1)
     row = artifacts.put(wanted.key, {"values": values}, meta, "features")
-    return PartOutcome(wanted.key, "done", queries=cost.queries, nfe=cost.evaluations, stored=(row,))
+    return PartOutcome(wanted.key, "done", queries=cost.queries, evaluations=cost.evaluations, stored=(row,))

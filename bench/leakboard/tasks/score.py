@@ -181,7 +181,7 @@ def _store(cell: CellWork, artifacts: Artifacts, judged: Judged) -> PartOutcome:
         "done",
         seconds=judged.seconds,
         queries=judged.table.queries,
-        nfe=judged.table.nfe,
+        evaluations=judged.table.evaluations,
         n_calibration=judged.used,
         n_evaluation=len(judged.scores),
         scores_key=key,
