@@ -104,6 +104,7 @@ class Tables:
         if layout is None or tuple(seen) != self.ids:
             raise ValueError(OTHERS)
         names = tuple(label for label, _ in layout.pairs) if maps else layout.columns
+        # an empty note: nothing had to be fitted; none at all: older features do not say, and unknown is not exact
         fit = meta["fit"] or "exact" if "fit" in meta else ""
         seconds += float(meta.get("pool_seconds", 0))
         price, refusal = _price(meta, len(self.ids)), meta.get("refusal", "")

@@ -91,6 +91,7 @@ def observe(
                 task, artifacts, samples, defense, seed=seed, seen=images, returned=returned, fit=memo.fitting.note
             )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
+    # the memo counts by the sample, and pools by all their images, however many samples share them
     paid = memo.paid.evaluations * len(samples.ids) + sum(memo.pools_made.values())
     stored = (*sheets, *(memo.pools.stored if memo.pools else ()))
     return TaskOutcome(tuple(found), time.perf_counter() - start, paid, peak, memo.batch_size, stored)
@@ -118,7 +119,9 @@ def _run(observer: Observer, door: Door, defense: Bound, columns: list[Column], 
     except Refused:
         nothing = Fault("skipped", f"refused before there was anything to measure: {door.refusal}", "")
         _fail([column for column in columns if not column.pairs], nothing)
-    # What was paid for by an observer before this one belongs to the price of this one all the same.
+    # As if it ran alone: what its code took, less what the victim took now, who answers only what is new, and with what
+    # all its questions took when they were first asked, by whichever observer. The seconds of a pool are left out: they
+    # stand beside, once for all shards.
     return allowance.spent - (door.memo.paid.seconds - paid_before) + door.asked.seconds
 
 
