@@ -136,10 +136,6 @@ def test_plugins_import_the_contract_from_one_place():
     """Where its names stand is the harness's own affair: `leakboard.api` has them all, and nothing else."""
     from leakboard import api
 
-    # names of typing and numpy have no home of their own
-    homes = {name: getattr(getattr(api, name), "__module__", "").partition(".")[0] for name in api.__all__}
-
-    assert {home for home in homes.values() if home} <= {"leakboard", "typing", "types", "numpy", "collections"}
     assert {name for name in vars(api) if not name.startswith("_")} - {"annotations"} == {*api.__all__}
 
 
