@@ -27,7 +27,7 @@ def main() -> None:
         seconds, report = common.run_here(tables, store)
     bare = common.replay()
     alone = sum(ATTACKS.values())
-    per_sample = report.nfe / (2 * SAMPLES)
+    per_sample = report.evaluations / (2 * SAMPLES)
     print(f"denoiser evaluations a sample: {per_sample:g} paid, {UNION} in the union, {alone} one attack at a time")
     print(f"wall: {seconds:.2f} s with Leakboard, {bare:.2f} s bare loop, ratio {seconds / bare:.3f}")
 

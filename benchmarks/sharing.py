@@ -30,8 +30,8 @@ def main() -> None:
     cell_by_cell = int((cells["nfe"] * 2 * options.samples).sum())
     print(f"{len(cells)} cells, {2 * options.samples} samples")
     print(f"wall: {seconds:.1f} s with Leakboard, {bare:.1f} s bare loop, ratio {seconds / bare:.3f}")
-    fewer = cell_by_cell / report.nfe
-    print(f"denoiser evaluations: {report.nfe:,.0f} paid, {cell_by_cell:,} cell by cell, {fewer:.1f} x fewer")
+    fewer = cell_by_cell / report.evaluations
+    print(f"denoiser evaluations: {report.evaluations:,.0f} paid, {cell_by_cell:,} cell by cell, {fewer:.1f} x fewer")
 
 
 if __name__ == "__main__":

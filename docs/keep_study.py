@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from leakboard.store import Store
-from leakboard_reports.payloads import ScoreReader, psnr, read_previews, shared
+from leakboard_reports.payloads import ScoreReader, psnr, read_contact_sheets, shared
 from leakboard_reports.prices import change
 from leakboard_reports.reading import Cell, is_none, read_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leakboard_reports.payloads import Preview
+    from leakboard_reports.payloads import ContactSheet
 
 MEASURES = ("auc", "balanced_accuracy", "tpr_at_1pct_fpr")
 LATENT, PIXEL = "fashion_sd", "fashion_ddpm"
@@ -69,22 +69,22 @@ def _axes(cell: Cell) -> tuple[Any, ...]:
     return tuple(getattr(cell, axis) for axis in AXES)
 
 
-def prices(previews: list[Preview]) -> Iterator[dict[str, Any]]:
+def prices(sheets: list[ContactSheet]) -> Iterator[dict[str, Any]]:
     """PSNR of what the victim sees to the image, and of what it returns to what it would return undefended."""
-    bare = {(preview.victim, preview.seed): preview for preview in previews if is_none(preview.defense)}
-    for preview in previews:
-        before = bare.get((preview.victim, preview.seed))
-        if before is None or before is preview or before.returned is None or preview.returned is None:
+    bare = {(sheet.victim, sheet.seed): sheet for sheet in sheets if is_none(sheet.defense)}
+    for sheet in sheets:
+        before = bare.get((sheet.victim, sheet.seed))
+        if before is None or before is sheet or before.returned is None or sheet.returned is None:
             continue
-        old, new = shared(before, preview)
+        old, new = shared(before, sheet)
         yield {
-            "victim": preview.victim,
-            "defense": preview.defense,
-            "seed": preview.seed,
+            "victim": sheet.victim,
+            "defense": sheet.defense,
+            "seed": sheet.seed,
             "images": len(new),
-            "query_db": psnr(preview.original, preview.seen),
-            "output_db": psnr(before.returned[old], preview.returned[new]),
-            "to_original_db": psnr(preview.original[new], preview.returned[new]),
+            "query_db": psnr(sheet.original, sheet.seen),
+            "output_db": psnr(before.returned[old], sheet.returned[new]),
+            "to_original_db": psnr(sheet.original[new], sheet.returned[new]),
             "undefended_to_original_db": psnr(before.original[old], before.returned[old]),
         }
 
@@ -97,7 +97,7 @@ def main(place: str, out: str) -> None:
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     kept.to_parquet(f"{out}_results.parquet", index=False, compression="zstd")
     pd.DataFrame(changes(store, results)).to_csv(f"{out}_changes.csv", index=False, float_format="%.5f")
-    paid = pd.DataFrame(prices(read_previews(store, store.components())))
+    paid = pd.DataFrame(prices(read_contact_sheets(store, store.components())))
     if len(paid):
         paid.to_csv(f"{out}_prices.csv", index=False, float_format="%.3f")
 

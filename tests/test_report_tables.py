@@ -17,7 +17,7 @@ from leakboard.statistics.auc import auc, paired_auc_difference
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
 from leakboard_reports import charts, datasets, formats, manifests, nulls, pictures, prices, summary, tables
-from leakboard_reports.payloads import ScoreReader, psnr, read_previews
+from leakboard_reports.payloads import ScoreReader, psnr, read_contact_sheets
 from leakboard_reports.reading import Estimate, best, headline, read_cells
 
 
@@ -204,7 +204,7 @@ def test_failures_and_skipped_cells_are_counted_apart(store, cells):
 
 def test_prices_pair_the_same_samples(store, cells):
     scores = ScoreReader(store)
-    found = prices.price_lists(cells, read_previews(store, store.components()), scores)
+    found = prices.price_lists(cells, read_contact_sheets(store, store.components()), scores)
     assert [each.victim for each in found] == ["fashion_ddpm(epochs='moderate')"]
     change = found[0].rows[0].best["adaptive"]
     mine, base = scores(change.cell), scores(found[0].base)
@@ -225,7 +225,7 @@ def test_unpaired_scores_still_give_a_wider_interval(cells, store):
 
 
 def test_psnr_of_query_and_output(store, cells):
-    rows = prices.price_lists(cells, read_previews(store, store.components()), ScoreReader(store))[0].rows
+    rows = prices.price_lists(cells, read_contact_sheets(store, store.components()), ScoreReader(store))[0].rows
     query, output = (next(row for row in rows if ("output" in row.defense) == late) for late in (False, True))
     assert 20 < query.query_db < 60
     assert math.isinf(output.query_db), "an output defense leaves the query alone"
@@ -235,17 +235,17 @@ def test_psnr_of_query_and_output(store, cells):
 
 
 def test_outputs_that_answer_different_questions_are_not_compared(store, cells):
-    previews = [
-        dataclasses.replace(preview, question="" if preview.defense == "none" else "reconstruct 0.5 5 0 step 4")
-        for preview in read_previews(store, store.components())
+    contact_sheets = [
+        dataclasses.replace(kept, question="" if kept.defense == "none" else "reconstruct 0.5 5 0 step 4")
+        for kept in read_contact_sheets(store, store.components())
     ]
-    rows = prices.price_lists(cells, previews, ScoreReader(store))[0].rows
+    rows = prices.price_lists(cells, contact_sheets, ScoreReader(store))[0].rows
     assert {row.output_db for row in rows} == {None}
     assert all(row.query_db for row in rows)
 
 
 def test_findings_name_the_leak_and_the_best_defense(store, cells):
-    lists = prices.price_lists(cells, read_previews(store, store.components()), ScoreReader(store))
+    lists = prices.price_lists(cells, read_contact_sheets(store, store.components()), ScoreReader(store))
     (found,) = summary.findings(cells, lists)
     assert found.leaks
     assert found.helpful.defense == "box_blur(radius=1, at='output')"
@@ -291,7 +291,7 @@ def test_lost_and_damaged_pictures_are_told_by_what_they_show(tmp_path):
     store = Store(tmp_path / "demo.db", read_only=True)
     assert "missing or damaged" not in report(store, tmp_path / "out").read_text()
     artifacts = Artifacts(store.artifacts)
-    of = {(meta["victim"], meta["defense"]): artifacts.path(key) for key, meta in previews_of(store, artifacts)}
+    of = {(meta["victim"], meta["defense"]): artifacts.path(key) for key, meta in contact_sheets_of(store, artifacts)}
     of["untrained", "none"].unlink()
     of["untrained", "box_blur(radius=1)"].write_bytes(b"garbage")
     text = report(store, tmp_path / "out").read_text()
@@ -304,7 +304,7 @@ def test_lost_and_damaged_pictures_are_told_by_what_they_show(tmp_path):
     assert "<caption>box_blur(radius=1, at=&#39;output&#39;)</caption>" in section, "the others are shown"
 
 
-def previews_of(store, artifacts):
+def contact_sheets_of(store, artifacts):
     return [(key, artifacts.get(key)[1]) for key in store.artifact_digests("preview")]
 
 
@@ -350,13 +350,13 @@ def pixels_of(strip):
 
 
 def test_strips_are_png_files_of_the_pixels(store):
-    preview = read_previews(store, store.components())[0]
-    found = pictures.strip(preview.original, [0, 2], "members")
+    kept = read_contact_sheets(store, store.components())[0]
+    found = pictures.strip(kept.original, [0, 2], "members")
     image = pixels_of(found)
     assert (found.alt, image.shape[0], image.shape[1]) == ("2 members", 28, found.width)
-    assert (image[:, :28, 0] == preview.original[0, 0]).all()
-    assert (image[:, 30:, 0] == preview.original[2, 0]).all()
-    assert pictures.strip(preview.original, [], "members") is None
+    assert (image[:, :28, 0] == kept.original[0, 0]).all()
+    assert (image[:, 30:, 0] == kept.original[2, 0]).all()
+    assert pictures.strip(kept.original, [], "members") is None
 
 
 def test_strips_keep_colours_and_reduce_large_images_to_means():
@@ -379,20 +379,20 @@ def test_odd_numbers_of_channels_are_shown_grey():
 
 
 def test_a_sheet_tells_how_images_were_fitted(store):
-    preview = dataclasses.replace(read_previews(store, store.components())[0], fit="28 x 28 padded to 32 x 32")
-    ((sheet,),) = pictures.sheets([preview]).values()
+    kept = dataclasses.replace(read_contact_sheets(store, store.components())[0], fit="28 x 28 padded to 32 x 32")
+    ((sheet,),) = pictures.sheets([kept]).values()
     assert sheet.fit == "28 x 28 padded to 32 x 32"
 
 
 def test_datasets_are_told_with_size_and_notes(store):
-    previews = read_previews(store, store.components())
+    contact_sheets = read_contact_sheets(store, store.components())
     facts = {"members": 1024, "nonmembers": 1025, "notes": ["MIT licence", "2 near duplicates"], "doc": "Clothes."}
-    full, bare = datasets.rows([("fashion_mnist", facts), ("another", {"notes": "no list"})], previews)
+    full, bare = datasets.rows([("fashion_mnist", facts), ("another", {"notes": "no list"})], contact_sheets)
     assert full == datasets.DatasetRow(
         "fashion_mnist", "1,024", "1,025", "28 x 28 grey", ("MIT licence", "2 near duplicates")
     )
     assert bare == datasets.DatasetRow("another", *[formats.ABSENT] * 3, ())
-    colour = dataclasses.replace(previews[0], original=np.zeros((2, 3, 32, 40), np.uint8))
+    colour = dataclasses.replace(contact_sheets[0], original=np.zeros((2, 3, 32, 40), np.uint8))
     assert datasets.size_of(colour) == "32 x 40 RGB"
 
 

@@ -24,7 +24,7 @@ def test_an_empty_store_needs_everything(tmp_path):
     plan = leakboard.plan(tiny(observer=["glance", "peek"], classifier=["mean", "centred"]), artifacts=tmp_path)
     assert len(plan.todo) == 4
     assert shape(plan) == [("none", start, start + 16, 2) for start in (0, 16, 32)]
-    assert plan.nfe == (3 * 16,) * 3
+    assert plan.evaluations == (3 * 16,) * 3
     assert len(plan.score) == 2
 
 
@@ -46,7 +46,7 @@ def test_defenses_with_the_same_query_side_are_one_task(tmp_path):
     defenses = ["none", "fog(at='output')", "fog(at='both')", "fog", "fog + fog(at='output')"]
     plan = leakboard.plan(tiny(defense=defenses, run={"shard": 48}), artifacts=tmp_path)
     assert shape(plan) == [("none", 0, 48, 3), ("fog", 0, 48, 2)]
-    assert plan.nfe == (2 * 48, 2 * 48)
+    assert plan.evaluations == (2 * 48, 2 * 48)
 
 
 def test_a_naive_attacker_needs_the_undefended_features_too(tmp_path):
@@ -97,14 +97,14 @@ def test_cells_that_do_not_fit_are_left_out_with_the_reason(tmp_path):
 
 def test_the_plan_asks_no_victim(tmp_path, monkeypatch):
     monkeypatch.setenv("TINY_OPENED", str(tmp_path / "opened"))
-    assert leakboard.plan(tiny(), artifacts=tmp_path).nfe == (32,) * 3
+    assert leakboard.plan(tiny(), artifacts=tmp_path).evaluations == (32,) * 3
     assert not (tmp_path / "opened").exists()
 
 
 def test_a_broken_or_hanging_observer_does_not_stop_the_plan(tmp_path):
     hows = [f"bad_observer(how={how!r})" for how in ("raise", "quit", "hang")]
     plan = leakboard.plan(tiny(observer=[*hows, "glance"], run={"timeout": 0.3, "shard": 48}), artifacts=tmp_path)
-    assert plan.nfe == (2 * 48,)
+    assert plan.evaluations == (2 * 48,)
 
 
 def test_a_plan_takes_the_place_of_a_store_like_a_run_and_makes_nothing(tmp_path):
@@ -114,10 +114,10 @@ def test_a_plan_takes_the_place_of_a_store_like_a_run_and_makes_nothing(tmp_path
     leakboard.run(tiny(), place)
     before = place.read_bytes()
     assert leakboard.plan(tiny(), str(place)).todo == ()
-    assert leakboard.plan(tiny(classifier="centred"), f"sqlite:///{place}").nfe == ()
+    assert leakboard.plan(tiny(classifier="centred"), f"sqlite:///{place}").evaluations == ()
     place.unlink()
     assert len(leakboard.plan(tiny(), place).todo) == 1
-    assert leakboard.plan(tiny(), place).nfe == ()
+    assert leakboard.plan(tiny(), place).evaluations == ()
     assert before
     assert not place.exists()
 
@@ -144,28 +144,28 @@ AXES = {"defense": ["none", "fog(at='output')"], "observer": ["glance", "peek"]}
 
 def test_a_finished_grid_needs_nothing(finished):
     plan = leakboard.plan(tiny(**AXES), finished)
-    assert (plan.todo, plan.observe, plan.score, plan.nfe) == ((), (), (), ())
+    assert (plan.todo, plan.observe, plan.score, plan.evaluations) == ((), (), (), ())
     assert plan.summary({}, None)["done"] == 4
 
 
 def test_another_classifier_asks_nothing(finished):
     plan = leakboard.plan(tiny(**AXES, classifier=["mean", "centred"]), finished)
-    assert (len(plan.todo), plan.nfe) == (4, ())
+    assert (len(plan.todo), plan.evaluations) == (4, ())
 
 
 def test_another_distance_asks_again_and_the_plan_says_how_much(finished):
     grid = tiny(**AXES, distance=["gap", "gap(power=2.0)"])
     plan = leakboard.plan(grid, finished)
-    assert plan.nfe == (3 * 16,) * 3
+    assert plan.evaluations == (3 * 16,) * 3
     report = leakboard.run(grid, finished)
-    assert report.nfe == sum(plan.nfe)
+    assert report.evaluations == sum(plan.evaluations)
 
 
 def test_another_observer_pays_only_for_itself(finished):
     grid = tiny(**AXES | {"observer": ["glance", "peek", "glance(steps=3)"]})
     plan = leakboard.plan(grid, finished)
-    assert plan.nfe == (3 * 16,) * 3
-    assert leakboard.run(grid, finished).nfe == sum(plan.nfe)
+    assert plan.evaluations == (3 * 16,) * 3
+    assert leakboard.run(grid, finished).evaluations == sum(plan.evaluations)
 
 
 def test_scores_that_are_gone_or_damaged_are_to_do_again(finished):
@@ -176,7 +176,7 @@ def test_scores_that_are_gone_or_damaged_are_to_do_again(finished):
     second.write_bytes(second.read_bytes()[:-4] + b"\0\1\2\3")
     plan = leakboard.plan(tiny(**AXES), finished)
     assert plan.lost == frozenset(cells["cell"][:2])
-    assert (len(plan.todo), plan.nfe) == (2, ())
+    assert (len(plan.todo), plan.evaluations) == (2, ())
 
 
 def test_a_recorded_skip_is_not_tried_again_but_a_failure_is(tmp_path):
@@ -212,10 +212,10 @@ def test_a_pool_is_priced_once_for_the_grid_and_not_at_all_when_it_is_kept(tmp_p
     first = axes | {"observer": ["pooler"], "defense": ["none"], "run": {"seeds": [0]}}
     paid = []
     for more in (first, axes, axes | {"distance": ["gap", "gap(power=2.0)"]}):
-        planned = sum(leakboard.plan(tiny(**more), store).nfe)
+        planned = sum(leakboard.plan(tiny(**more), store).evaluations)
         report = leakboard.run(tiny(**more), store)
         assert report.ok, store.failures()
-        assert report.nfe == planned
+        assert report.evaluations == planned
         paid.append(planned)
 
     glances = 48 * 2 * 2 * 2  # samples, steps, seeds, and what stands at the query
@@ -237,14 +237,14 @@ def test_who_makes_a_pool_is_billed_no_more_seconds_than_who_finds_it(tmp_path, 
 
 def test_a_pool_that_is_damaged_is_priced_again(tmp_path, write):
     axes, store = pooling(write) | {"observer": ["pooler"]}, Store(tmp_path / "store.db")
-    assert leakboard.run(tiny(**axes), store).nfe == 2 * 24 * 2
+    assert leakboard.run(tiny(**axes), store).evaluations == 2 * 24 * 2
     for key in store.artifact_digests("pool"):
         path = next(store.artifacts.glob(f"*/{key}.*"))
         path.write_bytes(path.read_bytes()[:-1])
     again = axes | {"distance": "gap(power=2.0)", "run": {"seeds": [0]}}
 
-    planned = sum(leakboard.plan(tiny(**again), store).nfe)
-    assert planned == leakboard.run(tiny(**again), store).nfe == 24 * 2
+    planned = sum(leakboard.plan(tiny(**again), store).evaluations)
+    assert planned == leakboard.run(tiny(**again), store).evaluations == 24 * 2
 
 
 POOLING = """
@@ -281,11 +281,11 @@ def test_a_pool_is_planned_and_paid_once_for_all_shards(tmp_path, write):
     store = Store(tmp_path / "store.db")
     planned = leakboard.plan(grid, store)
     assert len(planned.observe) == 3
-    assert sum(planned.nfe) == 24 * 2
+    assert sum(planned.evaluations) == 24 * 2
 
     report = leakboard.run(grid, store)
     assert report.ok, store.failures()
-    assert report.nfe == 24 * 2
+    assert report.evaluations == 24 * 2
     assert set(store.cells()["nfe"]) == {1.0}  # 48 evaluations among 48 samples
     assert not list(store.artifacts.glob("*/*.lock"))
     rows = check_component(Registry.load([plugin]).classes["observer"]["pooler"])

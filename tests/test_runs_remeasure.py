@@ -91,7 +91,7 @@ def test_a_new_measure_is_computed_from_stored_scores(store, monkeypatch):
 
     report = leakboard.run(tiny(KS), store)
 
-    assert (report.ok, report.nfe, report.counts) == (True, 0, {"done": 2 * CELLS})
+    assert (report.ok, report.evaluations, report.counts) == (True, 0, {"done": 2 * CELLS})
     assert f"measured again from their scores: {2 * CELLS} cells" in summary(report, store)
     assert not (store.artifacts / "opened").exists()
     found = numbers(store)
@@ -128,7 +128,7 @@ def test_a_raised_format_of_measures_measures_again_and_no_more(store, monkeypat
     report = leakboard.run(tiny(), store)
 
     assert len(report.plan.outdated) == 2 * CELLS
-    assert (report.plan.todo, report.nfe) == ((), 0)
+    assert (report.plan.todo, report.evaluations) == ((), 0)
     pd.testing.assert_frame_equal(numbers(store), old, check_exact=True)
     for old_keys, new_keys in zip(before["measured_by"], attempts(store)["measured_by"], strict=True):
         assert old_keys.keys() == new_keys.keys()

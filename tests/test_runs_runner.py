@@ -40,7 +40,7 @@ def test_the_same_run_again_does_nothing(store):
     leakboard.run(tiny(**AXES), store)
     before = numbers(store)
     report = leakboard.run(tiny(**AXES), store)
-    assert (report.ok, report.nfe) == (True, 0)
+    assert (report.ok, report.evaluations) == (True, 0)
     assert len(store.runs()) == 1
     assert numbers(store).equals(before)
 
@@ -84,7 +84,7 @@ def test_damaged_scores_are_made_again(store, how, capsys):
     before, scores = numbers(store), payloads(store, "scores")
     damage(store, "scores", how, 3)
     report = leakboard.run(tiny(**AXES), store)
-    assert (report.ok, report.nfe) == (True, 0)
+    assert (report.ok, report.evaluations) == (True, 0)
     assert "the scores of 3 results are missing or damaged" in capsys.readouterr().err
     assert numbers(store).equals(before)
     assert same(payloads(store, "scores"), scores)

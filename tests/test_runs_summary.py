@@ -32,7 +32,9 @@ def report_of(tmp_path):
         store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
         counts = Counter({"done": len(rows)}) + Counter({"failed": unknown})
         plan = SimpleNamespace(cells=rows, outdated=())
-        done = SimpleNamespace(plan=plan, counts=counts, nfe=12345.4, stopped=stopped, ok=not (stopped or unknown))
+        done = SimpleNamespace(
+            plan=plan, counts=counts, evaluations=12345.4, stopped=stopped, ok=not (stopped or unknown)
+        )
         return summary(done, store, None)
 
     return make
@@ -112,7 +114,7 @@ def test_cells_of_other_grids_in_the_same_store_are_left_out(tmp_path):
     attempts = [attempt(rows[0], auc=0.6), attempt(rows[1], auc=0.9)]
     store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
     done = SimpleNamespace(
-        plan=SimpleNamespace(cells=rows[:1], outdated=()), counts=Counter(done=1), nfe=0, stopped="", ok=True
+        plan=SimpleNamespace(cells=rows[:1], outdated=()), counts=Counter(done=1), evaluations=0, stopped="", ok=True
     )
 
     assert "0.900" not in summary(done, store)
@@ -126,7 +128,7 @@ def test_what_a_dataset_says_of_itself_is_told(tmp_path):
     rows = [cell(0), cell(1, dataset=other.identity)]
     store.record(run, components=[*parts, other], cells=rows, attempts=[attempt(row, "failed") for row in rows])
     done = SimpleNamespace(
-        plan=SimpleNamespace(cells=rows[:1], outdated=()), counts=Counter(failed=1), nfe=0, stopped="", ok=False
+        plan=SimpleNamespace(cells=rows[:1], outdated=()), counts=Counter(failed=1), evaluations=0, stopped="", ok=False
     )
 
     text = summary(done, store)

@@ -48,9 +48,9 @@ def test_paid_is_distinct_and_planned(tmp_path, asked):
     report = leakboard.run(grid, store)
     assert report.ok
     made, distinct = asked()
-    assert made == distinct == report.nfe == sum(plan.nfe)
+    assert made == distinct == report.evaluations == sum(plan.evaluations)
     tasks = store.tasks()
-    assert sorted(tasks[tasks["kind"] == "observe"]["nfe"]) == sorted(plan.nfe)
+    assert sorted(tasks[tasks["kind"] == "observe"]["nfe"]) == sorted(plan.evaluations)
 
 
 def test_cell_by_cell_the_same_grid_costs_many_times_as_much(tmp_path):
@@ -58,7 +58,7 @@ def test_cell_by_cell_the_same_grid_costs_many_times_as_much(tmp_path):
     grid, store = tiny(**WIDE), Store(tmp_path / "store.db")
     report = leakboard.run(grid, store)
     alone = store.cells()["nfe"].sum() * 48
-    assert alone > 5 * report.nfe
+    assert alone > 5 * report.evaluations
 
 
 @pytest.mark.parametrize("place", ["output", "both"])
@@ -84,7 +84,7 @@ def test_a_grid_that_was_partly_done_pays_the_rest_as_planned(tmp_path, asked):
     plan = leakboard.plan(tiny(**WIDE), store)
     report = leakboard.run(tiny(**WIDE), store)
     made, distinct = asked()
-    assert made == distinct == report.nfe == sum(plan.nfe)
+    assert made == distinct == report.evaluations == sum(plan.evaluations)
 
 
 def test_another_classifier_opens_no_victim(tmp_path, asked, monkeypatch):

@@ -216,7 +216,7 @@ def test_components_runs_and_tasks(store):
 
 def test_history_gives_median_seconds(store):
     run = store.begin_run(RunInfo(grid_name="history"))
-    assert (store.seconds_per_nfe(), store.seconds_per_cell()) == ({}, None)
+    assert (store.seconds_per_evaluation(), store.seconds_per_cell()) == ({}, None)
 
     for seconds in (1.0, 2.0, 30.0):
         store.record(run, task=task(seconds=seconds, nfe=10.0))
@@ -224,7 +224,7 @@ def test_history_gives_median_seconds(store):
     store.record(run, task=task(seconds=99.0, status="failed"))
     store.record(run, task=task(seconds=4.0, nfe=2.0, victim=sha("other")))
 
-    assert store.seconds_per_nfe() == {sha("v"): 0.2, sha("other"): 2.0}
+    assert store.seconds_per_evaluation() == {sha("v"): 0.2, sha("other"): 2.0}
     assert store.seconds_per_cell() == 0.5
 
 

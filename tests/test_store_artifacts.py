@@ -15,7 +15,7 @@ import torch
 from leakboard.api import Samples
 from leakboard.errors import LeakboardError
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
-from leakboard.tasks.contact_sheet import keep_preview
+from leakboard.tasks.contact_sheet import keep_contact_sheet
 
 KEY = "ab" * 32
 TENSORS = {"score": np.linspace(0, 1, 500), "member": np.tile(np.array([0, 1], np.uint8), 250)}
@@ -178,7 +178,7 @@ def test_pictures_that_are_not_whole_are_kept_anew(artifacts, harm):
     defense = SimpleNamespace(identity="n1", spec="none")
 
     def keep():
-        return keep_preview(task, artifacts, samples, defense, seed=0, seen=samples.images, returned=None, fit="")
+        return keep_contact_sheet(task, artifacts, samples, defense, seed=0, seen=samples.images, returned=None, fit="")
 
     (row,) = keep()
     assert keep() == []

@@ -47,7 +47,7 @@ def test_a_row_holds_one_number_a_column_whatever_was_stored(artifacts, stored):
     assert table.values.dtype == np.float64
     assert np.array_equal(table.values, ROWS)
     assert table.columns[:5] == ("first[0]", "first[1]", "first[2]", "first[3]", "second[0]")
-    assert (table.queries, table.nfe, table.seconds) == (1, 4, 4)
+    assert (table.queries, table.evaluations, table.seconds) == (1, 4, 4)
 
 
 @pytest.mark.parametrize("stored", ["float64", "float32", "float16"])

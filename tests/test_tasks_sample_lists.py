@@ -13,7 +13,7 @@ from leakboard.grid.grid import Grid
 from leakboard.kinds import Sides
 from leakboard.registry.bind import Bound, bind
 from leakboard.store.artifacts import Artifacts
-from leakboard.tasks import sample_lists as population
+from leakboard.tasks import sample_lists
 from leakboard.tasks.sample_lists import Population, Populations
 from leakboard.tasks.splits import calibration
 
@@ -135,7 +135,7 @@ def test_the_digest_of_declared_members_is_kept_with_the_list(toy, tmp_path):
 
 def test_a_list_kept_without_a_digest_goes_by_the_members_it_names(toy, tmp_path):
     artifacts, dataset = Artifacts(tmp_path), toy()
-    row = population.put(artifacts, dataset.identity, Population(samples().ids, samples().member))
+    row = sample_lists.put(artifacts, dataset.identity, Population(samples().ids, samples().member))
 
     assert "member_digest" not in artifacts.get(row.key)[1]
     Populations(artifacts).check([cell(dataset, all_of(*range(0, 20, 2)))])
@@ -203,7 +203,7 @@ def test_shadow_victims_that_tell_the_evaluation_samples_are_refused_before_anyt
 def test_shadow_victims_are_looked_at_on_the_evaluation_samples_of_each_seed(toy, monkeypatch):
     """What they tell of calibration samples, whose members an attacker may know, is no matter."""
     dataset, seen = toy(MANY), []
-    monkeypatch.setattr(population, "refuse_telltale", lambda _, mine, __, theirs: seen.append((mine, theirs)))
+    monkeypatch.setattr(sample_lists, "refuse_telltale", lambda _, mine, __, theirs: seen.append((mine, theirs)))
     Populations().check([told(dataset, 0, 1, seed=seed, calibration=0.75) for seed in (0, 1, 0)])
 
     ids = Populations().all(dataset).chosen(Sides()).ids
@@ -310,11 +310,11 @@ def test_a_list_damaged_on_disk_is_made_again(toy, tmp_path):
     first = Populations(artifacts)
     first.all(dataset)
     first.save(artifacts)
-    path = artifacts.path(population.samples_key(dataset.identity))
+    path = artifacts.path(sample_lists.samples_key(dataset.identity))
     path.write_bytes(path.read_bytes()[:-3])
 
     second = Populations(artifacts)
     assert len(second.all(dataset).ids) == 20
     assert Toy.loads == ["special", "special"]
     assert second.save(artifacts)
-    assert population.get(artifacts, dataset.identity).sides == (10, 10)
+    assert sample_lists.get(artifacts, dataset.identity).sides == (10, 10)

@@ -144,7 +144,7 @@ def test_the_price_of_a_naive_attacker_is_a_share_of_each_side(task, tmp_path):
     keep(Artifacts(tmp_path), "defended", features(7), seconds=100.0)
     found = answer(task, evaluate_on=("defended",), calibration=0.25)
     assert found.seconds == pytest.approx(0.25 * 4 + 0.75 * 100, abs=1)
-    assert (found.queries, found.nfe) == (1, 4)
+    assert (found.queries, found.evaluations) == (1, 4)
 
 
 def test_permuted_labels_break_the_tie_between_features_and_membership(task):

@@ -159,7 +159,7 @@ def test_the_price_of_shadow_victims_is_all_they_were_asked(task, plugins, tmp_p
     keep(Artifacts(tmp_path / "artifacts"), "half1", features(flags(plugins, 1), 1), seconds=100.0)
     found = outcome(task, plugins)
     assert found.seconds == pytest.approx(0.5 * 2 + 100 + 2, abs=0.5)
-    assert (found.queries, found.nfe) == (1, 4)
+    assert (found.queries, found.evaluations) == (1, 4)
     assert outcome(task, plugins, shadows=()).seconds == pytest.approx(0.5 * 2, abs=0.5)
 
 

@@ -23,6 +23,7 @@ ACCESS: tuple[Access, ...] = get_args(Access)
 Space = Literal["image", "latent", "state", "noise", "gradient", "statistic"]
 """Where the two sides of a pair lie. Only images are what a provider's defense acts on."""
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 Status = Literal["done", "failed", "skipped", "timeout"]
-"""How a task ended with one shard of features or one cell."""
+"""How a task ended with one shard of features or one cell; only a run as a whole can be interrupted."""
 
 
 class TimedOut(BaseException):

@@ -11,6 +11,8 @@ Extension = Literal["attack", "measure", "executor", "recipe", "page"]
 Kind = Axis | Extension
 """What a plugin is."""
 AXES: tuple[Axis, ...] = get_args(Axis)
+FEATURE_AXES = tuple(axis for axis in AXES if axis != "classifier")
+"""What features depend on: a classifier only reads them."""
 EXTENSIONS: tuple[Extension, ...] = get_args(Extension)
 
 

@@ -10,7 +10,7 @@ from leakboard_reports.formats import ABSENT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from leakboard_reports.payloads import Preview
+    from leakboard_reports.payloads import ContactSheet
 
 TOLD = ("members", "nonmembers", "notes")
 """Facts that the table of datasets shows."""
@@ -27,9 +27,9 @@ class DatasetRow:
     notes: tuple[str, ...]
 
 
-def rows(datasets: Iterable[tuple[str, Mapping[str, Any]]], previews: Sequence[Preview]) -> list[DatasetRow]:
+def rows(datasets: Iterable[tuple[str, Mapping[str, Any]]], sheets: Sequence[ContactSheet]) -> list[DatasetRow]:
     """From labels and the facts that the store keeps of each dataset, and the size of the pictures kept of it."""
-    sizes = {preview.dataset: size_of(preview) for preview in previews}
+    sizes = {sheet.dataset: size_of(sheet) for sheet in sheets}
     return [
         DatasetRow(
             label,
@@ -42,9 +42,9 @@ def rows(datasets: Iterable[tuple[str, Mapping[str, Any]]], previews: Sequence[P
     ]
 
 
-def size_of(preview: Preview) -> str:
+def size_of(sheet: ContactSheet) -> str:
     """Height, width and colour of the images."""
-    channels, height, width = preview.original.shape[1:]
+    channels, height, width = sheet.original.shape[1:]
     colour = {1: "grey", 3: "RGB"}.get(channels, f"of {channels} channels")
     return f"{height} x {width} {colour}"
 

@@ -23,7 +23,7 @@ from leakboard_reports import (
     what_was_run,
 )
 from leakboard_reports.output import Files
-from leakboard_reports.payloads import ScoreReader, read_previews
+from leakboard_reports.payloads import ScoreReader, read_contact_sheets
 from leakboard_reports.reading import attacks_of, places, read_cells
 from leakboard_reports.templating import INDEX, Link, environment, joined
 
@@ -77,8 +77,8 @@ def _index(store: Store, files: Files, known: Sequence[Measure], title: str, lin
     measured = measures.columns(cells, known)
     rows = tables.leaderboard(cells, [each.name for each in measured])
     plots = charts.plots(cells, scores := ScoreReader(store))
-    previews = read_previews(store, components)
-    sheets = pictures.sheets(previews)
+    contact_sheets = read_contact_sheets(store, components)
+    sheets = pictures.sheets(contact_sheets)
     axes = Axes(len({cell.dataset for cell in cells}) > 1)
 
     if plots:
@@ -94,7 +94,7 @@ def _index(store: Store, files: Files, known: Sequence[Measure], title: str, lin
         for number, plot in enumerate(plots, 1)
     ]
 
-    lists = prices.price_lists(cells, previews, scores)
+    lists = prices.price_lists(cells, contact_sheets, scores)
     checks = nulls.null_checks(cells, scores)
     shown = board.written(rows, measured)
     offered = board.choices(rows)
@@ -105,7 +105,7 @@ def _index(store: Store, files: Files, known: Sequence[Measure], title: str, lin
         environment()
         .get_template("index.html.j2")
         .render(
-            **subjects.told(components, cells, previews),
+            **subjects.told(components, cells, contact_sheets),
             page=INDEX,
             links=links,
             report=title,
@@ -129,7 +129,7 @@ def _index(store: Store, files: Files, known: Sequence[Measure], title: str, lin
             plots=[(plot, charts.vega(plot), found) for plot, found in zip(plots, drawn, strict=True)],
             vega=files.vega,
             sheets=dict(sorted(sheets.items(), key=lambda item: _place_order(item[0], cells))),
-            lost=pictures.lost(store.lost_previews()),
+            lost=pictures.lost(store.lost_contact_sheets()),
             nulls=checks,
             family_error=FAMILY_ERROR,
             power=POWER,

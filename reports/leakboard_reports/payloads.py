@@ -1,4 +1,4 @@
-"""What the pages need from artifact files: scores of chosen cells, and preview images. A lost file leaves a gap."""
+"""What the pages need from artifact files: scores of chosen cells, and contact sheets. A lost file leaves a gap."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Preview:
+class ContactSheet:
     """Some images of one victim behind one defense, uint8 (n, C, H, W).
 
     ``returned`` are its answers to ``question``, None if it was never asked; ``fit`` tells how images were fitted to
@@ -72,11 +72,11 @@ class ScoreReader:
         return Scores(tuple(ids[row] for row in order), score[order], member[order])
 
 
-def read_previews(store: Store, components: pd.DataFrame) -> list[Preview]:
-    """The newest preview of every dataset, victim, defense and seed, under the labels that cells have."""
+def read_contact_sheets(store: Store, components: pd.DataFrame) -> list[ContactSheet]:
+    """The newest contact sheet of every dataset, victim, defense and seed, under the labels that cells have."""
     labels = {(row.kind, row.spec): str(row.label) for row in components.itertuples()}
     artifacts = Artifacts(store.artifacts)
-    found: dict[tuple[str, str, str, int], Preview] = {}
+    found: dict[tuple[str, str, str, int], ContactSheet] = {}
     for key in store.artifact_digests("preview"):
         try:
             tensors, meta = artifacts.get(key)
@@ -84,7 +84,7 @@ def read_previews(store: Store, components: pd.DataFrame) -> list[Preview]:
             continue
         kinds = ("dataset", "victim", "defense")
         dataset, victim, defense = (labels.get((kind, meta[kind]), meta[kind]) for kind in kinds)
-        found[dataset, victim, defense, int(meta["seed"])] = Preview(
+        found[dataset, victim, defense, int(meta["seed"])] = ContactSheet(
             dataset,
             victim,
             defense,
@@ -106,8 +106,8 @@ def psnr(first: Pixels, second: Pixels) -> float:
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
 
 
-def shared(first: Preview, second: Preview) -> tuple[list[int], list[int]]:
-    """Rows of the images that both previews show."""
+def shared(first: ContactSheet, second: ContactSheet) -> tuple[list[int], list[int]]:
+    """Rows of the images that both contact sheets show."""
     where = {name: row for row, name in enumerate(second.ids)}
     rows = [(row, where[name]) for row, name in enumerate(first.ids) if name in where]
     return [mine for mine, _ in rows], [theirs for _, theirs in rows]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from leakboard_reports.payloads import Pixels, Preview
+    from leakboard_reports.payloads import ContactSheet, Pixels
 
 SHOWN = 4
 """Images of each side in a strip."""
@@ -65,41 +65,41 @@ class Sheet:
         return [strip for row in self.rows for strip in (row.members, row.nonmembers) if strip]
 
 
-def sheets(previews: Iterable[Preview]) -> dict[tuple[str, str], list[Sheet]]:
+def sheets(contact_sheets: Iterable[ContactSheet]) -> dict[tuple[str, str], list[Sheet]]:
     """By dataset and victim: a sheet per defense, of the lowest seed."""
-    chosen: dict[tuple[str, str, str], Preview] = {}
-    for preview in sorted(previews, key=lambda p: (p.dataset, p.victim, defense_order(p.defense), p.seed)):
-        chosen.setdefault((preview.dataset, preview.victim, preview.defense), preview)
+    chosen: dict[tuple[str, str, str], ContactSheet] = {}
+    for kept in sorted(contact_sheets, key=lambda p: (p.dataset, p.victim, defense_order(p.defense), p.seed)):
+        chosen.setdefault((kept.dataset, kept.victim, kept.defense), kept)
     found: dict[tuple[str, str], list[Sheet]] = {}
-    for preview in chosen.values():
-        found.setdefault(preview.place, []).append(_sheet(preview))
+    for kept in chosen.values():
+        found.setdefault(kept.place, []).append(_sheet(kept))
     return found
 
 
-def lost(previews: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
-    """Of `Store.lost_previews`: by dataset and victim, the defenses whose pictures are not all there."""
+def lost(contact_sheets: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
+    """Of `Store.lost_contact_sheets`: by dataset and victim, the defenses whose pictures are not all there."""
     found: dict[tuple[str, str], set[str]] = {}
-    for row in previews.itertuples():
+    for row in contact_sheets.itertuples():
         found.setdefault((str(row.dataset), str(row.victim)), set()).add(str(row.defense))
     return {place: sorted(defenses, key=defense_order) for place, defenses in sorted(found.items())}
 
 
-def _sheet(preview: Preview) -> Sheet:
-    members = np.flatnonzero(preview.member)[:SHOWN].tolist()
-    others = np.flatnonzero(~preview.member)[:SHOWN].tolist()
+def _sheet(kept: ContactSheet) -> Sheet:
+    members = np.flatnonzero(kept.member)[:SHOWN].tolist()
+    others = np.flatnonzero(~kept.member)[:SHOWN].tolist()
     stages = (
-        ("Original", preview.original, "as the attacker has them"),
-        ("Seen by the victim", preview.seen, f"as the victim sees them behind {preview.defense}"),
-        ("Returned", preview.returned, f"as {preview.victim} returned them behind {preview.defense}"),
+        ("Original", kept.original, "as the attacker has them"),
+        ("Seen by the victim", kept.seen, f"as the victim sees them behind {kept.defense}"),
+        ("Returned", kept.returned, f"as {kept.victim} returned them behind {kept.defense}"),
     )
     return Sheet(
-        preview.defense,
+        kept.defense,
         tuple(
             SheetRow(title, strip(pixels, members, f"members {words}"), strip(pixels, others, f"non-members {words}"))
             for title, pixels, words in stages
             if pixels is not None
         ),
-        preview.fit,
+        kept.fit,
     )
 
 

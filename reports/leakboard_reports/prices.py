@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from leakboard.statistics.auc import paired_auc_difference
 from leakboard.statistics.intervals import Interval, sum_interval
 from leakboard_reports import attackers
-from leakboard_reports.payloads import Preview, psnr, shared
+from leakboard_reports.payloads import ContactSheet, psnr, shared
 from leakboard_reports.reading import Cell, attacks_of, best, defense_order, headline, is_none, places
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class PriceList:
     told: str = ""
 
 
-def price_lists(cells: Iterable[Cell], previews: Sequence[Preview], scores: ReadScores) -> list[PriceList]:
+def price_lists(cells: Iterable[Cell], sheets: Sequence[ContactSheet], scores: ReadScores) -> list[PriceList]:
     """One list per victim and knowledge of attackers that attacked it without a defense and with at least one."""
     shown = [cell for cell in headline(attacks_of(cells)) if cell.labels == "true"]
     lists = []
@@ -76,7 +76,7 @@ def price_lists(cells: Iterable[Cell], previews: Sequence[Preview], scores: Read
             base = best(cell for cell in mine if cell.undefended)
             defenses = sorted({cell.defense for cell in mine if not cell.undefended}, key=defense_order)
             if base and defenses:
-                images = [preview for preview in previews if preview.place == place and preview.seed == base.seed]
+                images = [sheet for sheet in sheets if sheet.place == place and sheet.seed == base.seed]
                 rows = tuple(_price(defense, mine, base, images, scores) for defense in defenses)
                 who = attackers.OWN if base.attacker in attackers.OWN else (base.attacker,)
                 lists.append(PriceList(*place, base, rows, who, attackers.told(mine)))
@@ -96,7 +96,9 @@ def change(cell: Cell, base: Cell, scores: ReadScores) -> Change:
     return Change(cell, a.value - b.value, limits.low, limits.high, None)
 
 
-def _price(defense: str, cells: Sequence[Cell], base: Cell, previews: Sequence[Preview], scores: ReadScores) -> Price:
+def _price(
+    defense: str, cells: Sequence[Cell], base: Cell, sheets: Sequence[ContactSheet], scores: ReadScores
+) -> Price:
     tops: dict[str, Change] = {}
     same: dict[str, Change] = {}
     for attacker in dict.fromkeys(cell.attacker for cell in cells):
@@ -107,14 +109,14 @@ def _price(defense: str, cells: Sequence[Cell], base: Cell, previews: Sequence[P
         again = best(cell for cell in pool if cell.triple == base.triple)
         if again:
             same[attacker] = change(again, base, scores)
-    before = next((preview for preview in previews if is_none(preview.defense)), None)
-    after = next((preview for preview in previews if preview.defense == defense), None)
+    before = next((sheet for sheet in sheets if is_none(sheet.defense)), None)
+    after = next((sheet for sheet in sheets if sheet.defense == defense), None)
     if after is None:
         return Price(defense, tops, same, None, None, 0)
     return Price(defense, tops, same, psnr(after.original, after.seen), _output_psnr(before, after), len(after.ids))
 
 
-def _output_psnr(before: Preview | None, after: Preview) -> float | None:
+def _output_psnr(before: ContactSheet | None, after: ContactSheet) -> float | None:
     """How near the outputs are that answer one question without and with a defense; None where the questions differ."""
     if before is None or before.returned is None or after.returned is None or before.question != after.question:
         return None

@@ -9,11 +9,11 @@ from leakboard_reports import datasets, formats, manifests
 if TYPE_CHECKING:
     import pandas as pd
 
-    from leakboard_reports.payloads import Preview
+    from leakboard_reports.payloads import ContactSheet
     from leakboard_reports.reading import Cell
 
 
-def told(components: pd.DataFrame, cells: list[Cell], previews: list[Preview]) -> dict[str, Any]:
+def told(components: pd.DataFrame, cells: list[Cell], sheets: list[ContactSheet]) -> dict[str, Any]:
     """Tables of the datasets, of the victims' training and of how they take images, and all further facts."""
     used = {(axis, getattr(cell, axis)) for cell in cells for axis in ("dataset", "victim")}
     described = [row for row in components.to_dict("records") if (row["kind"], row["label"]) in used]
@@ -24,7 +24,7 @@ def told(components: pd.DataFrame, cells: list[Cell], previews: list[Preview]) -
     return {
         "trained": manifests.trained(of_kind["victim"]),
         "taken": manifests.taken(of_kind["victim"], cells),
-        "datasets": datasets.rows(of_kind["dataset"], previews),
+        "datasets": datasets.rows(of_kind["dataset"], sheets),
         "subjects": [(row["label"], row["kind"], facts) for row in described if (facts := _facts(row["info"]))],
     }
 

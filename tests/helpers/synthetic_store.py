@@ -107,7 +107,7 @@ def damaged(clean, defense, rng):
     return clean + rng.normal(0, 0.05, clean.shape)
 
 
-def previews(artifacts, victims, defenses):
+def contact_sheets(artifacts, victims, defenses):
     for victim, defense in itertools.product(victims, defenses):
         rng = np.random.default_rng(zlib.crc32(f"{victim}{defense}".encode()))
         original = images(1, 12)
@@ -189,7 +189,7 @@ def build(
     }
     ids = np.array([f"s{i:05d}" for i in range(2 * samples)])
     member = np.arange(2 * samples) % 2 == 1
-    cells, attempts, stored = [], [], list(previews(artifacts, victims, defenses))
+    cells, attempts, stored = [], [], list(contact_sheets(artifacts, victims, defenses))
     for seed in seeds:
         shared = np.random.default_rng(seed).normal(size=2 * samples)
         calibration = np.random.default_rng(seed + 100).permutation(2 * samples) < samples

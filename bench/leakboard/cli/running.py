@@ -119,7 +119,7 @@ def plan(
     tell_broken(selected.plugins)
     opened = existing(store, artifacts)
     made = plan_grid(selected, opened or store, artifacts)
-    history = (opened.seconds_per_nfe(), opened.seconds_per_cell()) if opened else ({}, None)
+    history = (opened.seconds_per_evaluation(), opened.seconds_per_cell()) if opened else ({}, None)
     numbers = made.summary(*history)
     if as_json:
         reasons = [{"cell": key, "reason": reason} for key, reason in made.skipped.items()]
@@ -129,7 +129,7 @@ def plan(
         shown = "unknown (no history in the store)" if value is None else f"{value:,.0f}"
         click.echo(f"{name.replace('_', ' '):>24}  {shown}")
     tasks: dict[str, list[float]] = {}
-    for task, cost in zip(made.observe, made.nfe, strict=True):
+    for task, cost in zip(made.observe, made.evaluations, strict=True):
         tasks.setdefault(f"{task.victim} | {task.query}", []).append(cost)
     for label, costs in tasks.items():
         click.echo(f"  {sum(costs):>14,.0f}  in {len(costs)} tasks: {label}")

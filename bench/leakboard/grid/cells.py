@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from leakboard import keys
 from leakboard.asking import ACCESS
 from leakboard.grid.attackers import Attacker
-from leakboard.kinds import AXES
+from leakboard.kinds import AXES, FEATURE_AXES
 from leakboard.registry.bind import Bound, at
 
 if TYPE_CHECKING:
@@ -95,4 +95,4 @@ def asked(cell: Cell, victim: Bound, defense: Bound) -> tuple[str, ...]:
     These are its own, or those that its attacker calibrates on.
     """
     parts = {**cell.axes, "victim": victim, "defense": defense}
-    return tuple(parts[axis].identity for axis in AXES if axis != "classifier")
+    return tuple(parts[axis].identity for axis in FEATURE_AXES)

@@ -149,6 +149,8 @@ class Door:
         """The victim's own space to images."""
         self._enter("gray", "decode", Cost())
         self._note("decode", inner)
+        # No output defense acts: it stands behind what a request returns. Whoever may decode could do so without asking
+        # the provider, and nothing but a note can tell of it.
         return self._decode(inner)
 
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None) -> torch.Tensor:
@@ -231,6 +233,8 @@ class Door:
 
         asked = tuple(prompts) if prompts is not None else None
         images, paid = self.memo.pool((self.seed, draw, count, steps, asked), count, evaluations, call)
+        # Apart from `asked`, which is a sample's: this is of all samples together, and a shard does not know how many
+        # they are. Who puts shards together divides it.
         self.pooled += paid
         for link, defense in enumerate(self.provider.output):
             images = defended(defense, images, seeds, f"output{link} pool {count} {steps} {draw} {_word(prompts)}")
@@ -260,6 +264,7 @@ class Door:
     def _enter(self, needed: Access, query: str, cost: Cost) -> None:
         """Whether a question may be asked at all, by the access levels and by defenses that count."""
         self._allow(needed, query)
+        # defenses at='both' are not asked: they stand right before the distance, where no question passes
         for defense in (*self.provider.query, *self.provider.output):
             try:
                 defense.admit(self.asked + self.pooled, cost)

@@ -116,6 +116,7 @@ class Memo:
                 return made
 
             images, seconds, made = self.pools.get(repr(question), make) if self.pools else timed(make)
+            # apart from `paid`, whose evaluations are a sample's: a pool's do not grow with the samples that share it
             if made:
                 self.pools_made[repr(question)] = count * evaluations
             # who made it, or waited for it, is not billed for that alone: every asker bears its part of the whole

@@ -90,8 +90,10 @@ def check_value(kind: api.Extension, value: object) -> None:
         ValueError, TypeError: it is of another type, or has no usable name.
     """
     if not isinstance(value, VALUES[kind]):
-        expected = f"{VALUES[kind].__module__}.{VALUES[kind].__name__}"
-        raise TypeError(f"leakboard_{kind}s returned {value!r:.200}, expected {expected}")
+        kept_to = VALUES[kind]
+        # told by the name that plugins import, not by the file that it stands in
+        home = "leakboard.api" if kept_to.__name__ in api.__all__ else kept_to.__module__
+        raise TypeError(f"leakboard_{kind}s returned {value!r:.200}, expected {home}.{kept_to.__name__}")
     name = getattr(value, "name", None)
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(f"a {kind} is called {name!r:.80}, expected letters, digits, dots and dashes")

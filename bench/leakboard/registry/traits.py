@@ -7,6 +7,7 @@ import typing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from leakboard import api
+from leakboard.components import StoredAs
 from leakboard.faults import blamed
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ TRAITS: dict[api.Axis, dict[str, Trait]] = {
     "distance": {
         "spaces": Trait(f"a frozenset of {_one_of(api.Space).expected}", _are_spaces),
         "larger_is_closer": _YES_OR_NO,
-        "stored_as": Trait(
-            "'float64', 'float32' or 'float16'", lambda value: value in ("float64", "float32", "float16")
-        ),
+        "stored_as": _one_of(StoredAs),
     },
     "classifier": {"trains": _YES_OR_NO, "maps": _YES_OR_NO, "on_device": _YES_OR_NO},
 }

@@ -53,7 +53,7 @@ class Plan:
         return tuple(cell for cell in self.cells if cell.key not in self.done and cell.key not in self.skipped)
 
     @functools.cached_property
-    def nfe(self) -> tuple[float, ...]:
+    def evaluations(self) -> tuple[float, ...]:
         """Denoiser evaluations that each observation task will pay, in the order of ``observe``.
 
         A pool that is not kept on disk when this is first asked is paid once, by the first task that wants it.
@@ -62,17 +62,18 @@ class Plan:
 
         return evaluations(self.observe)
 
-    def seconds(self, per_nfe: Mapping[str, float], per_cell: float | None) -> float | None:
+    def seconds(self, per_evaluation: Mapping[str, float], per_cell: float | None) -> float | None:
         """Estimate from history: seconds a denoiser evaluation of each victim, seconds a cell; None without history."""
-        if not per_nfe and self.observe:
+        if not per_evaluation and self.observe:
             return None
-        typical = sorted(per_nfe.values())[len(per_nfe) // 2] if per_nfe else 0.0
+        typical = sorted(per_evaluation.values())[len(per_evaluation) // 2] if per_evaluation else 0.0
         asking = sum(
-            nfe * per_nfe.get(task.victim_identity, typical) for task, nfe in zip(self.observe, self.nfe, strict=True)
+            count * per_evaluation.get(task.victim_identity, typical)
+            for task, count in zip(self.observe, self.evaluations, strict=True)
         )
         return asking + len(self.todo) * (per_cell or 0.0)
 
-    def summary(self, per_nfe: Mapping[str, float], per_cell: float | None) -> dict[str, Any]:
+    def summary(self, per_evaluation: Mapping[str, float], per_cell: float | None) -> dict[str, Any]:
         """The plan in numbers, for people and for ``plan --json``."""
         return {
             "cells": len(self.cells),
@@ -82,8 +83,8 @@ class Plan:
             "todo": len(self.todo),
             "observation_tasks": len(self.observe),
             "scoring_tasks": len(self.score),
-            "denoiser_evaluations": sum(self.nfe),
-            "seconds": self.seconds(per_nfe, per_cell),
+            "denoiser_evaluations": sum(self.evaluations),
+            "seconds": self.seconds(per_evaluation, per_cell),
         }
 
 
@@ -91,7 +92,7 @@ def make_plan(
     grid: Grid,
     statuses: Mapping[str, str],
     artifacts: Artifacts,
-    population: Callable[[Bound], Population],
+    population_of: Callable[[Bound], Population],
     sound: Callable[[str], bool] = lambda _: True,
     outdated: Collection[str] = (),
 ) -> Plan:
@@ -101,7 +102,7 @@ def make_plan(
         grid: the grid.
         statuses: last recorded status of each cell key; ``done`` and ``skipped`` cells are left alone.
         artifacts: where shards of features lie.
-        population: the samples in use of a dataset; asked only when something is missing.
+        population_of: the samples in use of a dataset; asked only when something is missing.
         sound: whether the scores of a cell that is done, given by its key, are whole on disk.
         outdated: keys of the cells that are done, but that other measures measured.
     """
@@ -111,7 +112,7 @@ def make_plan(
     reasons = {cell.key: cell.skip_reason() for cell in grid.cells if cell.key not in settled}
     skipped = {key: reason for key, reason in reasons.items() if reason}
     todo = [cell for cell in grid.cells if cell.key in reasons and cell.key not in skipped]
-    shards = _Shards(grid.run.shard, population)
+    shards = _Shards(grid.run.shard, population_of)
     settings = Settings(str(artifacts.root), grid.plugins, grid.run.device, grid.run.batch, grid.run.timeout)
     return Plan(
         grid.cells,
@@ -127,8 +128,8 @@ def make_plan(
 class _Shards:
     """The pieces of each dataset and the keys of their features: many cells share them."""
 
-    def __init__(self, size: int, population: Callable[[Bound], Population]) -> None:
-        self.size, self.population = size, population
+    def __init__(self, size: int, population_of: Callable[[Bound], Population]) -> None:
+        self.size, self.population_of = size, population_of
         self._ranges: dict[str, list[range]] = {}
         self._keys: dict[tuple[object, ...], tuple[str, ...]] = {}
 
@@ -136,7 +137,7 @@ class _Shards:
         """Rows of the samples in use, piece by piece."""
         dataset = cell.dataset.identity
         if dataset not in self._ranges:
-            rows = range(len(self.population(cell.dataset).ids))
+            rows = range(len(self.population_of(cell.dataset).ids))
             self._ranges[dataset] = [rows[start : start + self.size] for start in rows[:: self.size]]
         return self._ranges[dataset]
 
@@ -144,7 +145,7 @@ class _Shards:
         """Keys of the features that a cell needs of a victim under a defense, one a piece."""
         combination = (*asked(cell, victim, defense), cell.seed)
         if combination not in self._keys:
-            ids, of = self.population(cell.dataset).ids, asked(cell, victim, defense)
+            ids, of = self.population_of(cell.dataset).ids, asked(cell, victim, defense)
             self._keys[combination] = tuple(
                 features_key(of, cell.seed, ids[rows.start : rows.stop]) for rows in self.ranges(cell)
             )

@@ -66,7 +66,7 @@ def task_row(task: Task, outcome: TaskOutcome) -> TaskRow:
         dataset=task.dataset_identity,
         status=failed[0].status if failed else "done",
         seconds=outcome.seconds,
-        nfe=outcome.nfe,
+        nfe=outcome.evaluations,
         samples=task.stop - task.start if isinstance(task, ObserveTask) else 0,
         cells=len(task.cells) if isinstance(task, ScoreTask) else 0,
         error=failed[0].error if failed else "",
@@ -75,7 +75,7 @@ def task_row(task: Task, outcome: TaskOutcome) -> TaskRow:
 
 def attempt_row(cell: str, answer: PartOutcome, outcome: TaskOutcome) -> AttemptRow:
     """What became of a cell; one without a result has no price."""
-    told = {name: getattr(answer, name) for name in _TOLD}
+    told = {name: getattr(answer, name) for name in _TOLD} | {"nfe": answer.evaluations}
     if answer.status != "done":
         told |= {"queries": None, "nfe": None}
     return AttemptRow(cell_key=cell, peak_mb=outcome.peak_mb or None, batch_size=outcome.batch, **told)

@@ -43,13 +43,13 @@ class RunReport:
     Attributes:
         plan: what was to be done when it began.
         statuses: last status of the grid's cells, by key.
-        nfe: denoiser evaluations paid.
+        evaluations: of the denoiser, paid.
         stopped: why the run ended early, or an empty string.
     """
 
     plan: Plan
     statuses: Mapping[str, str]
-    nfe: float = 0
+    evaluations: float = 0
     stopped: str = ""
 
     @property
@@ -123,7 +123,7 @@ def run(
         raise
     finally:
         store.end_run(session.run_id, status)
-    return RunReport(first, store.latest_status(), session.nfe, session.stopped)
+    return RunReport(first, store.latest_status(), session.evaluations, session.stopped)
 
 
 @dataclass
@@ -131,7 +131,7 @@ class _Session:
     """One run from its beginning to its end.
 
     Attributes:
-        nfe: denoiser evaluations paid so far.
+        evaluations: of the denoiser, paid so far.
         stopped: why the run ended early, or an empty string.
     """
 
@@ -141,7 +141,7 @@ class _Session:
     executor: Executor
     settings: ExecutorSettings
     progress: bool | None
-    nfe: float = 0
+    evaluations: float = 0
     stopped: str = ""
 
     def rounds(self, plan: Plan, populations: Populations) -> None:
@@ -164,5 +164,5 @@ class _Session:
             try:
                 run_tasks(self.executor, source, self.settings)
             finally:
-                self.nfe += source.nfe
+                self.evaluations += source.evaluations
         return bool(source.damaged)

@@ -23,12 +23,12 @@ class PlanSource:
     """Hands out the tasks of a plan and passes each outcome to whom it concerns: queue, retries, store, terminal.
 
     Attributes:
-        nfe: denoiser evaluations paid so far.
+        evaluations: of the denoiser, paid so far.
         damaged: artifacts found damaged; they are gone from the disk and must be made again.
     """
 
     def __init__(self, plan: Plan, writer: Writer, terminal: Terminal) -> None:
-        self.nfe = 0.0
+        self.evaluations = 0.0
         self.damaged: set[str] = set()
         self._writer, self._terminal = writer, terminal
         self._queue = TaskQueue(plan.observe, plan.score)
@@ -60,7 +60,7 @@ class PlanSource:
         if outcome.damaged:
             self._discard(outcome.damaged)
             return
-        self.nfe += outcome.nfe
+        self.evaluations += outcome.evaluations
         self._writer.write(task, outcome, self._attempts(task, outcome))
         for part in outcome.parts:
             if part.status != "done":

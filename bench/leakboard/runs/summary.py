@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from leakboard.kinds import AXES
 from leakboard.oracle.bypass import NOTHING
 from leakboard.registry.bind import NO_DEFENSE
 from leakboard.statistics.nulls import (
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from leakboard.runs.runner import RunReport
     from leakboard.store import Store
 
+TOLD_AXES = (*(axis for axis in AXES if axis != "dataset"), "labels")
+"""What names a null check that is not at chance; datasets are told in a line of their own."""
+
 
 def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
     """Best attack per victim, defense, attacker and access level, null checks, failures, cost, where the report is.
@@ -38,7 +42,7 @@ def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
     lines = [*_best(mine[mine["role"] == "attack"]), *_nulls(mine[mine["role"] == "null"], tried, store)]
     lines += _notes(tried, store.components(), keys)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(report.counts.items()))
-    lines.append(f"cells: {counts}; {report.nfe:,.0f} denoiser evaluations paid in this run")
+    lines.append(f"cells: {counts}; {report.evaluations:,.0f} denoiser evaluations paid in this run")
     if report.plan.outdated:
         lines.append(f"measured again from their scores: {len(report.plan.outdated)} cells")
     if report.stopped:
@@ -104,8 +108,7 @@ def _nulls(results: pd.DataFrame, tried: pd.DataFrame, store: Store) -> Iterator
         reach = _reach([single.detectable for _, single in mine], family.detectable)
         yield f"    mean {family.mean:.4f}, {shared}{reach}"
         for row in alarms[:5]:
-            axes = ("victim", "defense", "observer", "distance", "classifier", "labels")
-            yield f"    {' | '.join(str(row[axis]) for axis in axes)}: {row['value']:.3f}"
+            yield f"    {' | '.join(str(row[axis]) for axis in TOLD_AXES)}: {row['value']:.3f}"
     for dataset in sorted({row["dataset"] for row in blind}):
         yield f"  members of {dataset} can be told apart without the victim: every attack on it is suspect"
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 
+from leakboard.kinds import AXES
 from leakboard.statistics.intervals import normal_quantile
 from leakboard.statistics.permutation import Scores, dealt, fewest_chances, null_deviation
 
@@ -24,7 +25,7 @@ NullKind = Literal["blind check", "untrained victim", "permuted labels"]
 Verdict = Literal["at chance", "not at chance", "too few to tell"]
 AT_CHANCE, NOT_AT_CHANCE, TOO_FEW = get_args(Verdict)
 
-CHECKED_AXES = ("dataset", "defense", "observer", "distance", "classifier", "attacker", "seed", "members", "nonmembers")
+CHECKED_AXES = (*(axis for axis in AXES if axis != "victim"), "attacker", "seed", "members", "nonmembers")
 """What tells one null check beside a victim from another of its kind."""
 
 FAMILY_ERROR = 0.01

@@ -14,7 +14,8 @@ from leakboard.statistics.ranking import rank
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from leakboard.api import Array, Flag
+    from leakboard.api import Array
+    from leakboard.extensions import Flag
 
 
 def roc(scores: npt.ArrayLike, member: npt.ArrayLike, points: int = 60) -> tuple[Array, Array]:

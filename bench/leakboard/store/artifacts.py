@@ -69,7 +69,7 @@ class ArtifactRow:
 
     Attributes:
         key: its content address.
-        kind: ``samples``, ``pool``, ``features``, ``scores`` or ``preview``.
+        kind: ``samples``, ``pool``, ``features``, ``scores`` or ``preview`` (a contact sheet).
         digest: sha256 of the whole file.
         bytes: size of the file.
         created: when it was written.

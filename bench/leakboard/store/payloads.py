@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from leakboard.api import AXES
 from leakboard.keys import contact_sheet_key, samples_key
+from leakboard.kinds import FEATURE_AXES
 from leakboard.store import frames
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.store.tables import ComponentTable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     Payload = tuple[dict[str, np.ndarray], dict[str, str]]
 
-FEATURE_LABELS = ("dataset", "victim", "defense", "observer", "distance", "seed")
+FEATURE_LABELS = (*FEATURE_AXES, "seed")
 WIDEST = 2048
 """Columns of a features file that may become rows: a frame takes some hundred bytes for each number of each sample."""
 
@@ -90,7 +91,7 @@ def features(store: Store) -> pd.DataFrame:
     return frame
 
 
-def lost_previews(store: Store) -> pd.DataFrame:
+def lost_contact_sheets(store: Store) -> pd.DataFrame:
     """Whose pictures were kept once and are missing or damaged now.
 
     The file is not there to tell, but its key derives from the components. Columns: dataset, victim, defense, seed.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 KINDS = ("samples", "pool", "features", "scores", "preview")
 KEPT = ("samples", "preview")
+"""A contact sheet is a ``preview`` in stores, and in its key: that name is older, and stored results go by it."""
 
 
 def usage(store: Store, folder: Path | None = None) -> list[tuple[str, int, int]]:

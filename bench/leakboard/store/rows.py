@@ -14,10 +14,10 @@ from leakboard.store.processes import boot_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from leakboard.api import Flag
+    from leakboard.extensions import Flag
+    from leakboard.faults import Status
 
 RunStatus = Literal["running", "done", "failed", "interrupted"]
-Status = Literal["done", "failed", "skipped", "timeout", "interrupted"]
 Labels = Literal["true", "permuted"]
 Role = Literal["attack", "null"]
 

@@ -148,7 +148,7 @@ class Store:
                 found += attempt_rows(connection, rows)
         return found
 
-    def seconds_per_nfe(self) -> dict[str, float]:
+    def seconds_per_evaluation(self) -> dict[str, float]:
         """By victim identity: median seconds that one denoiser evaluation of one sample took."""
         done = select(TaskTable.victim, TaskTable.seconds / TaskTable.nfe)
         with self.reading() as connection:
@@ -210,9 +210,9 @@ class Store:
         """One row per sample and feature column, read from artifact files."""
         return payloads.features(self)
 
-    def lost_previews(self) -> pd.DataFrame:
+    def lost_contact_sheets(self) -> pd.DataFrame:
         """Whose pictures are missing or damaged: dataset, victim, defense and seed."""
-        return payloads.lost_previews(self)
+        return payloads.lost_contact_sheets(self)
 
     def _artifacts(self, given: Path | None) -> Path:
         with self.reading() as connection:

@@ -23,7 +23,7 @@ FEWEST, MOST = 8, 64
 """Images kept, whatever their size."""
 
 
-def keep_preview(
+def keep_contact_sheet(
     task: ObserveTask,
     artifacts: Artifacts,
     samples: Samples,

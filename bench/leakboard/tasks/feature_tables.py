@@ -28,7 +28,7 @@ class Table(NamedTuple):
     Attributes:
         values: float64 (N, K), or maps, float32 (N, P, *shape).
         columns: names of the K numbers, or of maps the P pairs.
-        queries, nfe: requests and denoiser evaluations of one sample.
+        queries, evaluations: requests and denoiser evaluations of one sample.
         seconds: of all samples, those of a pool that they share once.
         fit: as in `PartOutcome`.
         refusal: why a defense let no more questions pass, where one did.
@@ -38,7 +38,7 @@ class Table(NamedTuple):
     values: npt.NDArray[Any]
     columns: tuple[str, ...]
     queries: float
-    nfe: float
+    evaluations: float
     seconds: float
     fit: str
     refusal: str = ""
@@ -104,6 +104,7 @@ class Tables:
         if layout is None or tuple(seen) != self.ids:
             raise ValueError(OTHERS)
         names = tuple(label for label, _ in layout.pairs) if maps else layout.columns
+        # an empty note: nothing had to be fitted; none at all: older features do not say, and unknown is not exact
         fit = meta["fit"] or "exact" if "fit" in meta else ""
         seconds += float(meta.get("pool_seconds", 0))
         price, refusal = _price(meta, len(self.ids)), meta.get("refusal", "")
@@ -164,5 +165,7 @@ def unlike(one: Sequence[str], other: Sequence[str]) -> str:
 
 def _price(meta: dict[str, str], count: int) -> tuple[float, float]:
     """Requests and denoiser evaluations of one sample of ``count``, who share what was asked for all of them."""
-    queries, nfe = (float(meta[name]) + float(meta.get(f"pool_{name}", 0)) / count for name in ("queries", "nfe"))
-    return queries, nfe
+    queries, evaluations = (
+        float(meta[name]) + float(meta.get(f"pool_{name}", 0)) / count for name in ("queries", "nfe")
+    )
+    return queries, evaluations

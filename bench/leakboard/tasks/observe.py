@@ -22,7 +22,7 @@ from leakboard.oracle.provider import defended
 from leakboard.registry.bind import at
 from leakboard.store.artifacts import Artifacts
 from leakboard.tasks.columns import Column, measure
-from leakboard.tasks.contact_sheet import keep_preview
+from leakboard.tasks.contact_sheet import keep_contact_sheet
 from leakboard.tasks.task import PartOutcome, TaskOutcome
 from leakboard.tasks.time_limits import Allowance
 
@@ -87,10 +87,11 @@ def observe(
             if returned is None and any(part.status == "done" for part in made):
                 returned = door.returned
         if task.start == 0:
-            sheets += keep_preview(
+            sheets += keep_contact_sheet(
                 task, artifacts, samples, defense, seed=seed, seen=images, returned=returned, fit=memo.fitting.note
             )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
+    # the memo counts by the sample, and pools by all their images, however many samples share them
     paid = memo.paid.evaluations * len(samples.ids) + sum(memo.pools_made.values())
     stored = (*sheets, *(memo.pools.stored if memo.pools else ()))
     return TaskOutcome(tuple(found), time.perf_counter() - start, paid, peak, memo.batch_size, stored)
@@ -118,7 +119,9 @@ def _run(observer: Observer, door: Door, defense: Bound, columns: list[Column], 
     except Refused:
         nothing = Fault("skipped", f"refused before there was anything to measure: {door.refusal}", "")
         _fail([column for column in columns if not column.pairs], nothing)
-    # What was paid for by an observer before this one belongs to the price of this one all the same.
+    # As if it ran alone: what its code took, less what the victim took now, who answers only what is new, and with what
+    # all its questions took when they were first asked, by whichever observer. The seconds of a pool are left out: they
+    # stand beside, once for all shards.
     return allowance.spent - (door.memo.paid.seconds - paid_before) + door.asked.seconds
 
 
@@ -197,4 +200,4 @@ def _store(
     }
     values = np.concatenate([value.numpy() for value in column.values], axis=1)
     row = artifacts.put(wanted.key, {"values": values}, meta, "features")
-    return PartOutcome(wanted.key, "done", queries=cost.queries, nfe=cost.evaluations, stored=(row,))
+    return PartOutcome(wanted.key, "done", queries=cost.queries, evaluations=cost.evaluations, stored=(row,))

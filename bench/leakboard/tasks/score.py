@@ -117,6 +117,7 @@ class _Scoring:
         table = self.tables.get(cell.evaluate_on, maps=classifier.maps)
         # the victim was asked about all samples, and what was said of the evaluated ones is used here
         seconds = float((~known).mean()) * table.seconds
+        # Only what is called in the end is timed and limited: reading and comparing tables is no part of an attack.
         fit: Callable[[], Fitted]
         if cell.shadows:
             shadows, table, more = self._shadows(cell, member, known, table, maps=classifier.maps)
@@ -181,7 +182,7 @@ def _store(cell: CellWork, artifacts: Artifacts, judged: Judged) -> PartOutcome:
         "done",
         seconds=judged.seconds,
         queries=judged.table.queries,
-        nfe=judged.table.nfe,
+        evaluations=judged.table.evaluations,
         n_calibration=judged.used,
         n_evaluation=len(judged.scores),
         scores_key=key,

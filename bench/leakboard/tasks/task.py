@@ -118,7 +118,7 @@ Task = ObserveTask | ScoreTask
 class PartOutcome:
     """What became of one part of a task: one shard of features, or one cell.
 
-    What it shares with `leakboard.store.rows.AttemptRow` is explained there.
+    What it shares with `leakboard.store.rows.AttemptRow` is explained there; ``evaluations`` is ``nfe`` in stores.
     """
 
     key: str
@@ -127,7 +127,7 @@ class PartOutcome:
     traceback: str = ""
     seconds: float = 0.0
     queries: float = 0.0
-    nfe: float = 0.0
+    evaluations: float = 0.0
     results: tuple[ResultRow, ...] = ()
     n_calibration: int = 0
     n_evaluation: int = 0
@@ -144,7 +144,7 @@ class TaskOutcome:
     """What became of all parts of one task, and what the whole task cost; or why there are none.
 
     Attributes:
-        nfe: denoiser evaluations paid, over all samples.
+        evaluations: of the denoiser, paid, over all samples.
         peak_mb: the largest memory of the process so far.
         batch: samples a denoiser call, after any halving for want of memory.
         damaged: artifacts that must be made again before the task can run.
@@ -155,7 +155,7 @@ class TaskOutcome:
 
     parts: tuple[PartOutcome, ...] = ()
     seconds: float = 0.0
-    nfe: float = 0
+    evaluations: float = 0
     peak_mb: float = 0.0
     batch: int | None = None
     stored: tuple[ArtifactRow, ...] = ()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leakboard.api import Access, Unsupported
+from leakboard.api import Unsupported
+from leakboard.asking import ACCESS
 from leakboard.oracle.fitting import Fitting
 from leakboard.testing import checks
 from leakboard.testing.checks import COUNT, Check, Declined, Subject, agree, unchanged
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from leakboard.api import Model, Samples, Victim
+    from leakboard.api import Access, Model, Samples, Victim
 
 STEPS = 2
 STRENGTH = 0.2
@@ -43,8 +44,7 @@ def _opened(subject: Subject, needed: Access) -> tuple[Model, Samples]:
 
 
 def _answers(subject: Subject, needed: Access) -> bool:
-    levels = get_args(Access)
-    return levels.index(needed) <= levels.index(subject.made.access)
+    return ACCESS.index(needed) <= ACCESS.index(subject.made.access)
 
 
 def _output(model: Model, samples: Samples) -> torch.Tensor:

@@ -1,0 +1,100 @@
+"""What plugins bring beside the axes: plain values with a name, which no grid varies. Recipes: `leakboard.recipe`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from leakboard.asking import Array, Mask
+
+Flag = Literal["", "uncalibrated", "hidden"]
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A published attack: one observer, one distance, one classifier, written as specs, and its source."""
+
+    name: str
+    observer: str
+    distance: str
+    classifier: str
+    title: str = ""
+    source: str = ""
+    notes: str = field(default="", compare=False)
+
+
+class Estimate(NamedTuple):
+    """One number computed from evaluation scores; low and high are None where there is no interval."""
+
+    value: float
+    low: float | None
+    high: float | None
+    method: str
+    flag: Flag = ""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that is computed from the evaluation scores of every cell.
+
+    Attributes:
+        name: what the store calls it.
+        function: scores (N,), member flags (N,) and the threshold chosen on calibration samples, None without labels;
+            None where the number cannot be told.
+        title: what people call it.
+        format: how it is written, a format spec.
+        bounds: the lowest and highest value it can have.
+    """
+
+    name: str
+    function: Callable[[Array, Mask, float | None], Estimate | None]
+    title: str = ""
+    format: str = ".3f"
+    bounds: tuple[float, float] = (0.0, 1.0)
+
+
+class Source(Protocol):
+    """Where an executor gets its tasks from, and where what came of them goes; one thread at a time uses it."""
+
+    def take(self) -> Any:
+        """A task that can run now, or None; there may be more after the next `settle`."""
+        ...
+
+    def settle(self, task: Any, outcome: Any) -> None:
+        """Take in what came of a task; whatever it raises ends the run."""
+        ...
+
+
+@dataclass(frozen=True)
+class Executor:
+    """A way to run tasks.
+
+    Attributes:
+        name: what ``--executor`` calls it.
+        run: runs tasks until the source is dry: (source, work, settings). ``work(task)`` gives the outcome, never
+            raises, and may be sent to another process; ``settings`` is a `leakboard.workers.ExecutorSettings`.
+        summary: one line for ``leakboard list``.
+    """
+
+    name: str
+    run: Callable[[Source, Callable[[Any], Any], Any], None]
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that joins the report.
+
+    Attributes:
+        name: stem of its file.
+        title: its heading, and its name in the navigation.
+        body: from the store to the HTML below the heading; the report puts it into its own base template. Text that
+            is not meant as HTML is the page's to escape, see `leakboard_reports.table` and ``html.escape``.
+    """
+
+    name: str
+    title: str
+    body: Callable[[Any], str]
