@@ -1,29 +1,49 @@
-"""Captions from a CSV file with the columns ``file`` and ``caption``, or made of a label."""
+"""Tables of captions or of class names, in the formats and under the names of columns that people have."""
 
 from __future__ import annotations
 
 import codecs
 import csv
-from collections import Counter
-from typing import TYPE_CHECKING, TextIO
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from leakboard.api import LeakboardError
 from leakboard.errors import nearest
-from leakboard_plugins.datasets.image_files import listed, sibling
+from leakboard_plugins.datasets.finding import sibling
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-EXPECTED = "text whose first line is file,caption"
-NEXT = "write a row for every image below the line file,caption, or leave prompts out"
+FILE = "file file_name filename file_path filepath image image_name image_path image_file path".split()  # noqa: SIM905 - readable
+CAPTION = "caption text prompt captions texts prompts description comment raw sentences".split()  # noqa: SIM905 - readable
+LABEL = "label labels class class_name category".split()  # noqa: SIM905 - readable
+EXPECTED = "CSV, JSON Lines or JSON with file or file_name, and caption or text, for every image"
+NEXT = "name the columns file_name,text, or leave prompts out"
 ENCODINGS = ("cp1252", "latin-1", "utf-8", "utf-16", "shift_jis", "gb18030", "big5", "euc-kr", "koi8-r", "mac-roman")
 BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+DELIMITERS = ",\t;|"
+
+Row = tuple[str, dict[str, Any]]
+"""Where a row stands, and its cells by column."""
+
+
+class Table(NamedTuple):
+    """Texts by the names of files as the table spells them; whether they are class names; notes on what was chosen."""
+
+    texts: dict[str, str]
+    labels: bool
+    notes: list[str]
 
 
 def photo_of(label: str) -> str:
     """The prompt for an image of which only the class is known."""
     return f"a photo of {'an' if label[:1].lower() in set('aeiou') else 'a'} {label}"
+
+
+def photos_of(labels: Sequence[str]) -> tuple[str, ...] | None:
+    """The prompts for images of which only the classes are known; None where the classes are mere numbers."""
+    return None if all(label.isdecimal() for label in labels) else tuple(map(photo_of, labels))
 
 
 def check_encoding(encoding: str) -> None:
@@ -61,7 +81,7 @@ def open_captions(path: Path, encoding: str = "auto") -> TextIO:
             where=str(path),
             expected=EXPECTED,
             nearest=sibling(path),
-            next="prompts='path of a CSV file', or leave prompts out",
+            next="prompts='path of a table', 'beside', 'metadata' or 'folders', or leave prompts out",
         ) from error
     except (OSError, ValueError) as error:
         raise LeakboardError(
@@ -69,47 +89,8 @@ def open_captions(path: Path, encoding: str = "auto") -> TextIO:
         ) from error
 
 
-def read_captions(path: Path, encoding: str = "auto") -> dict[str, str]:
-    """Captions by file name.
-
-    Raises:
-        LeakboardError: the file is missing, is not CSV in that encoding, has other columns, an incomplete row or a
-            file twice.
-    """
-    captions: dict[str, str] = {}
-    try:
-        with open_captions(path, encoding) as file:
-            rows = csv.DictReader(file, strict=True)
-            columns = list(rows.fieldnames or ())
-            if any("\0" in column for column in columns):
-                raise _misread(path, encoding)
-            if sorted(columns) != ["caption", "file"]:
-                raise LeakboardError(
-                    f"the prompts file has the columns {', '.join(columns) or '(none)'}",
-                    where=str(path),
-                    expected=EXPECTED,
-                    next=NEXT,
-                )
-            for row in rows:
-                place = f"{path}, line {rows.line_num}"
-                # DictReader puts surplus cells under the key None and gives None for absent ones
-                if None in row or None in row.values() or not row["file"]:
-                    raise LeakboardError("a row is not a file and a caption", where=place, expected=EXPECTED, next=NEXT)
-                if row["file"] in captions:
-                    raise LeakboardError(
-                        f"{row['file']} has two captions", where=place, expected="one row a file", next=NEXT
-                    )
-                captions[row["file"]] = row["caption"]
-    except UnicodeError as error:
-        raise _misread(path, encoding) from error
-    except csv.Error as error:
-        raise LeakboardError(
-            f"the prompts file is not CSV: {error}", where=str(path), expected=EXPECTED, next=NEXT
-        ) from error
-    return captions
-
-
-def _misread(path: Path, encoding: str) -> LeakboardError:
+def misread(path: Path, encoding: str) -> LeakboardError:
+    """The error for a file that is no text in the encoding it was read with."""
     read_as = "UTF-8, which it is taken for as it has no byte order mark" if encoding == "auto" else encoding
     return LeakboardError(
         f"the prompts file is not text in {read_as}",
@@ -119,29 +100,123 @@ def _misread(path: Path, encoding: str) -> LeakboardError:
     )
 
 
-def assign_captions(captions: dict[str, str], ids: Sequence[str], path: Path) -> tuple[tuple[str, ...], list[str]]:
-    """The caption of each sample, found by its id or by its path inside its own folder, and a note on unused rows.
+def read_captions(path: Path, encoding: str = "auto") -> Table:
+    """The captions of a table, or the class names of one that has no captions; further columns are not looked at.
+
+    ``.jsonl`` and ``.ndjson`` are JSON Lines, ``.json`` is a list of rows, captions by file name, or what COCO has;
+    all else is CSV. Where a file has several captions, as a list or in several rows, the first is taken.
 
     Raises:
-        LeakboardError: a sample has no caption, or a bare path fits a file in both folders.
+        LeakboardError: the file is missing, is not of its format or not text in that encoding, lacks the columns, or
+            has an incomplete row.
     """
-    bare = [name.split("/", 1)[1] for name in ids]
-    twice = {name for name, count in Counter(bare).items() if count > 1}
-    for name in sorted(twice & captions.keys()):
-        raise LeakboardError(
-            f"the caption of {name} fits a member and a non-member",
-            where=str(path),
-            expected=f"members/{name} or nonmembers/{name}",
-            next=NEXT,
-        )
-    missing = [name for name, short in zip(ids, bare, strict=True) if name not in captions and short not in captions]
-    if missing:
-        raise LeakboardError(
-            f"{len(missing)} of {len(ids)} images have no caption, the first is {missing[0]}",
-            where=str(path),
-            expected="one row for every image",
-            next=NEXT,
-        )
-    idle = sorted(captions.keys() - set(ids) - set(bare))
-    notes = [f"{len(idle)} rows of {path.name} name no image that could be read: {listed(idle)}"] if idle else []
-    return tuple(captions.get(name, captions.get(short, "")) for name, short in zip(ids, bare, strict=True)), notes
+    try:
+        with open_captions(path, encoding) as file:
+            ending = path.suffix.lower()
+            if ending in {".jsonl", ".ndjson"}:
+                return _table(path, _lines(path, file))
+            return _table(path, _json(path, file) if ending == ".json" else _csv(path, encoding, file))
+    except UnicodeError as error:
+        raise misread(path, encoding) from error
+    except csv.Error as error:
+        raise _wrong(f"the prompts file is not CSV: {error}", path) from error
+    except (ValueError, RecursionError) as error:
+        raise _wrong(f"the prompts file is not JSON: {error}", path) from error
+
+
+def _wrong(what: str, path: Path, place: str = "") -> LeakboardError:
+    return LeakboardError(what, where=place or str(path), expected=EXPECTED, next=NEXT)
+
+
+def _csv(path: Path, encoding: str, file: TextIO) -> Iterator[Row]:
+    head = file.readline()
+    if "\0" in head:
+        raise misread(path, encoding)
+    file.seek(0)
+    cells = {mark: {cell.strip(' "\r\n').lower() for cell in head.split(mark)} for mark in DELIMITERS}
+    delimiter = next((mark for mark in DELIMITERS if cells[mark] & set(FILE) and len(cells[mark]) > 1), ",")
+    rows = csv.DictReader(file, strict=True, delimiter=delimiter, skipinitialspace=True)
+    _columns(path, rows.fieldnames or ())
+    for row in rows:
+        # DictReader puts surplus cells under the key None and gives None for absent ones
+        if None in row:
+            raise _wrong("a row has more cells than columns", path, f"{path}, line {rows.line_num}")
+        yield f"{path}, line {rows.line_num}", row
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[Row]:
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise _wrong("a row is not a file and a caption", path, f"{path}, line {number}")
+            yield f"{path}, line {number}", row
+
+
+def _json(path: Path, file: TextIO) -> Iterator[Row]:
+    content = json.load(file)
+    if isinstance(content, dict) and isinstance(content.get("annotations"), list):
+        try:
+            names = {image["id"]: image["file_name"] for image in content["images"]}
+            content = [{"file": names[each["image_id"]], "caption": each["caption"]} for each in content["annotations"]]
+        except (KeyError, TypeError) as error:
+            raise _wrong(f"an image or a caption lacks {error}", path) from error
+    elif isinstance(content, dict):
+        content = [
+            {"file": name, **(each if isinstance(each, dict) else {"caption": each})} for name, each in content.items()
+        ]
+    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
+        raise _wrong("the prompts file is neither a list of rows nor captions by file name", path)
+    return ((f"{path}, row {number}", row) for number, row in enumerate(content, 1))
+
+
+def _columns(path: Path, there: Iterable[str]) -> tuple[str, str, bool, list[str]]:
+    """The columns of files and of texts, whether these are class names, and a note if others would do as well.
+
+    Raises:
+        LeakboardError: there are none.
+    """
+    given = {name.strip().lower(): name for name in there}
+    files, texts = ([given[name] for name in names if name in given] for names in (FILE, CAPTION))
+    labels = [] if texts else [given[name] for name in LABEL if name in given]
+    chosen = texts or labels
+    if not files or not chosen:
+        raise _wrong(f"the prompts file has the columns {', '.join(given.values()) or '(none)'}", path)
+    kinds = ((files, "files"), (chosen, "captions" if texts else "labels"))
+    notes = [
+        f"{what} are in the column {names[0]} of {path.name}, {' and '.join(names[1:])} left alone"
+        for names, what in kinds
+        if len(names) > 1
+    ]
+    return files[0], chosen[0], not texts, notes
+
+
+def _table(path: Path, rows: Iterable[Row]) -> Table:
+    texts, several, columns = dict[str, str](), set[str](), None
+    for place, row in rows:
+        columns = columns or _columns(path, row)
+        name, text = row.get(columns[0]), _texts(row.get(columns[1]))
+        if not isinstance(name, str) or not name or text is None:
+            raise _wrong("a row is not a file and a caption", path, place)
+        if name in texts or len(text) > 1:
+            several.add(name)
+        if text and name not in texts:
+            texts[name] = text[0]
+    notes = columns[3] if columns else []
+    if several:
+        notes.append(f"{len(several)} files of {path.name} have several captions: the first is taken")
+    return Table(texts, bool(columns and columns[2]), notes)
+
+
+def _texts(cell: Any) -> list[str] | None:
+    """The captions of a cell, which is a text, a whole number, or a list of texts, also as JSON; None for others."""
+    if isinstance(cell, str) and cell.startswith('["'):
+        try:
+            cell = json.loads(cell)
+        except ValueError:
+            return [cell]
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return [str(cell)]
+    if isinstance(cell, list):
+        return cell if all(isinstance(each, str) for each in cell) else None
+    return [cell] if isinstance(cell, str) else None

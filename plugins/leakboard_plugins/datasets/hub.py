@@ -12,15 +12,8 @@ from pydantic import Field
 from leakboard.api import Dataset, LazySamples, LeakboardError, Samples, member_digest
 from leakboard.errors import nearest
 from leakboard_plugins.datasets.captions import photo_of
-from leakboard_plugins.datasets.image_files import (
-    Mode,
-    decode,
-    fitted,
-    one_mode,
-    one_size,
-    sibling,
-    to_tensor,
-)
+from leakboard_plugins.datasets.finding import sibling
+from leakboard_plugins.datasets.image_files import Mode, decode, fitted, one_mode, one_size, to_tensor
 from leakboard_plugins.datasets.metadata import as_columns
 from leakboard_plugins.datasets.splitting import half
 from leakboard_plugins.datasets.surveys import Surveyed, look, remembered, skipped, state, whole

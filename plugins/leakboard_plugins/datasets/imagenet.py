@@ -10,7 +10,7 @@ from pydantic import Field
 
 from leakboard.api import LeakboardError
 from leakboard_plugins.datasets.captions import photo_of
-from leakboard_plugins.datasets.image_files import find_images
+from leakboard_plugins.datasets.finding import find_images
 from leakboard_plugins.datasets.training_root import TrainingRoot, TrainingSet, absent
 
 WORDS = ("LOC_synset_mapping.txt", "synset_words.txt")
@@ -78,7 +78,7 @@ class ImageNet(TrainingRoot):
         labels = [words.get(wnid, wnid) for wnid in wnids]
         return TrainingSet(
             ids=tuple(f"imagenet-train-{name}" for name in names),
-            notes=(LICENCE,),
+            notes=(LICENCE, *found.notes("train/")),
             paths=paths,
             gone=frozenset(f"imagenet-train-{found.name_of(path)}" for path in found.unreadable),
             files=[mapping] if mapping else [],

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from leakboard.api import LeakboardError
 from leakboard.errors import nearest
-from leakboard_plugins.datasets.image_files import sibling
+from leakboard_plugins.datasets.finding import sibling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

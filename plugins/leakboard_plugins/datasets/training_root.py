@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from leakboard.api import Dataset, LazySamples, LeakboardError, Samples, member_digest
-from leakboard_plugins.datasets.image_files import decode, fitted, listed, sibling, to_tensor
+from leakboard_plugins.datasets.finding import listed, sibling
+from leakboard_plugins.datasets.image_files import decode, fitted, to_tensor
 from leakboard_plugins.datasets.metadata import as_columns
 from leakboard_plugins.datasets.splitting import half, on_list, some
 from leakboard_plugins.datasets.surveys import survey, whole
