@@ -6,9 +6,13 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from leakboard.api import LeakboardError
 from leakboard.errors import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SUFFIXES = frozenset(
     ".avif .bmp .gif .jfif .jpeg .jpg .jp2 .pbm .pgm .png .pnm .ppm .tga .tif .tiff .webp".split()  # noqa: SIM905 - readable
@@ -99,7 +103,7 @@ def sibling(missing: Path) -> str:
     return str(missing.parent / name) if name else ""
 
 
-def listed(texts: tuple[str, ...] | list[str]) -> str:
+def listed(texts: Sequence[str]) -> str:
     """The first ten of many texts, and how many more there are."""
     return ", ".join(texts[:SHOWN]) + (f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else "")
 

@@ -99,7 +99,7 @@ def _folders(ids: Sequence[str]) -> tuple[tuple[str, ...] | None, list[str]]:
         for side in sorted({each[0] for each in parts})
     ]
     told = f"labels are the names of {len(set(labels))} folders: {listed(sorted(set(labels)))}"
-    alone = sorted(set(labels) - set.intersection(*sides))
+    alone = sorted(set(labels) - sides[0].intersection(*sides))
     return labels, [told + (f"; on one side alone: {listed(alone)}" if alone else "")]
 
 
