@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 WORD = r"\w+|[^\w\s]+"
 """Words as they are written, and the marks between them: capitals and full stops may give a source away."""
+RUNS = 4
+"""Runs of characters have so many times the numbers that words have: there are more of them."""
 LENGTHS = (1, 3)
 """Characters in a row that are counted: words of scripts without blanks are seldom longer."""
 
@@ -23,21 +25,19 @@ LENGTHS = (1, 3)
 class BlindCaptions(Numbers):
     """Null check: how often each word, and each run of one to three characters, stands in a caption; asks nothing.
 
-    Words are hashed to ``columns`` numbers, runs of characters to ``runs`` more. Runs see what words cannot where no
+    Words are hashed to ``columns`` numbers, runs of characters to four times as many. Runs see what words cannot where no
     blanks stand between words: Chinese, Japanese, Thai, ``words_with_underscores``. Bags of words tell members apart in
     many published benchmarks (Das, Zhang, Tramèr 2024, arXiv 2406.16201).
 
     Attributes:
         columns: numbers for the words of a caption; words that share one are counted together.
-        runs: numbers for its runs of characters; 0 counts words alone.
     """
 
     name: ClassVar[str] = "blind_captions"
-    columns: Annotated[int, Field(ge=2, le=65536)] = 256
-    runs: Annotated[int, Field(ge=0, le=65536)] = 1024
+    columns: Annotated[int, Field(ge=2, le=16384)] = 256
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
-        """One pair of ``columns`` + ``runs`` counts.
+        """One pair of 5 x ``columns`` counts.
 
         Raises:
             Unsupported: the dataset has no captions.
@@ -49,9 +49,7 @@ class BlindCaptions(Numbers):
             raise Unsupported("blind_captions reads captions, and the dataset has none")
         shared = {"alternate_sign": False, "norm": None, "lowercase": False}
         words = HashingVectorizer(n_features=self.columns, token_pattern=WORD, **shared)
-        counts = [torch.from_numpy(words.transform(oracle.captions).toarray())]
-        if self.runs:
-            characters = HashingVectorizer(n_features=self.runs, analyzer="char", ngram_range=LENGTHS, **shared)
-            counts.append(torch.from_numpy(characters.transform(oracle.captions).toarray()))
-        names = [*map(str, range(self.columns)), *(f"run {column}" for column in range(self.runs))]
+        runs = HashingVectorizer(n_features=RUNS * self.columns, analyzer="char", ngram_range=LENGTHS, **shared)
+        counts = [torch.from_numpy(each.transform(oracle.captions).toarray()) for each in (words, runs)]
+        names = [*map(str, range(self.columns)), *(f"run {column}" for column in range(RUNS * self.columns))]
         yield pair_of("words", dict(zip(names, torch.cat(counts, 1).unbind(1), strict=True)))
