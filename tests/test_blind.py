@@ -27,7 +27,6 @@ CHECKS = [
     BlindStatistics(),
     BlindCaptions(),
     BlindCaptions(columns=7),
-    BlindCaptions(runs=0),
 ]
 CAPTIONS = ("a red hat", "A red hat.", "", "hat hat hat", "ein rotes Hütchen", "word " * 2000, "帽子", "<b>&amp;</b>")
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from leakboard.api import Dataset, LazySamples, Samples, member_digest
-from leakboard_plugins.datasets.captions import check_encoding
+from leakboard_plugins.datasets.caption_tables import check_encoding
 from leakboard_plugins.datasets.finding import Found, find_images, local
 from leakboard_plugins.datasets.folder_captions import BESIDE, METADATA, TABLES, TEXTS, files_of, texts_of
 from leakboard_plugins.datasets.image_files import Mode, decode, fitted, one_mode, one_size, to_tensor

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from leakboard.api import LeakboardError
 from leakboard.errors import nearest
 from leakboard_plugins.datasets.caption_names import assign
-from leakboard_plugins.datasets.captions import misread, open_captions, photos_of, read_captions
+from leakboard_plugins.datasets.caption_tables import misread, open_captions, read_captions
+from leakboard_plugins.datasets.captions import photos_of
 from leakboard_plugins.datasets.finding import listed, local
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ LENGTHS = (1, 3)
 class BlindCaptions(Numbers):
     """Null check: how often each word, and each run of one to three characters, stands in a caption; asks nothing.
 
-    Words are hashed to ``columns`` numbers, runs of characters to four times as many. Runs see what words cannot where no
-    blanks stand between words: Chinese, Japanese, Thai, ``words_with_underscores``. Bags of words tell members apart in
-    many published benchmarks (Das, Zhang, Tramèr 2024, arXiv 2406.16201).
+    Words are hashed to ``columns`` numbers, runs of characters to four times as many. Runs see what words cannot where
+    no blanks stand between words: Chinese, Japanese, Thai, ``words_with_underscores``. Bags of words tell members
+    apart in many published benchmarks (Das, Zhang, Tramèr 2024, arXiv 2406.16201).
 
     Attributes:
         columns: numbers for the words of a caption; words that share one are counted together.
