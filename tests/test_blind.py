@@ -21,7 +21,13 @@ from leakboard_plugins.distances import Value
 from leakboard_plugins.observers import BlindCaptions, BlindPixels, BlindStatistics
 from leakboard_plugins.observers import blind_numbers as numbers
 
-CHECKS = [BlindPixels(), BlindPixels(size=3), BlindStatistics(), BlindCaptions(), BlindCaptions(columns=7)]
+CHECKS = [
+    BlindPixels(),
+    BlindPixels(size=3),
+    BlindStatistics(),
+    BlindCaptions(),
+    BlindCaptions(columns=7),
+]
 CAPTIONS = ("a red hat", "A red hat.", "", "hat hat hat", "ein rotes Hütchen", "word " * 2000, "帽子", "<b>&amp;</b>")
 
 
@@ -166,11 +172,30 @@ def test_facts_of_files_are_numbers_with_a_mark_where_unknown():
 
 def test_captions_are_counts_of_words_and_marks_as_they_are_written():
     counts = np.stack(list(asked(BlindCaptions(columns=4096), sampled(images())).values()), axis=1)
-    assert counts.shape == (8, 4096)
+    assert counts.shape == (8, 5 * 4096)
+    counts = counts[:, :4096]
     assert counts.sum(1).tolist() == [3, 4, 0, 3, 3, 2000, 1, 7]
     assert counts.max(1).tolist()[3:6] == [3, 1, 2000]
     red, capital = counts[0], counts[1]
     assert np.minimum(red, capital).sum() == 2, "a capital letter makes another word"
+
+
+@pytest.mark.parametrize("between", [" ", "", "_"])
+def test_captions_without_blanks_between_words_are_seen_as_well(between):
+    """Members are about animals, the others about vehicles, and the rest of a caption says nothing."""
+    rng = np.random.default_rng(0)
+    member = np.arange(128) % 2 == 0
+    words = [("猫狗鸟鱼", "车船机艇")[not flag][rng.integers(4)] for flag in member]
+    captions = tuple(
+        between.join(("一", "只条张个"[rng.integers(4)], word, "坐躺站跑"[rng.integers(4)], f"第{row}号"))
+        for row, word in enumerate(words)
+    )
+    counts = np.stack(list(asked(BlindCaptions(), sampled(images(128, 1, 2, 2), captions)).values()), axis=1)
+    scores = TfidfLogistic().fit(counts[:64], member[:64], [str(column) for column in range(counts.shape[1])])(
+        counts[64:]
+    )
+    wins = scores[member[64:]][:, None] > scores[~member[64:]]
+    assert wins.mean() > 0.9
 
 
 def test_a_dataset_without_captions_does_not_fit():

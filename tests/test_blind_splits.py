@@ -53,7 +53,7 @@ class Split(Dataset):
     "Non-members are treated as ``how`` says."
 
     name: ClassVar[str] = "split"
-    how: Literal["clean", "blur", "jpeg", "bright", "words", "files", "silent"] = "clean"
+    how: Literal["clean", "blur", "jpeg", "bright", "words", "files", "silent", "flat"] = "clean"
     count: int = 150
 
     def load(self):
@@ -76,6 +76,8 @@ class Split(Dataset):
             images[other] = alter(images[other])
         if self.how == "words":
             captions = [text if flag else text.replace("photo", "picture") for text, flag in zip(captions, member)]
+        if self.how == "flat":
+            images[:], captions, bytes_ = 0.5, [""] * len(captions), np.full(2 * self.count, 4000.0)
         if self.how == "files":
             bytes_ = np.where(member, bytes_, bytes_ * 0.8)
         return Samples(
@@ -224,6 +226,14 @@ def test_captions_that_are_not_there_are_a_skip_with_its_reason(plugin, tmp_path
     assert statuses(store, "observer")["blind_captions"] == {"skipped"}
     (reason,) = store.failures()["error"]
     assert "reads captions, and the dataset has none" in reason
+
+
+def test_a_check_whose_numbers_are_the_same_for_all_samples_is_a_skip_and_never_at_chance(plugin, tmp_path):
+    """One colour, empty captions, files of one size."""
+    store = Store(tmp_path / "store.db")
+    leakboard.run(grid(plugin, "split(how='flat', count=16)"), store)
+    assert all(statuses(store, "observer")[check] == {"skipped"} for check in CHECKS)
+    assert all("cannot look" in reason for reason in store.failures()["error"])
 
 
 def sections(text):

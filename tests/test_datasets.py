@@ -202,6 +202,7 @@ def test_every_dataset_is_found_under_its_name():
         "emoji",
         "openclipart",
         "folder",
+        "arrays",
         "hf",
         "cifar10",
         "cifar100",

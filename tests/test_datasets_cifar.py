@@ -80,7 +80,7 @@ def test_stl10_is_upright_and_stays_on_disk(tmp_path):
     assert samples.image_shape == (3, 96, 96)
     assert torch.equal(samples.take([0]).images[0, 0] * 255, torch.arange(96.0)[:, None].expand(96, 96))
     assert samples.labels == tuple(TEN[label] for label in LABELS)
-    assert isinstance(dataset(root=str(tmp_path)).training_set().pixels.base, np.memmap)
+    assert isinstance(dataset(root=str(tmp_path)).training_set().pixels.parts[0].base, np.memmap)
 
 
 def test_stl10_has_an_unlabelled_split(tmp_path):

@@ -9,6 +9,7 @@ from helpers.image_folders import folder, make_sides, picture
 from leakboard.api import LeakboardError, member_digest
 from leakboard.registry.bind import build
 from leakboard.registry.specs import parse
+from leakboard.tasks.duplicates import find_duplicates
 from leakboard_plugins.datasets.folder import Folder
 
 
@@ -96,8 +97,9 @@ def test_a_folder_that_may_not_be_entered_is_named(sides, monkeypatch):
 def test_files_that_are_no_images_are_counted(sides):
     (sides / "nonmembers" / "notes.txt").write_text("x")
 
-    assert folder(sides).load().notes[1:] == (
-        "1 files in the folder of nonmembers do not end like an image and were left out",
+    assert folder(sides).load().notes[1] == (
+        "1 files in the folder of nonmembers do not end like an image and were left out: 1 .txt (notes.txt) "
+        "(prompts='beside' takes text files beside the images for their captions)"
     )
 
 
@@ -220,11 +222,15 @@ def test_the_licence_is_told(sides):
     assert folder(sides, licence="CC BY 4.0").load().notes == ("licence: CC BY 4.0",)
 
 
-def test_a_file_in_both_folders_is_refused(sides):
-    (sides / "nonmembers" / "copy.png").write_bytes((sides / "members" / "a.png").read_bytes())
+@pytest.mark.parametrize("ending", ["png", "bmp"])
+def test_a_picture_on_both_sides_is_warned_of_whatever_its_format(sides, ending):
+    """As for every other dataset: the check of duplicates names it, and the run goes on."""
+    Image.open(sides / "members" / "a.png").save(sides / "nonmembers" / f"copy.{ending}")
 
-    with pytest.raises(LeakboardError, match=r"members/a\.png = nonmembers/copy\.png"):
-        folder(sides).load()
+    samples = folder(sides).load()
+
+    assert len(samples.ids) == 5
+    assert any(f"members/a.png = nonmembers/copy.{ending}" in note for note in find_duplicates(samples))
 
 
 def test_a_file_twice_in_one_folder_is_told(sides):

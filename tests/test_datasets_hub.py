@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from leakboard.api import LazySamples, LeakboardError
+from leakboard.api import LazySamples, LeakboardError, member_digest
 from leakboard.tasks.sample_checks import check_samples
 from leakboard.testing import check_component, summarize
 from leakboard_plugins.datasets import hub, surveys
@@ -297,3 +297,94 @@ def test_without_the_extra_the_command_to_install_it_is_told(tmp_path, monkeypat
     with pytest.raises(LeakboardError, match="package datasets") as caught:
         HuggingFace(path=path).load()
     assert caught.value.next == "pip install 'leakboard[datasets]'"
+
+
+def both(path, write):
+    """Splits train (12 rows) and test (8 rows)."""
+    made = table()
+    if write is saved:
+        parts = {"train": made.select(range(12)), "test": made.select(range(12, COUNT))}
+        return saved(path, datasets.DatasetDict(parts))
+    path.mkdir()
+    made.select(range(12)).to_parquet(path / "train-00000-of-00001.parquet")
+    made.select(range(12, COUNT)).to_parquet(path / "test-00000-of-00001.parquet")
+    return str(path)
+
+
+@pytest.mark.parametrize("write", [saved, parquet])
+def test_members_are_one_split_and_non_members_another(tmp_path, write):
+    dataset = HuggingFace(path=both(tmp_path / "d", write), nonmember_split="test", caption="text", label="kind")
+
+    samples = dataset.load()
+
+    check_samples(samples, "hf")
+    assert samples.member.tolist() == [True] * 12 + [False] * 8
+    assert (samples.ids[11], samples.ids[12]) == ("train-0000011", "test-0000000")
+    assert samples.prompts == tuple(f"caption {row}" for row in range(COUNT))
+    expected = np.stack([np.asarray(Image.open(io.BytesIO(encoded(row)))) for row in (17, 3, 12)])
+    assert torch.equal((samples.take([17, 3, 12]).images * 255).byte(), torch.from_numpy(expected).permute(0, 3, 1, 2))
+    assert samples.notes[:2] == (
+        "licence: not stated",
+        "members: the 12 rows of train; non-members: the 8 rows of test",
+    )
+    assert len({file.parent if write is saved else file for file in dataset.files()}) == 2
+    rows = check_component(dataset)
+    assert {row.outcome for row in rows} <= {"ok"}, summarize(rows)
+
+
+def test_members_are_one_dataset_and_non_members_another(tmp_path):
+    made = table()
+    first, second = (
+        saved(tmp_path / name, made.select(rows)) for name, rows in (("a", range(12)), ("b", range(12, COUNT)))
+    )
+
+    samples = HuggingFace(path=first, nonmember_path=second).load()
+
+    assert samples.member.sum() == 12
+    assert samples.ids[12] == "nonmembers-train-0000000"
+    assert samples.member_digest == member_digest(samples.ids[:12])
+    assert "members: the 12 rows of train of a; non-members: the 8 rows of train of b" in samples.notes
+
+
+def test_sides_that_are_said_twice_or_are_the_same_are_refused(tmp_path):
+    path = both(tmp_path / "d", saved)
+    with pytest.raises(LeakboardError, match="another split too"):
+        HuggingFace(path=path, nonmember_split="test", member="seen")
+    with pytest.raises(LeakboardError, match="the same split of the same dataset"):
+        HuggingFace(path=path, nonmember_split="train").files()
+    with pytest.raises(LeakboardError, match="no split 'tset'") as caught:
+        HuggingFace(path=path, nonmember_split="tset").load()
+    assert caught.value.nearest == "test"
+
+
+@pytest.mark.parametrize("name", ["default/partial-train/0000.parquet", "default/train/0000.parquet"])
+def test_files_are_found_as_the_hub_names_them(tmp_path, name):
+    (tmp_path / "d" / name).parent.mkdir(parents=True)
+    table().to_parquet(tmp_path / "d" / name)
+
+    samples = HuggingFace(path=str(tmp_path / "d")).load()
+
+    assert len(samples.ids) == COUNT
+    assert any("kept in part" in note for note in samples.notes) == ("partial" in name)
+    with pytest.raises(LeakboardError, match="no split 'test'") as caught:
+        HuggingFace(path=str(tmp_path / "d"), split="test").load()
+    assert caught.value.expected == "one of train"
+
+
+def test_of_lists_of_captions_the_first_is_taken(tmp_path):
+    made = table(text=[[f"caption {row}", "another"] for row in range(COUNT)])
+
+    samples = HuggingFace(path=saved(tmp_path / "d", made), caption="text").load()
+
+    assert samples.prompts == tuple(f"caption {row}" for row in range(COUNT))
+    assert "20 rows have several texts in the column text: the first is taken" in samples.notes
+
+
+def test_numbers_are_labels_but_make_no_prompts(tmp_path):
+    made = table(kind=[row % 3 for row in range(COUNT)])
+
+    samples = HuggingFace(path=saved(tmp_path / "d", made), label="kind").load()
+
+    assert samples.labels[:4] == ("0", "1", "2", "0")
+    assert samples.prompts is None
+    assert "labels are the numbers in the column kind, which has no names for them" in samples.notes

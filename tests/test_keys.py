@@ -17,6 +17,7 @@ CHANGED = {
     "classifier": "`fit` is given the names of columns",
     "victim": "their modules moved and import each other from new places, and they tell their members "
     "and all facts that recipes add to their manifests",
+    "dataset fashion_mnist": "what makes its prompts has a module of its own, apart from what reads tables of captions",
     "distance value": "it measures vectors",
 }
 """What has another identity since, and why: what was made of it is made again."""

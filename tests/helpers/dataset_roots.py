@@ -24,6 +24,8 @@ def cifar10(root):
         rows = slice(4 * number, 4 * number + 4)
         records = np.concatenate([LABELS[rows, None].astype(np.uint8), PIXELS[rows].reshape(4, -1)], 1)
         records.tofile(folder / f"data_batch_{number + 1}.bin")
+    tested = np.concatenate([LABELS[:8, None].astype(np.uint8), 255 - PIXELS[:8].reshape(8, -1)], 1)
+    tested.tofile(folder / "test_batch.bin")
     (folder / "batches.meta.txt").write_text("\n".join(TEN) + "\n\n")
     return Cifar10
 
@@ -46,6 +48,7 @@ def cifar100(root):
     folder.mkdir()
     labels = np.stack([np.full(20, 19), LABELS], 1).astype(np.uint8)
     np.concatenate([labels, PIXELS.reshape(20, -1)], 1).tofile(folder / "train.bin")
+    np.concatenate([labels[:8], 255 - PIXELS[:8].reshape(8, -1)], 1).tofile(folder / "test.bin")
     (folder / "fine_label_names.txt").write_text("apple\naquarium_fish\n" + "\n".join(TEN[2:]))
     return Cifar100
 
@@ -58,6 +61,8 @@ def stl10(root):
     large.transpose(0, 1, 3, 2).tofile(folder / "train_X.bin")
     large[:12].transpose(0, 1, 3, 2).tofile(folder / "unlabeled_X.bin")
     (LABELS + 1).astype(np.uint8).tofile(folder / "train_y.bin")
+    (255 - large[:8]).transpose(0, 1, 3, 2).tofile(folder / "test_X.bin")
+    (LABELS[:8] + 1).astype(np.uint8).tofile(folder / "test_y.bin")
     (folder / "class_names.txt").write_text("\n".join(TEN))
     return Stl10
 
@@ -69,14 +74,14 @@ def photograph(path, seed, size=(178, 218)):
 
 
 def celeba(root):
-    for number in range(1, 25):
+    for number in range(1, 33):
         photograph(root / f"celeba/img_align_celeba/{number:06d}.jpg", number)
     (root / "celeba/list_eval_partition.txt").write_text(
-        "".join(f"{number:06d}.jpg {0 if number <= 20 else 1}\n" for number in range(1, 25))
+        "".join(f"{number:06d}.jpg {0 if number <= 20 else 1 if number <= 24 else 2}\n" for number in range(1, 33))
     )
     (root / "celeba/list_attr_celeba.txt").write_text(
-        "24\nSmiling Wavy_Hair Young \n"
-        + "".join(f"{number:06d}.jpg -1  1 {-1 + 2 * (number % 2)}\n" for number in range(1, 25))
+        "32\nSmiling Wavy_Hair Young \n"
+        + "".join(f"{number:06d}.jpg -1  1 {-1 + 2 * (number % 2)}\n" for number in range(1, 33))
     )
     return CelebA
 
@@ -85,6 +90,8 @@ def imagenet(root):
     for number in range(20):
         wnid = "n01440764" if number < 10 else "n02123045"
         photograph(root / f"train/{wnid}/{wnid}_{number}.JPEG", number, (300 + number, 280))
+    for number in range(8):
+        photograph(root / f"val/n02123045/ILSVRC2012_val_{number:08d}.JPEG", 50 + number)
     (root / "LOC_synset_mapping.txt").write_text("n01440764 tench, Tinca tinca\nn02123045 tabby, tabby cat\n")
     return ImageNet
 

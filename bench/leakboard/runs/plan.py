@@ -233,4 +233,5 @@ def _work(cell: Cell, shards: _Shards) -> CellWork:
         calibrate_on=() if shadows or not seen else seen[0][1],
         evaluate_on=shards.keys(cell, cell.victim, cell.defense),
         shadows=shadows,
+        null=cell.observer.only.null,
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from leakboard.api import Unsupported
 from leakboard.faults import contained
 from leakboard.keys import scores_key
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
@@ -115,6 +116,8 @@ class _Scoring:
             member = permuted(ids, member, cell.key)
         classifier = self.registry.one("classifier", cell.classifier).only
         table = self.tables.get(cell.evaluate_on, maps=classifier.maps)
+        if cell.null and not np.ptp(table.values, axis=0).any():
+            raise Unsupported("the null check cannot look: what it measures is the same for all samples")
         # the victim was asked about all samples, and what was said of the evaluated ones is used here
         seconds = float((~known).mean()) * table.seconds
         # Only what is called in the end is timed and limited: reading and comparing tables is no part of an attack.

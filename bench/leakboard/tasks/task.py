@@ -74,6 +74,7 @@ class CellWork:
             none for an attacker who has shadow victims, or no labels at all.
         evaluate_on: keys of the feature shards that are scored.
         shadows: what it may see of other victims.
+        null: whether it is a null check, whose numbers have to differ to show anything.
     """
 
     key: str
@@ -84,6 +85,7 @@ class CellWork:
     calibrate_on: tuple[str, ...]
     evaluate_on: tuple[str, ...]
     shadows: tuple[Shadow, ...] = ()
+    null: bool = False
 
     @property
     def needs(self) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Built-in datasets."""
 
 from leakboard.api import Dataset
+from leakboard_plugins.datasets.arrays import Arrays
 from leakboard_plugins.datasets.celeba import CelebA
 from leakboard_plugins.datasets.cifar import Cifar10, Cifar100
 from leakboard_plugins.datasets.emoji import Emoji
@@ -18,6 +19,7 @@ DATASETS: list[type[Dataset]] = [
     Emoji,
     Openclipart,
     Folder,
+    Arrays,
     HuggingFace,
     Cifar10,
     Cifar100,

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from leakboard.api import LeakboardError
+from leakboard_plugins.datasets.finding import local
 from leakboard_plugins.datasets.training_root import TrainingRoot, TrainingSet, absent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TRAIN = "0"
+TRAIN, TEST = "0", "2"
 LICENCE = "CelebA (Liu, Luo, Wang, Tang 2015), for non-commercial research only"
 ATTRIBUTES = "the official list: a count, a line of attributes, then a line of 1 and -1 an image"
 ANEW = "copy the list anew, or take it away to do without prompts"
 
 
-def _id(name: str) -> str:
-    return f"celeba-train-{Path(name).stem}"
+def _id(name: str, split: str) -> str:
+    return f"celeba-{'train' if split == TRAIN else 'test'}-{Path(name).stem}"
 
 
 def _rows(file: Path) -> list[list[str]]:
@@ -82,11 +83,22 @@ class CelebA(TrainingRoot):
         Raises:
             LeakboardError: a list is missing or damaged, or there are no images.
         """
-        folder = Path(self.root) / "celeba"
+        return self._read(TRAIN)
+
+    def test_set(self) -> TrainingSet:
+        """The 19,962 images of the official test set; the validation set is on neither side.
+
+        Raises:
+            LeakboardError: a list is missing or damaged, or there are no images.
+        """
+        return self._read(TEST)
+
+    def _read(self, split: str) -> TrainingSet:
+        folder = local(self.root) / "celeba"
         images, partition, attributes = (
             folder / name for name in ("img_align_celeba", "list_eval_partition.txt", "list_attr_celeba.txt")
         )
-        names = [row[0] for row in _rows(partition) if row[1:] == [TRAIN]] if partition.is_file() else []
+        names = [row[0] for row in _rows(partition) if row[1:] == [split]] if partition.is_file() else []
         there = [name for name in names if os.access(images / name, os.R_OK)]
         if not there:
             raise absent(
@@ -97,10 +109,10 @@ class CelebA(TrainingRoot):
             )
         captions = _captions(attributes, there) if attributes.is_file() else {}
         return TrainingSet(
-            ids=tuple(map(_id, names)),
+            ids=tuple(_id(name, split) for name in names),
             notes=(LICENCE,),
             paths=[images / name for name in names],
-            gone=frozenset(map(_id, set(names) - set(there))),
+            gone=frozenset(_id(name, split) for name in set(names) - set(there)),
             files=[partition, attributes] if captions else [partition],
             prompts=[captions.get(name, "") for name in names] if captions else None,
         )

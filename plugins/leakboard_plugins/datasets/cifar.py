@@ -10,7 +10,8 @@ import numpy as np
 
 from leakboard.api import LeakboardError
 from leakboard_plugins.datasets.captions import photo_of
-from leakboard_plugins.datasets.training_root import TrainingRoot, TrainingSet, absent
+from leakboard_plugins.datasets.finding import local
+from leakboard_plugins.datasets.training_root import Stack, TrainingRoot, TrainingSet, absent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ class Layout:
     title: str
     binary: str
     batches: tuple[str, ...]
+    test: str
     names: str
     label_bytes: int
     python: str
@@ -38,6 +40,7 @@ TEN = Layout(
     "CIFAR-10",
     "cifar-10-batches-bin",
     tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
+    "test_batch.bin",
     "batches.meta.txt",
     1,
     "cifar-10-batches-py",
@@ -47,6 +50,7 @@ HUNDRED = Layout(
     "CIFAR-100",
     "cifar-100-binary",
     ("train.bin",),
+    "test.bin",
     "fine_label_names.txt",
     2,
     "cifar-100-python",
@@ -54,11 +58,12 @@ HUNDRED = Layout(
 )
 
 
-def _found(name: str, layout: Layout, root: str) -> TrainingSet:
-    if (Path(root) / layout.binary).is_dir():
-        pixels, names, files = _binary(layout, Path(root) / layout.binary)
-    elif (Path(root) / layout.python).is_dir():
-        pixels, names, files = _python(layout, root)
+def _found(name: str, layout: Layout, root: str, train: bool) -> TrainingSet:
+    folder = local(root)
+    if (folder / layout.binary).is_dir():
+        pixels, names, files = _binary(layout, folder / layout.binary, train)
+    elif (folder / layout.python).is_dir():
+        pixels, names, files = _python(layout, folder, train)
     else:
         raise absent(
             layout.title,
@@ -68,9 +73,9 @@ def _found(name: str, layout: Layout, root: str) -> TrainingSet:
         )
     labels = [label.replace("_", " ") for label in names]
     return TrainingSet(
-        ids=tuple(f"{name}-train-{row:05d}" for row in range(len(labels))),
+        ids=tuple(f"{name}-{'train' if train else 'test'}-{row:05d}" for row in range(len(labels))),
         notes=(f"{layout.title} (Krizhevsky 2009), photographs from the web; its authors state no licence",),
-        pixels=pixels,
+        pixels=Stack((pixels,)),
         files=files,
         labels=labels,
         prompts=[photo_of(label) for label in labels],
@@ -80,40 +85,42 @@ def _found(name: str, layout: Layout, root: str) -> TrainingSet:
 Read = tuple["npt.NDArray[np.uint8]", "list[str]", "Sequence[Path]"]
 
 
-def _binary(layout: Layout, folder: Path) -> Read:
+def _binary(layout: Layout, folder: Path, train: bool) -> Read:
     """Pixels, label names and files of the binary version."""
-    files = [folder / name for name in (*layout.batches, layout.names)]
+    batches = layout.batches if train else (layout.test,)
+    files = [folder / name for name in (*batches, layout.names)]
     try:
-        batches = [np.fromfile(file, np.uint8) for file in files[:-1]]
+        read = [np.fromfile(file, np.uint8) for file in files[:-1]]
         names = files[-1].read_text(encoding="utf-8").split()
-        rows = np.concatenate([batch.reshape(-1, layout.label_bytes + PIXELS) for batch in batches])
+        rows = np.concatenate([batch.reshape(-1, layout.label_bytes + PIXELS) for batch in read])
         places = rows[:, layout.label_bytes - 1].tolist()
         labels = [names[place] for place in places]
     except (OSError, ValueError, IndexError) as error:
         raise LeakboardError(
             f"{layout.title} cannot be read: {error}",
             where=str(folder),
-            expected=f"{', '.join(layout.batches)} of whole records and {layout.names}",
+            expected=f"{', '.join(batches)} of whole records and {layout.names}",
             next=f"unpack {layout.archives} again",
         ) from error
     return rows[:, layout.label_bytes :].reshape(-1, 3, SIDE, SIDE), labels, files
 
 
-def _python(layout: Layout, root: str) -> Read:
+def _python(layout: Layout, root: Path, train: bool) -> Read:
     """The same of the Python version, whose pickles torchvision opens only after their md5 proved to be right."""
     from torchvision import datasets
 
     kind = datasets.CIFAR10 if layout is TEN else datasets.CIFAR100
     try:
-        opened = kind(root, train=True, download=False)
+        opened = kind(str(root), train=train, download=False)
     except (RuntimeError, OSError) as error:
         raise LeakboardError(
             f"the files of {layout.title} are not the official ones, and pickles of others are not opened",
-            where=str(Path(root) / layout.python),
+            where=str(root / layout.python),
             expected="files with the md5 sums that torchvision knows",
             next=f"unpack {layout.archives} again; the binary version holds no pickle",
         ) from error
-    files = [Path(root, layout.python, name) for name, _ in (*kind.train_list, (kind.meta["filename"], ""))]
+    batches = kind.train_list if train else kind.test_list
+    files = [Path(root, layout.python, name) for name, _ in (*batches, (kind.meta["filename"], ""))]
     return opened.data.transpose(0, 3, 1, 2), [opened.classes[place] for place in opened.targets], files
 
 
@@ -135,7 +142,15 @@ class Cifar10(TrainingRoot):
         Raises:
             LeakboardError: a file is missing or damaged.
         """
-        return _found(self.name, TEN, self.root)
+        return _found(self.name, TEN, self.root, train=True)
+
+    def test_set(self) -> TrainingSet:
+        """The 10,000 images of the official test set.
+
+        Raises:
+            LeakboardError: a file is missing or damaged.
+        """
+        return _found(self.name, TEN, self.root, train=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,4 +171,12 @@ class Cifar100(TrainingRoot):
         Raises:
             LeakboardError: a file is missing or damaged.
         """
-        return _found(self.name, HUNDRED, self.root)
+        return _found(self.name, HUNDRED, self.root, train=True)
+
+    def test_set(self) -> TrainingSet:
+        """The 10,000 images of the official test set.
+
+        Raises:
+            LeakboardError: a file is missing or damaged.
+        """
+        return _found(self.name, HUNDRED, self.root, train=False)

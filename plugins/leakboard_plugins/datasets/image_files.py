@@ -1,95 +1,23 @@
-"""Image files of any format and mode: found, decoded, and brought to one mode and size."""
+"""Image files of any format and mode: decoded, and brought to one mode and size."""
 
 from __future__ import annotations
 
 import io
-import os
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from leakboard.api import LeakboardError
-from leakboard.errors import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import torch
     from PIL import Image
 
 Mode = Literal["auto", "L", "RGB"]
-SUFFIXES = frozenset(
-    ".avif .bmp .gif .jfif .jpeg .jpg .jp2 .pbm .pgm .png .pnm .ppm .tga .tif .tiff .webp".split()  # noqa: SIM905 - readable
-)
 GREY_MODES = frozenset({"1", "L", "LA", "La"})
-SHOWN = 10
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a folder holds, found recursively: image files, those without read permission, how many other files."""
-
-    root: Path
-    images: tuple[Path, ...]
-    unreadable: tuple[Path, ...]
-    others: int
-
-    def name_of(self, path: Path) -> str:
-        """Path relative to the root with forward slashes, always valid text."""
-        return os.fsencode(path.relative_to(self.root).as_posix()).decode("utf-8", "backslashreplace")
-
-
-def sibling(missing: Path) -> str:
-    """What lies beside a missing file or folder under a similar name, or an empty string."""
-    try:
-        name = nearest(missing.name, (path.name for path in missing.parent.iterdir() if path != missing))
-    except (OSError, ValueError):
-        return ""
-    return str(missing.parent / name) if name else ""
-
-
-def find_images(root: Path) -> Found:
-    """All files below ``root`` with the suffix of an image format, sorted by relative path.
-
-    Raises:
-        LeakboardError: ``root`` is no folder, it or a folder below cannot be read, or it holds no image.
-    """
-    try:
-        if not root.is_dir():
-            raise LeakboardError(
-                f"there is no folder {str(root)!r}",
-                where=str(root),
-                expected="a folder of image files",
-                nearest=sibling(root),
-                next="give the path of a folder; a relative one starts at the folder the command runs in",
-            )
-        paths = [Path(folder, name) for folder, _, names in os.walk(root, onerror=_refuse) for name in names]
-        files = [path for path in paths if path.is_file()]
-    except OSError as error:
-        raise LeakboardError(
-            f"a folder of images cannot be read: {error.strerror}",
-            where=str(error.filename or root),
-            expected="read permission for the folder and all below it",
-        ) from error
-    images = sorted(
-        (path for path in files if path.suffix.lower() in SUFFIXES), key=lambda path: path.relative_to(root).as_posix()
-    )
-    if not images:
-        raise LeakboardError(
-            f"the folder {str(root)!r} holds no image",
-            where=str(root),
-            expected="files ending in " + ", ".join(sorted(SUFFIXES)),
-            next="put image files there, or give another folder",
-        )
-    readable = tuple(path for path in images if os.access(path, os.R_OK))
-    unreadable = tuple(path for path in images if not os.access(path, os.R_OK))
-    return Found(root, readable, unreadable, len(files) - len(images))
-
-
-def _refuse(error: OSError) -> None:
-    raise error
 
 
 def upright(opened: Image.Image) -> Image.Image:
@@ -193,8 +121,3 @@ def to_tensor(images: Sequence[Image.Image]) -> torch.Tensor:
 
     stack = torch.from_numpy(np.stack([np.asarray(image) for image in images]))
     return (stack[:, None] if stack.ndim == 3 else stack.permute(0, 3, 1, 2)).float().div(255).contiguous()
-
-
-def listed(texts: Sequence[str]) -> str:
-    """The first ten of many texts, and how many more there are."""
-    return ", ".join(texts[:SHOWN]) + (f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else "")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from leakboard.api import LeakboardError
 from leakboard_plugins.datasets.captions import photo_of
-from leakboard_plugins.datasets.image_files import find_images
+from leakboard_plugins.datasets.finding import find_images, local
 from leakboard_plugins.datasets.training_root import TrainingRoot, TrainingSet, absent
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WORDS = ("LOC_synset_mapping.txt", "synset_words.txt")
 LICENCE = "ImageNet (Russakovsky et al. 2015), for non-commercial research and education only"
@@ -53,34 +55,46 @@ class ImageNet(TrainingRoot):
         Raises:
             LeakboardError: there are none, or a class has no name in the file of names.
         """
-        folder = Path(self.root) / "train"
+        return self._read("train", "ILSVRC2012_img_train.tar")
+
+    def test_set(self) -> TrainingSet:
+        """The 50,000 images of the validation set, below ``val/``: the test set has no public labels.
+
+        Raises:
+            LeakboardError: they are not there, or a class has no name in the file of names.
+        """
+        return self._read("val", "ILSVRC2012_img_val.tar")
+
+    def _read(self, split: str, archive: str) -> TrainingSet:
+        root = local(self.root)
+        folder = root / split
         if not folder.is_dir() or not any(folder.glob("*/")):
             raise absent(
                 "ImageNet",
                 self.root,
-                "train/ with a folder of images a class (train/n01440764/n01440764_18.JPEG) in that folder",
-                "unpack ILSVRC2012_img_train.tar from https://image-net.org there, each archive in it into its folder",
+                f"{split}/ with a folder of images a class ({split}/n01440764/n01440764_18.JPEG) in that folder",
+                f"unpack {archive} from https://image-net.org there, the images of each class into its folder",
             )
         found = find_images(folder)
         paths = sorted((*found.images, *found.unreadable))
         names = [found.name_of(path) for path in paths]
         wnids = [name.split("/")[0] for name in names]
-        mapping = next((file for word in WORDS if (file := Path(self.root) / word).is_file()), None)
+        mapping = next((file for word in WORDS if (file := root / word).is_file()), None)
         words = _words(mapping) if mapping else {}
         unnamed = sorted(set(wnids) - words.keys()) if mapping else []
         if unnamed:
             raise LeakboardError(
                 f"{len(unnamed)} classes have no name, the first is {unnamed[0]}",
                 where=str(mapping),
-                expected="a line for every folder of train/",
+                expected=f"a line for every folder of {split}/",
                 next="correct the file, or take it away to do without prompts",
             )
         labels = [words.get(wnid, wnid) for wnid in wnids]
         return TrainingSet(
-            ids=tuple(f"imagenet-train-{name}" for name in names),
-            notes=(LICENCE,),
+            ids=tuple(f"imagenet-{split}-{name}" for name in names),
+            notes=(LICENCE, *found.notes(f"{split}/")),
             paths=paths,
-            gone=frozenset(f"imagenet-train-{found.name_of(path)}" for path in found.unreadable),
+            gone=frozenset(f"imagenet-{split}-{found.name_of(path)}" for path in found.unreadable),
             files=[mapping] if mapping else [],
             labels=labels,
             prompts=[photo_of(label) for label in labels] if mapping else None,

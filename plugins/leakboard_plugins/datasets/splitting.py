@@ -1,4 +1,4 @@
-"""Which images of a training set count as members: half of them by a seed, or those on a list."""
+"""Which images of a training set count as members when nobody says so: half of them, by a seed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from leakboard.api import LeakboardError
-from leakboard.errors import nearest
-from leakboard_plugins.datasets.image_files import sibling
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 Mask = npt.NDArray[np.bool_]
 
@@ -28,40 +23,6 @@ def half(ids: Sequence[str], seed: int) -> Mask:
     """True for half of the ids, the one fewer where they are odd."""
     member = np.zeros(len(ids), bool)
     member[ranked(ids, range(len(ids)), f"members {seed}")[: len(ids) // 2]] = True
-    return member
-
-
-def on_list(ids: Sequence[str], file: Path) -> Mask:
-    """True for the ids that a text file names, one a line.
-
-    Raises:
-        LeakboardError: the file is missing or no UTF-8 text, or a line is none of the ids.
-    """
-    expected = f"UTF-8 text with the id of one member a line, such as {ids[0]}"
-    try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise LeakboardError(
-            f"the list of members cannot be read: {reason}",
-            where=str(file),
-            expected=expected,
-            nearest=sibling(file) if isinstance(error, FileNotFoundError) else "",
-            next="members='path of a list', or leave members out: half of the images are members then, by split_seed",
-        ) from error
-    rows = {name: row for row, name in enumerate(ids)}
-    member = np.zeros(len(ids), bool)
-    for number, line in enumerate(lines, 1):
-        if line and line not in rows:
-            raise LeakboardError(
-                f"there is no image {line!r}",
-                where=f"{file}, line {number}",
-                expected=expected,
-                nearest=nearest(line, ids[:1000]),
-                next="write the ids as this dataset spells them",
-            )
-        if line:
-            member[rows[line]] = True
     return member
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
 from leakboard.api import LeakboardError
 from leakboard_plugins.datasets.captions import photo_of
-from leakboard_plugins.datasets.training_root import TrainingRoot, TrainingSet, absent
+from leakboard_plugins.datasets.finding import local
+from leakboard_plugins.datasets.training_root import Stack, TrainingRoot, TrainingSet, absent
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FOLDER, ARCHIVE = "stl10_binary", "stl10_binary.tar.gz"
 SIDE = 96
@@ -37,9 +40,20 @@ class Stl10(TrainingRoot):
         Raises:
             LeakboardError: a file is missing or damaged.
         """
-        folder = Path(self.root) / FOLDER
-        labelled = ("train_y.bin", "class_names.txt") if self.split == "train" else ()
-        files = [folder / name for name in (f"{self.split}_X.bin", *labelled)]
+        return self._read(self.split)
+
+    def test_set(self) -> TrainingSet:
+        """The 8,000 images of the official test set.
+
+        Raises:
+            LeakboardError: a file is missing or damaged.
+        """
+        return self._read("test")
+
+    def _read(self, split: str) -> TrainingSet:
+        folder = local(self.root) / FOLDER
+        labelled = () if split == "unlabeled" else (f"{split}_y.bin", "class_names.txt")
+        files = [folder / name for name in (f"{split}_X.bin", *labelled)]
         missing = [file.name for file in files if not file.is_file()]
         if missing:
             raise absent(
@@ -60,9 +74,9 @@ class Stl10(TrainingRoot):
                 next=f"unpack {ARCHIVE} again",
             ) from error
         return TrainingSet(
-            ids=tuple(f"stl10-{self.split}-{row:05d}" for row in range(len(pixels))),
+            ids=tuple(f"stl10-{split}-{row:05d}" for row in range(len(pixels))),
             notes=("STL-10 (Coates, Lee, Ng 2011), photographs out of ImageNet; its authors state no licence",),
-            pixels=pixels,
+            pixels=Stack((pixels,)),
             files=files,
             labels=labels,
             prompts=None if labels is None else [photo_of(label) for label in labels],

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from leakboard.api import LeakboardError
-from leakboard_plugins.datasets.image_files import grey_or_colour, listed, upright
+from leakboard_plugins.datasets.finding import listed
+from leakboard_plugins.datasets.image_files import grey_or_colour, upright
 from leakboard_plugins.datasets.metadata import FileFacts, facts_of
 
 if TYPE_CHECKING:
