@@ -189,7 +189,7 @@ def test_weights_with_a_tensor_missing_are_refused_on_opening(copy, name, key):
 def test_whatever_diffusers_says_of_a_configuration_is_told_with_its_place(copy):
     edit(copy / "unet" / "config.json", norm_num_groups=7)
 
-    with pytest.raises(LeakboardError, match="the unet .UNet2DConditionModel. cannot be opened") as caught:
+    with pytest.raises(LeakboardError, match=r"the unet .UNet2DConditionModel. cannot be opened") as caught:
         StableDiffusion(model=str(copy)).open("cpu")
     assert caught.value.where == str(copy / "unet")
 

@@ -72,7 +72,7 @@ def read_json(path: Path, layout: str = LAYOUT, largest: int = CONFIG_BYTES) -> 
         raise _too_deep(path) from error
     except (OSError, ValueError) as error:
         raise known_file(path) or LeakboardError(
-            f"{path.name} cannot be read: {error}", where=str(path), expected="a JSON object"
+            f"{path.name} cannot be read: {_reason(error)}", where=str(path), expected="a JSON object"
         ) from error
     if not isinstance(content, dict):
         raise LeakboardError(f"{path.name} is not a JSON object", where=str(path), expected="a JSON object")
@@ -89,6 +89,15 @@ def _check_depth(content: Any, path: Path) -> None:
         if not level:
             return
     raise _too_deep(path)
+
+
+def _reason(error: Exception) -> str:
+    """Why a file is not read, without advice to programmers."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8"
+    # json tells the place of every fault but one
+    told = isinstance(error, (OSError, json.JSONDecodeError))
+    return str(error) if told else "a number in it has thousands of digits"
 
 
 def _too_deep(path: Path) -> LeakboardError:
