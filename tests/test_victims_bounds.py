@@ -83,6 +83,8 @@ def test_more_layers_than_weights_have_tensors_are_refused(pixel, value):
         ("tokenizer.json", {"added_tokens": [{"id": 10**12}]}, "id"),
         ("tokenizer.json", {"model": {"vocab": {"a": 10**12}}}, "a is 1000000000000"),
         ("vocab.json", {"a": 10**12}, "a is 1000000000000"),
+        ("tokenizer_config.json", {"model_max_length": 0}, "model_max_length is 0"),
+        ("tokenizer_config.json", {"model_max_length": "long"}, "model_max_length is 'long'"),
         ("tokenizer_config.json", {"added_tokens_decoder": {"1000000000000": {}}}, "token number 1000000000000"),
     ],
 )

@@ -78,6 +78,15 @@ def test_a_download_that_has_not_ended_is_told(pixel):
     refused(Ddpm(model=str(pixel)), "safetensors.part is a download that has not ended", "start the download again")
 
 
+@pytest.mark.parametrize("home", ["pixel/.cache/huggingface/download", "blobs"])
+def test_a_download_of_the_hub_that_has_not_ended_is_told(pixel, tmp_path, home):
+    (pixel / WEIGHTS).unlink()
+    (tmp_path / home).mkdir(parents=True)
+    (tmp_path / home / "abc.incomplete").write_text("")
+
+    refused(Ddpm(model=str(pixel)), "abc.incomplete is a download that has not ended")
+
+
 def test_a_link_to_a_file_that_is_gone_is_told(pixel):
     (pixel / WEIGHTS).unlink()
     (pixel / WEIGHTS).symlink_to("../blobs/abc")
@@ -109,6 +118,20 @@ def test_a_folder_of_an_adapter_is_told_how_to_join_it(tmp_path, name):
     refused(
         StableDiffusion(model=str(tmp_path)), "is a LoRA or another adapter", name, "load_lora_weights", "fuse_lora"
     )
+
+
+def test_an_adapter_with_its_base_is_told_as_one(copy, tmp_path):
+    (tmp_path / "lora").mkdir()
+    (tmp_path / "lora" / "pytorch_lora_weights.safetensors").write_bytes(b"")
+
+    refused(StableDiffusion(model=str(tmp_path / "lora"), base=str(copy)), "is a LoRA or another adapter")
+
+
+def test_the_state_of_a_training_is_told(tmp_path):
+    for name in ("model.safetensors", "optimizer.bin", "random_states_0.pkl"):
+        (tmp_path / name).write_bytes(b"")
+
+    refused(Ddpm(model=str(tmp_path)), "is the state of a training", "optimizer.bin")
 
 
 def test_new_words_of_a_text_model_are_told_how_to_join_them(tmp_path):
@@ -151,7 +174,7 @@ def test_a_denoiser_alone_is_told_to_name_its_base(copy, tmp_path, inside):
 
 
 def test_one_component_alone_is_told(copy):
-    refused(StableDiffusion(model=str(copy / "vae")), "is one component alone, a AutoencoderKL")
+    refused(StableDiffusion(model=str(copy / "vae")), "is one component alone (AutoencoderKL)")
 
 
 @pytest.mark.parametrize("between", ["", "snapshots"])

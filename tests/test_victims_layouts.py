@@ -220,6 +220,13 @@ def test_a_pixel_network_alone_opens_with_its_base(pixel, tmp_path):
     assert torch.equal(pixel_noise(Ddpm(model=str(network), base=str(pixel))), expected)
 
 
+def test_the_manifest_of_a_base_says_nothing_of_a_denoiser_inside_its_folder(pixel):
+    shutil.copytree(pixel / "unet", pixel / "checkpoint-9")
+    (pixel / "manifest.json").write_text('{"member_digest": "abc", "weights": {}}')
+
+    assert Ddpm(model=str(pixel / "checkpoint-9"), base=str(pixel)).files()
+
+
 def test_a_base_that_is_not_needed_or_does_not_fit_is_refused(copy, pixel, tmp_path):
     with pytest.raises(LeakboardError, match=r"a whole pipeline needs no base"):
         StableDiffusion(model=str(copy), base=str(copy)).files()

@@ -25,6 +25,17 @@ ANY_SIZE = 1 << 24
 """The largest number under any other key: the largest vocabularies have 300,000 words."""
 LONGEST = 2_000
 """Entries of a list or of an object in the configuration of a network; ImageNet has 1,000 classes."""
+COUNTS = (
+    "num_layers",
+    "num_hidden_layers",
+    "num_single",
+    "num_mmdit",
+    "num_refiner",
+    "n_layers",
+    "n_refiner",
+    "layers",
+)
+"""Beginnings of the keys that say how many layers are built; decoders name other layers too."""
 NO_SIZES = ("model_max_length", "max_length", "max_len")
 """What a ``tokenizer_config.json`` says of lengths is replaced where it is too large."""
 TOKENIZER_FILES = frozenset({".json", ".txt", ".model", ".jinja"})
@@ -59,7 +70,8 @@ def check_layers(content: Mapping[str, Any], tensors: int, path: Path) -> None:
     entries = list(_entries(content))
     levels = max((len(value) for key, value in entries if "block" in key and isinstance(value, list)), default=1)
     for key, value in entries:
-        if "layer" in key and isinstance(value, int) and not isinstance(value, bool) and value * levels > tensors:
+        counts = key.startswith(COUNTS) or key.endswith("layers_per_block")
+        if counts and isinstance(value, int) and value * levels > tensors:
             raise _beyond(
                 f"{key} is {value}" + (f" on each of {levels} levels" if levels > 1 else ""),
                 f"no more layers than the {tensors} tensors of its weights",
@@ -81,7 +93,11 @@ def check_tokenizer(files: Sequence[Path]) -> None:
             if path.stat().st_size > TABLE_BYTES:
                 raise _beyond(f"{path.name} is too large", f"at most {TABLE_BYTES:,} bytes", path)
             continue
-        for key, value in _entries(read_json(path, largest=TABLE_BYTES)):
+        content = read_json(path, largest=TABLE_BYTES)
+        length = content.get("model_max_length")
+        if length is not None and (not isinstance(length, (int, float)) or not length >= 1):
+            raise _beyond(f"model_max_length is {reprlib.repr(length)}", "a number of tokens, 1 or more", path)
+        for key, value in _entries(content):
             sized = path.name != "tokenizer_config.json" or key not in NO_SIZES
             if isinstance(value, int) and sized and abs(value) > ANY_SIZE:
                 raise _beyond(f"{key} is {reprlib.repr(value)}", f"a number up to {ANY_SIZE:,}", path)

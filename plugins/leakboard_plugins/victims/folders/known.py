@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from leakboard.api import LeakboardError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 PICKLES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
@@ -74,6 +74,11 @@ EMBEDDINGS = Sign(
     "pipeline = StableDiffusionPipeline.from_pretrained(BASE); pipeline.load_textual_inversion(FOLDER); "
     "pipeline.save_pretrained(NEW), and model='NEW'",
 )
+TRAINING = Sign(
+    ("optimizer.bin", "random_states_0.pkl", "random_states_0.pt", "trainer_state.json"),
+    "is the state of a training, to go on with and not to be opened",
+    "load it in the training script, then pipeline.save_pretrained(folder)",
+)
 TENSORS = (
     Sign(
         ("_orig_mod.",),
@@ -116,7 +121,6 @@ def known_folder(folder: Path, denoisers: Sequence[str], victim: str) -> Leakboa
         denoisers: names of components that denoise.
         victim: what is asked to open it, for the next step.
     """
-    names = {path.name for path in folder.iterdir()}
     inside = sorted([*folder.glob("*/model_index.json"), *folder.glob("snapshots/*/model_index.json")])
     if inside:
         return LeakboardError(
@@ -125,9 +129,15 @@ def known_folder(folder: Path, denoisers: Sequence[str], victim: str) -> Leakboa
             expected="the folder that has model_index.json",
             nearest=str(inside[0].parent),
         )
-    for sign in (ADAPTERS, EMBEDDINGS):
-        if names & set(sign.marks):
-            return _told(folder, sign.what, sign.next, sorted(names & set(sign.marks)))
+    return (
+        known_adapter(folder)
+        or _one_component(folder, denoisers, victim)
+        or _other_weights(folder)
+        or _unfinished(folder / "model_index.json")
+    )
+
+
+def _one_component(folder: Path, denoisers: Sequence[str], victim: str) -> LeakboardError | None:
     own = _class_in(folder / "config.json")
     alone = [name for name in denoisers if _class_in(folder / name / "config.json")]
     if alone or (own and any(kind in own for kind in ("UNet", "Transformer"))):
@@ -139,11 +149,26 @@ def known_folder(folder: Path, denoisers: Sequence[str], victim: str) -> Leakboa
             "tuned from",
         )
     if own:
-        return _told(folder, f"is one component alone, a {own}", "give the folder of the whole pipeline")
-    files = sorted(name for name in names if name.endswith((".safetensors", *PICKLES)))
-    if files:
-        return _told(folder, "holds a single-file checkpoint and no pipeline", CONVERT, files)
-    return _unfinished(folder / "model_index.json")
+        return _told(folder, f"is one component alone ({own})", "give the folder of the whole pipeline")
+    return None
+
+
+def _other_weights(folder: Path) -> LeakboardError | None:
+    names = sorted(path.name for path in folder.iterdir())
+    training = [name for name in names if name in TRAINING.marks]
+    if training:
+        return _told(folder, TRAINING.what, TRAINING.next, training)
+    files = [name for name in names if name.endswith((".safetensors", *PICKLES))]
+    return _told(folder, "holds a single-file checkpoint and no pipeline", CONVERT, files) if files else None
+
+
+def known_adapter(folder: Path) -> LeakboardError | None:
+    """Which change of a model a folder holds in the place of the model, if it holds one."""
+    names = {path.name for path in folder.iterdir()}
+    for sign in (ADAPTERS, EMBEDDINGS):
+        if names & set(sign.marks):
+            return _told(folder, sign.what, sign.next, sorted(names & set(sign.marks)))
+    return None
 
 
 def known_single(path: Path) -> LeakboardError:
@@ -177,12 +202,12 @@ def _told(path: Path, what: str, step: str, shown: Sequence[str] = ()) -> Leakbo
 
 def _unfinished(path: Path) -> LeakboardError | None:
     """A download that has not ended in the place of a file; hub downloads keep theirs in a folder of their own."""
-    homes: list[Callable[[], Iterable[Path]]] = [
-        lambda: path.parent.glob("*"),
-        lambda: (path.parent / ".cache" / "huggingface").rglob("*.incomplete"),
-        lambda: (path.parent.parent / ".cache" / "huggingface").rglob("*.incomplete"),
+    beside = [each for each in path.parent.glob("*") if each.name.endswith(UNFINISHED)]
+    # the hub keeps its own beside the folder of a copy, or beside the snapshots of its cache
+    hidden = [
+        home for parent in list(path.parents)[:5] for home in (parent / ".cache" / "huggingface", parent / "blobs")
     ]
-    found = sorted(each.name for home in homes for each in home() if each.name.endswith(UNFINISHED))
+    found = sorted(each.name for each in (*beside, *(each for home in hidden for each in home.rglob("*.incomplete"))))
     if not found:
         return None
     return LeakboardError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import LeakboardError
-from leakboard_plugins.victims.folders.known import known_folder
+from leakboard_plugins.victims.folders.known import known_adapter, known_folder
 from leakboard_plugins.victims.folders.layout import CONFIG, INDEX, SAVE, config_name, read_json, there_is
 from leakboard_plugins.victims.folders.manifests import check_digests
 
@@ -63,9 +63,11 @@ class Source:
         Raises:
             LeakboardError: they are others than it describes.
         """
-        weights = list(weights)
+        waiting = list(weights)
+        # a denoiser's folder may lie inside that of its base, whose manifest does not know it
         for root in dict.fromkeys((self.folder, self.root)):
-            inside = [path for path in weights if path.is_relative_to(root)]
+            inside = [path for path in waiting if path.is_relative_to(root)]
+            waiting = [path for path in waiting if path not in inside]
             check_digests(root, [path.relative_to(root).as_posix() for path in inside])
 
 
@@ -97,7 +99,7 @@ def find_source(folder: Path, base: Path | None, layout: str, victim: str) -> So
     index = read_json(base / INDEX, layout)
     own = _components(folder, index)
     if not own:
-        raise LeakboardError(
+        raise known_adapter(folder) or LeakboardError(
             f"nothing here takes the place of a component of the base; {there_is(folder)}",
             where=str(folder),
             expected=f"{CONFIG} of a component of {base}, or a folder called as one: "

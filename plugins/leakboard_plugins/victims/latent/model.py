@@ -58,7 +58,7 @@ class LatentModel(Model):
         scheduler: str,
         resident: bool,
         size: int | None,
-        sides: tuple[int, int] | None,
+        sides: tuple[int, int] | None = None,
     ) -> None:
         self._pipeline, self._kind, self._guidance, self._resident = pipeline, kind, guidance, resident
         self._sampler_name, self._own = scheduler, pipeline.scheduler
