@@ -154,10 +154,10 @@ def test_a_missing_or_broken_configuration_is_refused(copy, name):
 @pytest.mark.parametrize("name", [UNET, TEXT])
 def test_cut_empty_or_missing_weights_are_refused(copy, name):
     (copy / name).write_bytes((copy / name).read_bytes()[:-100])
-    refused(copy, "weights cannot be read", name)
+    refused(copy, "is half a download", name)
 
     (copy / name).write_bytes(b"")
-    refused(copy, "weights cannot be read", name)
+    refused(copy, "is empty", name)
 
     (copy / name).unlink()
     refused(copy, "the weights are missing", name)
@@ -189,9 +189,9 @@ def test_weights_with_a_tensor_missing_are_refused_on_opening(copy, name, key):
 def test_whatever_diffusers_says_of_a_configuration_is_told_with_its_place(copy):
     edit(copy / "unet" / "config.json", norm_num_groups=7)
 
-    with pytest.raises(LeakboardError, match="StableDiffusionPipeline cannot be opened") as caught:
+    with pytest.raises(LeakboardError, match=r"the unet .UNet2DConditionModel. cannot be opened") as caught:
         StableDiffusion(model=str(copy)).open("cpu")
-    assert caught.value.where == str(copy)
+    assert caught.value.where == str(copy / "unet")
 
 
 def test_code_of_other_libraries_is_not_run(copy):
@@ -203,7 +203,7 @@ def test_code_of_other_libraries_is_not_run(copy):
 def test_an_unknown_scheduler_is_refused(copy):
     edit(copy / "model_index.json", scheduler=["diffusers", "EDMEulerScheduler"])
 
-    refused(copy, "the scheduler is a EDMEulerScheduler", "EulerDiscreteScheduler")
+    refused(copy, "the scheduler is EDMEulerScheduler", "EulerDiscreteScheduler", "DDIMScheduler.from_config")
 
 
 @pytest.mark.parametrize(("key", "value"), [("prediction_type", "flow"), ("beta_start", "a"), ("beta_schedule", "x")])
@@ -295,13 +295,13 @@ def test_prompts_are_made_by_rule():
     assert made("template: a photo", samples()) == ("a photo", "a photo")
 
 
-def test_what_the_dataset_does_not_say_makes_no_prompt():
+def test_what_the_dataset_does_not_say_makes_no_prompt(folder):
     with pytest.raises(
         Unsupported, match=r"needs the captions .*prompts='template: a photo of \{label\}' or 'empty' would do"
     ):
-        StableDiffusion(model="x").prompts_for(samples(labels=("cat", "dog")))
+        StableDiffusion(model=str(folder)).prompts_for(samples(labels=("cat", "dog")))
     with pytest.raises(Unsupported, match="needs the labels"):
-        StableDiffusion(model="x", prompts="template: {label}").prompts_for(samples(captions=("a", "b")))
+        StableDiffusion(model=str(folder), prompts="template: {label}").prompts_for(samples(captions=("a", "b")))
 
 
 def test_guidance_doubles_the_evaluations(folder):

@@ -12,7 +12,7 @@ from leakboard_plugins.victims.folders import shipped as shipping
 from leakboard_plugins.victims.folders.layout import WEIGHTS
 from leakboard_plugins.victims.pixel.ddpm import Ddpm
 from leakboard_plugins.victims.pixel.fashion_ddpm import FashionDdpm
-from leakboard_plugins.victims.pixel.folder import pipeline_files
+from leakboard_plugins.victims.pixel.folder import read_pipeline
 
 MEMBERS = ["image 2", "image 5", "image 7"]
 DIGEST = member_digest(MEMBERS)
@@ -140,7 +140,7 @@ def test_report_facts_of_an_embedded_victim_come_from_its_manifest(registry):
 @pytest.mark.parametrize("level", ["light", "moderate", "heavy", "untrained"])
 def test_embedded_weights_are_small_and_match_their_manifests(level, registry):
     victim = registry.one("victim", f"fashion_ddpm(level={level!r})").only
-    assert set(pipeline_files(victim.folder)) == set(victim.files())
+    assert set(read_pipeline(victim.folder).files) == set(victim.files())
     assert (victim.folder / "unet" / "diffusion_pytorch_model.safetensors").stat().st_size < 3_000_000
 
 

@@ -12,6 +12,8 @@ from leakboard.api import LeakboardError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pydantic_core import ErrorDetails
+
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -28,7 +30,7 @@ class SchedulerConfig(Config):
     beta_start: Beta = 1e-4
     beta_end: Beta = 0.02
     beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] = "linear"
-    trained_betas: Annotated[list[Beta], Field(min_length=1)] | None = None
+    trained_betas: Annotated[list[Beta], Field(min_length=1, max_length=100_000)] | None = None
     prediction_type: Literal["epsilon", "v_prediction", "sample"] = "epsilon"
     timestep_spacing: Literal["leading", "linspace", "trailing"] = "leading"
     steps_offset: Annotated[int, Field(ge=0)] = 0
@@ -64,9 +66,15 @@ def validated(kind: type[_Checked], content: dict[str, Any], path: Path) -> _Che
     except ValidationError as error:
         wrong = error.errors(include_url=False)
         key = str(wrong[0]["loc"][0])
-        wishes = dict.fromkeys(each["msg"] for each in wrong if each["loc"][0] == key)
+        wishes = dict.fromkeys(_wish(each) for each in wrong if each["loc"][0] == key)
         raise LeakboardError(
             f"{key} is {reprlib.repr(content[key])}, which no model can be made of",
             where=str(path),
-            expected=", or: ".join(wishes).replace("Input should be ", ""),
+            expected=", or: ".join(wishes),
         ) from error
+
+
+def _wish(wrong: ErrorDetails) -> str:
+    """What a value should be, without the words of the library that compared it."""
+    own = wrong.get("ctx", {}).get("error")
+    return str(own) if own else wrong["msg"].replace("Input should be ", "")

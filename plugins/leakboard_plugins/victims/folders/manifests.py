@@ -8,7 +8,7 @@ import numpy as np
 
 from leakboard.api import LeakboardError, member_digest
 from leakboard.digests import file_digest
-from leakboard_plugins.victims.folders.layout import read_json
+from leakboard_plugins.victims.folders.layout import TABLE_BYTES, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         LeakboardError: the manifest is no JSON object.
     """
     path = folder / NAME
-    manifest = read_json(path) if path.is_file() else {}
+    manifest = read_json(path, largest=TABLE_BYTES) if path.is_file() else {}
     return manifest if OURS & manifest.keys() else {}
 
 

@@ -1,4 +1,4 @@
-"""What a denoiser is conditioned on beside the noisy state: embedded texts, or classes."""
+"""What a denoiser is conditioned on beside the noisy state: embedded texts, classes, or nothing."""
 
 from __future__ import annotations
 
@@ -128,6 +128,14 @@ class Texts:
         while self._bytes > CACHED_BYTES and self._kept:
             oldest = self._kept.pop(next(iter(self._kept)))
             self._bytes -= sum(part.nbytes for part in oldest)
+
+
+class Nothing:
+    """A denoiser that is conditioned on nothing."""
+
+    def arguments(self, prompts: Sequence[str]) -> Tensors:  # noqa: ARG002 - it is handed prompts all the same
+        """No arguments beside state and timestep."""
+        return {}
 
 
 class Labels:

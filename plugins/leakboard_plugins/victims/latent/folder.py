@@ -6,12 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import LeakboardError
-from leakboard.errors import nearest
-from leakboard_plugins.victims.folders.layout import INDEX, SAVE, read_json
-from leakboard_plugins.victims.folders.manifests import check_digests
-from leakboard_plugins.victims.folders.weights import component_weights, has_safetensors, stem_of, tensor_shapes
+from leakboard_plugins.victims.folders.bounds import check_layers, check_numbers, check_tokenizer, tokenizer_files
+from leakboard_plugins.victims.folders.layout import INDEX, SAVE, read_json, there_is
+from leakboard_plugins.victims.folders.schedulers import OWN
+from leakboard_plugins.victims.folders.source import Source, find_source
+from leakboard_plugins.victims.folders.weights import (
+    STEMS,
+    Weights,
+    choose_variant,
+    component_weights,
+    tensor_shapes,
+    variants_in,
+)
 from leakboard_plugins.victims.latent.configs import check_configs
-from leakboard_plugins.victims.latent.kinds import KINDS, UNUSED, Kind, base_of
+from leakboard_plugins.victims.latent.kinds import FLOW, KINDS, UNUSED, Kind, base_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,20 +31,20 @@ PIXEL = ("DDPMPipeline", "DDIMPipeline")
 
 @dataclass(frozen=True)
 class LatentFolder:
-    """A pipeline folder that was found whole.
+    """A pipeline that was found whole.
 
     Attributes:
-        folder: where it is.
+        source: where its components lie.
         pipeline: its class in diffusers.
         parts: library and class of every component that is used, by name.
-        variant: ``.fp16`` where only such weights are there.
+        weights: of every network.
         files: everything its answers depend on.
     """
 
-    folder: Path
+    source: Source
     pipeline: str
     parts: Mapping[str, tuple[str, str]]
-    variant: str
+    weights: Mapping[str, Weights]
     files: tuple[Path, ...]
 
     @property
@@ -44,86 +52,95 @@ class LatentFolder:
         """What it is made of."""
         return KINDS[self.pipeline]
 
+    @property
+    def own_steps(self) -> bool:
+        """Whether its own scheduler makes steps that can be followed, and not only names betas."""
+        return self.parts["scheduler"][1] in (*OWN, FLOW)
 
-def read_kind(folder: Path) -> Kind:
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Height and width of its latents, where its denoiser names both."""
+        size = read_json(self.source.config(self.kind.denoiser)).get("sample_size")
+        return (size[0], size[1]) if isinstance(size, list) else None
+
+
+def read_kind(folder: Path, base: Path | None = None) -> Kind:
     """What a pipeline folder says it is made of.
 
     Raises:
         LeakboardError: there is no pipeline, or one of another kind.
     """
-    return KINDS[_class_of(read_json(folder / INDEX, LAYOUT), folder)]
+    return KINDS[_class_of(find_source(folder, base, LAYOUT, "stable_diffusion"))]
 
 
-def read_pipeline(folder: Path) -> LatentFolder:
+def read_pipeline(folder: Path, base: Path | None = None, variant: str | None = None) -> LatentFolder:
     """Read a pipeline folder and check that it is whole, without torch.
+
+    Args:
+        folder: of the pipeline, or with ``base`` of a denoiser alone.
+        base: of the pipeline that the rest is taken from.
+        variant: of the weights; None is plain ones, or the only variant there is.
 
     Raises:
         LeakboardError: another kind of pipeline, a component or file that is missing or damaged, weights that are
             pickles or not those of the ``manifest.json`` beside the pipeline, or configurations that make no sense.
     """
-    index = read_json(folder / INDEX, LAYOUT)
-    pipeline = _class_of(index, folder)
-    parts = _parts(index, pipeline, folder)
-    stems = {name: stem_of(library) for name, (library, _) in parts.items() if has_weights(name)}
-    for name in parts:
-        read_json(folder / name / _config_name(name), LAYOUT)
-    variant = "" if all(has_safetensors(folder / name, stem) for name, stem in stems.items()) else ".fp16"
-    weights: list[Path] = []
-    for name, stem in stems.items():
-        # a component without that variant may have its plain weights all the same
-        own = variant if has_safetensors(folder / name, stem, variant) else ""
-        weights += component_weights(folder, name, stem, own)
-    for path in weights:
-        if path.suffix == ".safetensors" and not any(tensor_shapes(path)):
-            raise LeakboardError("the weights are empty", where=str(path), expected="the network's tensors", next=SAVE)
-    check_configs(folder, pipeline, parts)
-    check_digests(folder, [path.relative_to(folder).as_posix() for path in weights if path.suffix == ".safetensors"])
-    configs = [folder / name / _config_name(name) for name in parts if not name.startswith("tokenizer")]
-    vocabularies = [
-        path
-        for name in parts
-        if name.startswith("tokenizer")
-        for path in sorted((folder / name).iterdir())
-        if path.is_file()
-    ]
-    return LatentFolder(folder, pipeline, parts, variant, (folder / INDEX, *configs, *vocabularies, *weights))
+    source = find_source(folder, base, LAYOUT, "stable_diffusion")
+    pipeline = _class_of(source)
+    parts = _parts(source, pipeline)
+    configs = {name: read_json(source.config(name), LAYOUT) for name in parts}
+    networks = {name: library for name, (library, _) in parts.items() if has_weights(name)}
+    there = {name: variants_in(source.home(name), library) for name, library in networks.items()}
+    chosen = choose_variant(there, variant, folder)
+    weights = {name: component_weights(source.home(name), each, chosen, name) for name, each in networks.items()}
+    for name, found in weights.items():
+        check_numbers(configs[name], source.config(name))
+        check_layers(configs[name], sum(len(tensor_shapes(path)) for path in found.files), source.config(name))
+    words = [path for name in parts if is_tokenizer(name) for path in tokenizer_files(source.home(name), source.root)]
+    check_tokenizer(words)
+    check_configs(source, pipeline, parts)
+    source.check_digests(path for found in weights.values() for path in found.files)
+    used = [source.config(name) for name in parts if not is_tokenizer(name)]
+    tensors = [path for found in weights.values() for path in found.all_files]
+    files = dict.fromkeys((source.root / INDEX, *used, *words, *tensors))
+    return LatentFolder(source, pipeline, parts, weights, tuple(files))
 
 
-def _class_of(index: Mapping[str, Any], folder: Path) -> str:
-    name = index.get("_class_name")
+def _class_of(source: Source) -> str:
+    name, folder = source.index.get("_class_name"), source.folder
     if isinstance(name, str) and base_of(name) in KINDS:
         return base_of(name)
     raise LeakboardError(
-        f"the pipeline is a {name}" if name else "the pipeline does not say its class",
-        where=str(folder / INDEX),
-        expected=f"{', '.join(KINDS)}: from text or class to image through latents",
-        nearest=nearest(str(name), KINDS) if name not in PIXEL else "",
+        f"the pipeline is a {str(name)[:80]}" if name else "the pipeline does not say its class",
+        where=str(source.root / INDEX),
+        expected=f"{', '.join(KINDS)}: through latents to image, from text, class or nothing",
         next=f"ddpm(model={str(folder)!r}), the victim for pixel pipelines" if name in PIXEL else "",
     )
 
 
-def _parts(index: Mapping[str, Any], pipeline: str, folder: Path) -> dict[str, tuple[str, str]]:
-    named = {name: tuple(value) for name, value in index.items() if isinstance(value, list) and len(value) == 2}
+def _parts(source: Source, pipeline: str) -> dict[str, tuple[str, str]]:
+    named: dict[str, Any] = {
+        name: value for name, value in source.index.items() if isinstance(value, list) and len(value) == 2
+    }
     parts = {
         name: (str(library), str(cls))
         for name, (library, cls) in named.items()
         if library is not None and cls is not None and name not in UNUSED
     }
     missing = sorted(KINDS[pipeline].components - parts.keys())
-    gone = sorted(name for name in parts if not (folder / name).is_dir())
-    for names, what in ((missing, "names no"), (gone, "names a component that is missing:")):
-        if names:
-            raise LeakboardError(
-                f"the {pipeline} {what} {', '.join(names)}",
-                where=str(folder / (INDEX if names is missing else names[0])),
-                expected=LAYOUT,
-                next=SAVE,
-            )
+    if missing:
+        raise LeakboardError(
+            f"the {pipeline} names no {', '.join(missing)}; it names {', '.join(sorted(parts)) or 'nothing'}, and "
+            + there_is(source.root),
+            where=str(source.root / INDEX),
+            expected=LAYOUT,
+            next=SAVE,
+        )
     for name, (library, cls) in parts.items():
-        if library not in ("diffusers", "transformers"):
+        if library not in STEMS:
             raise LeakboardError(
                 f"{name} is {library}.{cls}, code that is not part of diffusers or transformers",
-                where=str(folder / INDEX),
+                where=str(source.root / INDEX),
                 expected="components of the two libraries alone",
             )
     return parts
@@ -131,10 +148,9 @@ def _parts(index: Mapping[str, Any], pipeline: str, folder: Path) -> dict[str, t
 
 def has_weights(name: str) -> bool:
     """Whether the component of that name is a network."""
-    return name != "scheduler" and not name.startswith("tokenizer")
+    return name != "scheduler" and not is_tokenizer(name)
 
 
-def _config_name(name: str) -> str:
-    if name == "scheduler":
-        return "scheduler_config.json"
-    return "tokenizer_config.json" if name.startswith("tokenizer") else "config.json"
+def is_tokenizer(name: str) -> bool:
+    """Whether the component of that name makes tokens of texts."""
+    return name.startswith("tokenizer")

@@ -9,14 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FLOW = "FlowMatchEulerDiscreteScheduler"
-SCHEDULERS = frozenset(
-    f"{name}Scheduler"
-    for name in (
-        *("DDIM", "DDPM", "PNDM", "LMSDiscrete", "EulerDiscrete", "EulerAncestralDiscrete", "HeunDiscrete"),
-        *("DPMSolverMultistep", "DPMSolverSinglestep", "DEISMultistep", "UniPCMultistep"),
-        *("KDPM2Discrete", "KDPM2AncestralDiscrete", "FlowMatchEulerDiscrete"),
-    )
-)
 UNUSED = frozenset({"safety_checker", "feature_extractor", "image_encoder"})
 """Components that never see a latent: they are not loaded."""
 TO_IMAGE = "Img2ImgPipeline"
@@ -29,6 +21,8 @@ class Kind:
 
     Attributes:
         denoiser: name of the component that denoises.
+        autoencoder: name of the component that makes latents of images.
+        classes: whether it is conditioned on classes; without them and without text models, on nothing.
         text_models: what their names end with (``""``, ``"_2"``); there are as many tokenizers.
         optional: components that may be left out.
         embeddings: what its ``encode_prompt`` returns, in order; not needed of a ``flow``.
@@ -43,6 +37,8 @@ class Kind:
     """
 
     denoiser: str = "transformer"
+    autoencoder: str = "vae"
+    classes: bool = False
     text_models: tuple[str, ...] = ("",)
     optional: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ("prompt_embeds", "negative_prompt_embeds")
@@ -55,10 +51,15 @@ class Kind:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def unconditional(self) -> bool:
+        """Whether it takes no prompts of any kind."""
+        return not (self.text_models or self.classes)
+
+    @property
     def components(self) -> set[str]:
         """Names of the components that it cannot do without."""
         words = {f"{name}{ending}" for ending in self.text_models for name in ("text_encoder", "tokenizer")}
-        return words | {self.denoiser, "vae", "scheduler"}
+        return words | {self.denoiser, self.autoencoder, "scheduler"}
 
 
 _POOLED = tuple(f"{sign}{name}" for name in ("prompt_embeds", "pooled_prompt_embeds") for sign in ("", "negative_"))
@@ -66,11 +67,12 @@ _MASKED = tuple(f"{sign}{name}" for sign in ("", "negative_") for name in ("prom
 _PIXART = Kind(embeddings=_MASKED, sampling="loop", image_to_image=False)
 KINDS: Mapping[str, Kind] = {
     "StableDiffusionPipeline": Kind("unet"),
-    "StableDiffusionXLPipeline": Kind("unet", ("", "_2"), embeddings=_POOLED, upcasts=True),
+    "StableDiffusionXLPipeline": Kind("unet", text_models=("", "_2"), embeddings=_POOLED, upcasts=True),
     "StableDiffusion3Pipeline": Kind(
         text_models=("", "_2"), optional=("text_encoder_3", "tokenizer_3"), embeddings=_POOLED
     ),
-    "DiTPipeline": Kind(text_models=(), embeddings=(), sampling="loop", image_to_image=False),
+    "DiTPipeline": Kind(classes=True, text_models=(), embeddings=(), sampling="loop", image_to_image=False),
+    "LDMPipeline": Kind("unet", "vqvae", text_models=(), embeddings=(), sampling="loop", image_to_image=False),
     "PixArtAlphaPipeline": _PIXART,
     "PixArtSigmaPipeline": _PIXART,
     "FluxPipeline": Kind(text_models=("", "_2"), sampling="flow", patch=2, distilled=True),

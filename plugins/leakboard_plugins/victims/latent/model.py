@@ -7,7 +7,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Model, Unsupported
-from leakboard_plugins.victims.latent.conditions import Labels, Texts
+from leakboard_plugins.victims.latent.conditions import Labels, Nothing, Texts
 from leakboard_plugins.victims.latent.samplers import is_flow, sampler_of
 from leakboard_plugins.victims.limits import check_shape, check_timestep, sampler_steps
 from leakboard_plugins.victims.predictions import noise_of
@@ -40,6 +40,7 @@ class LatentModel(Model):
         scheduler: the sampler's name in `leakboard_plugins.victims.latent.samplers`.
         resident: whether all weights stay on the device.
         size: height and width of its images in pixels; None is what the pipeline makes by itself.
+        sides: height and width of the latents that it makes by itself, where its configuration names both.
 
     Raises:
         ValueError: the autoencoder and the denoiser cannot make images of that size.
@@ -49,15 +50,23 @@ class LatentModel(Model):
     """No autoencoder may lose more than a grey image would."""
 
     def __init__(
-        self, pipeline: Any, kind: Kind, *, guidance: float, scheduler: str, resident: bool, size: int | None
+        self,
+        pipeline: Any,
+        kind: Kind,
+        *,
+        guidance: float,
+        scheduler: str,
+        resident: bool,
+        size: int | None,
+        sides: tuple[int, int] | None = None,
     ) -> None:
         self._pipeline, self._kind, self._guidance, self._resident = pipeline, kind, guidance, resident
         self._sampler_name, self._own = scheduler, pipeline.scheduler
-        self._denoiser, self._vae = getattr(pipeline, kind.denoiser), pipeline.vae
+        self._denoiser, self._vae = getattr(pipeline, kind.denoiser), getattr(pipeline, kind.autoencoder)
         self._device = pipeline._execution_device  # noqa: SLF001 - where offloaded models run
         pipeline.set_progress_bar_config(disable=True)
-        factor = _factor(pipeline)
-        height, width = _latent_size(pipeline, kind, factor, size)
+        factor = _factor(pipeline, self._vae)
+        height, width = sides if sides and size is None else _latent_size(pipeline, kind, factor, size)
         self._latent_shape = (self._vae.config.latent_channels, height, width)
         self.image_shape = (self._vae.config.in_channels, height * factor, width * factor)
 
@@ -66,6 +75,8 @@ class LatentModel(Model):
         if self._kind.text_models:
             assert self.image_shape
             return Texts(self._pipeline, self._kind, self.image_shape[1:])
+        if self._kind.unconditional:
+            return Nothing()
         return Labels(self._pipeline.labels, self._denoiser.config.num_embeds_ada_norm, self._device)
 
     @functools.cached_property
@@ -234,19 +245,18 @@ class LatentModel(Model):
         check_timestep(timestep, len(self.alphas_cumprod))
 
 
-def _factor(pipeline: Any) -> int:
-    """How many times smaller latents are than images; DiT's pipeline does not say."""
+def _factor(pipeline: Any, autoencoder: Any) -> int:
+    """How many times smaller latents are than images; the pipelines of DiT and LDM do not say."""
     stated: int | None = getattr(pipeline, "vae_scale_factor", None)
-    return stated or 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
+    return stated or 2 ** (len(autoencoder.config.block_out_channels) - 1)
 
 
 def _latent_size(pipeline: Any, kind: Kind, factor: int, size: int | None) -> tuple[int, int]:
     """Height and width of the latents: for images of ``size``, or what the pipeline makes by itself."""
     config = getattr(pipeline, kind.denoiser).config
     if size is None:
-        own = config.get("sample_size") or getattr(pipeline, "default_sample_size", None) or OWN_SIZE // factor
-        height, width = (own, own) if isinstance(own, int) else own
-        return height, width
+        own: int = config.get("sample_size") or getattr(pipeline, "default_sample_size", None) or OWN_SIZE // factor
+        return own, own
     patch = config.get("patch_size")
     step = factor * max(kind.patch, patch if isinstance(patch, int) else 1)
     if size % step:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import LeakboardError
 from leakboard.quiet import quiet
-from leakboard_plugins.victims.folders.layout import INDEX, SAVE, read_json
-from leakboard_plugins.victims.folders.weights import has_safetensors, stem_of
-from leakboard_plugins.victims.latent.folder import LAYOUT, LatentFolder, has_weights, read_pipeline
+from leakboard_plugins.victims.folders.layout import read_json
+from leakboard_plugins.victims.folders.loading import load_network, told_with
+from leakboard_plugins.victims.latent.folder import LatentFolder, is_tokenizer
 from leakboard_plugins.victims.latent.kinds import UNUSED
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from leakboard_plugins.victims.latent.model import LatentModel
 
 
 def open_pipeline(
-    folder: Path,
+    found: LatentFolder,
     device: str,
     *,
     dtype: str = "float32",
@@ -32,7 +29,7 @@ def open_pipeline(
     """The model of a pipeline folder on ``device``, in eval mode, without gradients on its weights.
 
     Args:
-        folder: of the pipeline.
+        found: the pipeline.
         device: ``cpu``, ``cuda`` or ``mps``.
         dtype: ``float32``, ``float16`` or ``bfloat16``.
         guidance: classifier-free guidance; up to 1 is none.
@@ -42,9 +39,8 @@ def open_pipeline(
         size: height and width of its images in pixels; None is the size that the pipeline makes by itself.
 
     Raises:
-        LeakboardError: as `read_pipeline`, the weights do not fit their configurations, or the device cannot offload.
+        LeakboardError: the weights do not fit their configurations or hold no numbers, or the device cannot offload.
     """
-    found = read_pipeline(folder)
     if offload != "no" and not device.startswith("cuda"):
         raise LeakboardError(
             f"offload={offload!r} moves weights between the CPU and a GPU, but the device is {device}",
@@ -67,61 +63,52 @@ def _model(found: LatentFolder, pipeline: Any, **settings: Any) -> LatentModel:
     from leakboard_plugins.victims.latent.pipeline import PipelineModel
 
     models: dict[str, type[LatentModel]] = {"pipeline": PipelineModel, "loop": LoopModel, "flow": FlowModel}
-    try:
-        return models[found.kind.sampling](pipeline, found.kind, **settings)
-    except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        raise _unopened(found, error) from error
+    with told_with(f"the {found.pipeline}", found.source.root):
+        return models[found.kind.sampling](pipeline, found.kind, sides=found.sides, **settings)
 
 
 def _load(found: LatentFolder, dtype: str) -> Any:
     import diffusers
     import torch
 
-    kind = getattr(torch, dtype)
-    try:
-        loaded = {name: _load_part(found, name, kind) for name in found.parts if has_weights(name)}
-        named = read_json(found.folder / INDEX).keys()
-        nothing = dict.fromkeys([*(UNUSED & named), *(set(found.kind.optional) - found.parts.keys())])
-        if found.pipeline == "StableDiffusionXLPipeline":
-            nothing["add_watermarker"] = False  # it would mark the latents
-        if found.pipeline == "StableDiffusionPipeline":
-            nothing["requires_safety_checker"] = False
+    loaded = {
+        name: load_network(name, *found.parts[name], found.source.home(name), weights, getattr(torch, dtype))
+        for name, weights in found.weights.items()
+    }
+    if found.sides:
+        # pipelines compare the sample size with a number; what is asked for names both sides
+        loaded[found.kind.denoiser].register_to_config(sample_size=max(found.sides))
+    loaded |= {name: _load_tokenizer(found, name, loaded) for name in found.parts if is_tokenizer(name)}
+    loaded["scheduler"] = _load_scheduler(found)
+    nothing = dict.fromkeys([*(UNUSED & found.source.index.keys()), *(set(found.kind.optional) - found.parts.keys())])
+    if found.pipeline == "StableDiffusionXLPipeline":
+        nothing["add_watermarker"] = False  # it would mark the latents
+    if found.pipeline == "StableDiffusionPipeline":
+        nothing["requires_safety_checker"] = False
+    with told_with(f"the {found.pipeline}", found.source.root):
         opened = getattr(diffusers, found.pipeline)
-        return opened.from_pretrained(found.folder, local_files_only=True, torch_dtype=kind, **loaded, **nothing)
-    except LeakboardError:
-        raise
-    except Exception as error:  # a wrong configuration fails anywhere in diffusers, with anything
-        raise _unopened(found, error) from error
+        return opened.from_pretrained(found.source.root, local_files_only=True, **loaded, **nothing)
 
 
-def _load_part(found: LatentFolder, name: str, dtype: Any) -> Any:
-    library, cls = found.parts[name]
-    there = has_safetensors(found.folder / name, stem_of(library), found.variant)
-    part, loading = getattr(importlib.import_module(library), cls).from_pretrained(
-        found.folder,
-        subfolder=name,
-        use_safetensors=True,
-        local_files_only=True,
-        output_loading_info=True,
-        variant=found.variant.removeprefix(".") if found.variant and there else None,
-        **{"torch_dtype" if library == "diffusers" else "dtype": dtype},
-    )
-    # what is missing was filled with random numbers
-    wrong = [str(key) for what in ("missing_keys", "mismatched_keys") for key in loading.get(what, ())]
-    if wrong:
-        raise LeakboardError(
-            f"{len(wrong)} weights do not fit the configuration, the first is {wrong[0]}",
-            where=str(found.folder / name),
-            expected=f"the tensors of a {cls} as {name}/config.json describes it",
-            next=SAVE,
-        )
-    return part.eval().requires_grad_(False)
+def _load_tokenizer(found: LatentFolder, name: str, loaded: dict[str, Any]) -> Any:
+    import transformers
+
+    home, cls = found.source.home(name), found.parts[name][1]
+    with told_with(f"the {name} ({cls})", home):
+        # a class that transformers has let go of has another in its place
+        opened = getattr(transformers, cls, transformers.AutoTokenizer).from_pretrained(home, local_files_only=True)
+    # without a length of its own it would fill every text up to one that no machine can hold
+    longest = getattr(loaded[name.replace("tokenizer", "text_encoder")].config, "max_position_embeddings", None)
+    if longest is not None:
+        opened.model_max_length = min(opened.model_max_length, longest)
+    return opened
 
 
-def _unopened(found: LatentFolder, error: Exception) -> LeakboardError:
-    return LeakboardError(
-        f"the {found.pipeline} cannot be opened: {str(error).strip() or type(error).__name__}",
-        where=str(found.folder),
-        expected=LAYOUT,
-        next=SAVE,
-    )
+def _load_scheduler(found: LatentFolder) -> Any:
+    import diffusers
+
+    path, cls = found.source.config("scheduler"), found.parts["scheduler"][1]
+    with told_with(f"the scheduler ({cls})", path):
+        if found.own_steps:
+            return getattr(diffusers, cls).from_pretrained(path.parent, local_files_only=True)
+        return diffusers.DDIMScheduler.from_config(read_json(path), clip_sample=False)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from leakboard.api import Fit  # noqa: TC001 - the harness reads the annotation
+from leakboard.api import Fit, LeakboardError, Unsupported
 from leakboard_plugins.victims.folders.victim import FolderVictim
-from leakboard_plugins.victims.latent.folder import read_kind, read_pipeline
+from leakboard_plugins.victims.latent.folder import LatentFolder, read_kind, read_pipeline
 from leakboard_plugins.victims.latent.opening import open_pipeline
 from leakboard_plugins.victims.latent.prompts import check_rule, made_prompts
 from leakboard_plugins.victims.latent.samplers import SamplerName  # noqa: TC001 - as above
@@ -48,7 +48,7 @@ class LatentVictim(FolderVictim):
     @property
     def evaluations_per_step(self) -> int:
         """Two under guidance, with and without the prompt, unless its denoiser imitates guidance itself."""
-        return 2 if self.guidance > 1 and not read_kind(self.folder).distilled else 1
+        return 2 if self.guidance > 1 and not read_kind(self.folder, self.rest).distilled else 1
 
     @property
     def gated(self) -> bool:
@@ -60,6 +60,16 @@ class LatentVictim(FolderVictim):
         """Height and width of its images in pixels; None is the size that the pipeline makes by itself."""
         return None
 
+    @property
+    def rest(self) -> Path | None:
+        """The pipeline that the rest is taken from, where the folder holds a denoiser alone."""
+        return None
+
+    @property
+    def weights_variant(self) -> str | None:
+        """Variant of the weights; None is plain ones, or the only variant there is."""
+        return None
+
     def open(self, device: str) -> Model:
         """The model on ``device``, in eval mode.
 
@@ -67,7 +77,7 @@ class LatentVictim(FolderVictim):
             LeakboardError: there is no such pipeline, it is of another kind or damaged, or the device cannot offload.
         """
         return open_pipeline(
-            self.folder,
+            self._found(),
             device,
             dtype=self.dtype,
             guidance=self.guidance,
@@ -83,12 +93,34 @@ class LatentVictim(FolderVictim):
         Raises:
             LeakboardError: there is no such pipeline, it is of another kind, damaged, or not that of its manifest.
         """
-        return read_pipeline(self.folder).files
+        return self._found().files
 
     def prompts_for(self, samples: Samples) -> tuple[str, ...]:
-        """The prompts that ``prompts`` makes of captions and labels.
+        """The prompts that ``prompts`` makes of captions and labels; unconditional pipelines do without.
 
         Raises:
             Unsupported: the dataset has no captions or labels, and ``prompts`` needs them.
         """
-        return made_prompts(self.prompts, samples)
+        try:
+            return made_prompts(self.prompts, samples)
+        except Unsupported:
+            if read_kind(self.folder, self.rest).unconditional:
+                return made_prompts("empty", samples)
+            raise
+
+    def _found(self) -> LatentFolder:
+        found = read_pipeline(self.folder, self.rest, self.weights_variant)
+        scheduler = found.parts["scheduler"][1]
+        if self.scheduler == "own" and not found.own_steps:
+            raise LeakboardError(
+                f"of the pipeline's {scheduler} only the betas are used, and not its steps",
+                where="scheduler='own'",
+                expected="scheduler='auto' or another sampler by name",
+            )
+        if self.guidance > 1 and found.kind.unconditional:
+            raise LeakboardError(
+                f"the {found.pipeline} takes no prompts, so there is nothing to guide it by",
+                where=f"guidance={self.guidance}",
+                expected="guidance=1",
+            )
+        return found

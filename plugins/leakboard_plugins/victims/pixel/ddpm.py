@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from leakboard.api import Fit  # noqa: TC001 - the harness reads the annotation
 from leakboard_plugins.victims.folders.locate import locate
 from leakboard_plugins.victims.folders.victim import FolderVictim
-from leakboard_plugins.victims.pixel.folder import open_pipeline, pipeline_files
+from leakboard_plugins.victims.pixel.folder import open_pipeline, read_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Ddpm(FolderVictim):
-    """A diffusers pipeline of a UNet2DModel and a DDPM or DDIM scheduler, from a folder or the local hub cache.
+    """A diffusers pipeline of a UNet2DModel and a scheduler of betas, from a folder or the local hub cache.
 
     Predicts noise, velocity or the clean image (Ho et al. 2006.11239; Salimans and Ho 2202.00512). It reconstructs by
     DDIM with eta = 0 on its own noise schedule. Nothing is downloaded, and only safetensors are opened.
@@ -28,6 +28,10 @@ class Ddpm(FolderVictim):
     name: ClassVar[str] = "ddpm"
     model: str
     """Path of the pipeline folder, or a hub id that is in the local hub cache."""
+    base: str | None = None
+    """Path or hub id of the pipeline that the scheduler is taken from, where ``model`` holds a UNet2DModel alone."""
+    variant: str | None = None
+    """Of the weights: 'fp16', 'ema' and the like. None is the plain ones, or the only variant there is."""
     fit: Fit = "exact"
     """How images of another size or colour are fitted to it: not at all, padded with black, or resized (bicubic)."""
     allow_untrained: bool = False
@@ -53,7 +57,7 @@ class Ddpm(FolderVictim):
         Raises:
             LeakboardError: there is no such pipeline, or it is not one of a UNet2DModel with safetensors weights.
         """
-        return open_pipeline(self.folder, device)
+        return open_pipeline(self.folder, device, self._base, self.variant)
 
     def files(self) -> Sequence[Path]:
         """Configuration and weights of the pipeline.
@@ -61,4 +65,8 @@ class Ddpm(FolderVictim):
         Raises:
             LeakboardError: there is no such pipeline, it is damaged, or its weights are not those of its manifest.
         """
-        return pipeline_files(self.folder)
+        return read_pipeline(self.folder, self._base, self.variant).files
+
+    @property
+    def _base(self) -> Path | None:
+        return None if self.base is None else locate(self.base, key="base")

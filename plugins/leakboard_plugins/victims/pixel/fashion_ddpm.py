@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from leakboard_plugins.victims.folders.shipped import Shipped
-from leakboard_plugins.victims.pixel.folder import open_pipeline, pipeline_files
+from leakboard_plugins.victims.pixel.folder import open_pipeline, read_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ class FashionDdpm(Shipped):
         Raises:
             LeakboardError: they are missing or damaged, or the weights are not those of the manifest.
         """
-        return pipeline_files(self.folder)
+        return read_pipeline(self.folder).files
 
     def open(self, device: str) -> Model:
         """The model on ``device``, float32, in eval mode.

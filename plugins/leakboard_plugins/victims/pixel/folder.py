@@ -2,106 +2,115 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leakboard.api import LeakboardError
+from leakboard.quiet import quiet
+from leakboard_plugins.victims.folders.bounds import check_layers, check_numbers
 from leakboard_plugins.victims.folders.configs import read_scheduler
-from leakboard_plugins.victims.folders.layout import (
-    INDEX,
-    LAYOUT,
-    SAVE,
-    SCHEDULER_CONFIG,
-    UNET_CONFIG,
-    WEIGHTS,
-    read_json,
+from leakboard_plugins.victims.folders.layout import INDEX, LAYOUT, read_json
+from leakboard_plugins.victims.folders.loading import load_network, refuse_misfits, told_with
+from leakboard_plugins.victims.folders.schedulers import check_betas
+from leakboard_plugins.victims.folders.source import Source, find_source
+from leakboard_plugins.victims.folders.weights import (
+    Weights,
+    choose_variant,
+    component_weights,
+    tensor_shapes,
+    variants_in,
 )
-from leakboard_plugins.victims.folders.manifests import check_digests
-from leakboard_plugins.victims.folders.weights import component_weights, tensor_shapes
 from leakboard_plugins.victims.pixel.unet_config import read_unet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from leakboard_plugins.victims.pixel.model import PixelModel
 
-SCHEDULERS = ("DDPMScheduler", "DDIMScheduler")
+PARTS = {"unet", "scheduler"}
 
 
-def pipeline_files(folder: Path) -> tuple[Path, ...]:
-    """The files that the answers of a pipeline depend on, after checking that it is one we can open.
+@dataclass(frozen=True)
+class PixelFolder:
+    """A pixel pipeline that was found whole.
+
+    Attributes:
+        source: where its components lie.
+        weights: of its network.
+        files: everything its answers depend on.
+    """
+
+    source: Source
+    weights: Weights
+    files: tuple[Path, ...]
+
+
+def read_pipeline(folder: Path, base: Path | None = None, variant: str | None = None) -> PixelFolder:
+    """Read a pipeline folder and check that it is whole, without torch.
+
+    Args:
+        folder: of the pipeline, or with ``base`` of a denoiser alone.
+        base: of the pipeline that the scheduler is taken from.
+        variant: of the weights; None is plain ones, or the only variant there is.
 
     Raises:
-        LeakboardError: not a pipeline of a UNet2DModel and a DDPM or DDIM scheduler, a file is missing, a
-            configuration makes no sense, or the weights are no whole safetensors, do not fit the network, or are
-            not those of the ``manifest.json`` beside the pipeline.
+        LeakboardError: not a pipeline of a UNet2DModel and a scheduler of betas, a file is missing, a configuration
+            makes no sense, or the weights are no whole safetensors, do not fit the network, or are not those of the
+            ``manifest.json`` beside the pipeline.
     """
-    _check_components(folder)
-    read_scheduler(read_json(folder / SCHEDULER_CONFIG), folder / SCHEDULER_CONFIG)
-    unet = read_unet(read_json(folder / UNET_CONFIG), folder / UNET_CONFIG)
-    weights = component_weights(folder, "unet")
-    shapes = dict(shape for path in weights if path.suffix == ".safetensors" for shape in tensor_shapes(path))
-    _refuse_misfits(unet.misfits(shapes), folder)
-    check_digests(folder, [WEIGHTS])
-    return (*(folder / name for name in (INDEX, SCHEDULER_CONFIG, UNET_CONFIG)), *weights)
+    source = find_source(folder, base, LAYOUT, "ddpm")
+    scheduler = _check_components(source)
+    paths = {name: source.config(name) for name in ("scheduler", "unet")}
+    configs = {name: read_json(path) for name, path in paths.items()}
+    for name, path in paths.items():
+        check_numbers(configs[name], path)
+    check_betas(scheduler, configs["scheduler"], paths["scheduler"])
+    read_scheduler(configs["scheduler"], paths["scheduler"])
+    unet, home = read_unet(configs["unet"], paths["unet"]), source.home("unet")
+    chosen = choose_variant({"unet": variants_in(home, "diffusers")}, variant, folder)
+    weights = component_weights(home, "diffusers", chosen, "unet")
+    shapes = {name: shape for path in weights.files for name, shape in tensor_shapes(path).items()}
+    check_layers(configs["unet"], len(shapes), paths["unet"])
+    refuse_misfits(unet.misfits(shapes), home)
+    source.check_digests(weights.files)
+    return PixelFolder(source, weights, (source.root / INDEX, *paths.values(), *weights.all_files))
 
 
-def open_pipeline(folder: Path, device: str) -> PixelModel:
+def open_pipeline(folder: Path, device: str, base: Path | None = None, variant: str | None = None) -> PixelModel:
     """The model of a pipeline folder on ``device``, float32, in eval mode, without gradients on its weights.
 
     Raises:
-        LeakboardError: as `pipeline_files`, or the weights do not fit the network's configuration.
+        LeakboardError: as `read_pipeline`, or the weights do not fit the network's configuration, or hold no numbers.
     """
     import torch
-    from diffusers import UNet2DModel
 
     from leakboard_plugins.victims.pixel.model import PixelModel
 
-    pipeline_files(folder)
-    try:
-        unet, loading = UNet2DModel.from_pretrained(
-            folder,
-            subfolder="unet",
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except Exception as error:  # a wrong configuration fails anywhere in diffusers, with anything
-        raise LeakboardError(
-            f"the UNet2DModel cannot be opened: {error}", where=str(folder / "unet"), expected=LAYOUT, next=SAVE
-        ) from error
-    # diffusers fills what is missing with random numbers
-    _refuse_misfits([name for names in loading.values() for name in names], folder)
-    unet = unet.float().eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
-    try:
-        return PixelModel(unet, read_json(folder / SCHEDULER_CONFIG))
-    except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        raise LeakboardError(
-            f"the DDIM sampler cannot follow the noise schedule: {error}", where=str(folder / SCHEDULER_CONFIG)
-        ) from error
+    found = read_pipeline(folder, base, variant)
+    with quiet():
+        unet = load_network(
+            "unet", "diffusers", "UNet2DModel", found.source.home("unet"), found.weights, torch.float32
+        ).to(device=device, memory_format=torch.channels_last)
+        schedule = found.source.config("scheduler")
+        with told_with("the noise schedule for the DDIM sampler", schedule):
+            return PixelModel(unet, read_json(schedule))
 
 
-def _check_components(folder: Path) -> None:
-    index = read_json(folder / INDEX)
+def _check_components(source: Source) -> str:
+    """The class of the scheduler, in a pipeline of a network and a scheduler."""
     found = {
         name: value[-1]
-        for name, value in index.items()
+        for name, value in source.index.items()
         if isinstance(value, list) and value and isinstance(value[-1], str)
     }
-    if found.keys() != {"unet", "scheduler"} or found["unet"] != "UNet2DModel" or found["scheduler"] not in SCHEDULERS:
+    if found.keys() != PARTS or found["unet"] != "UNet2DModel":
         parts = ", ".join(f"{name} = {value}" for name, value in sorted(found.items()))
         raise LeakboardError(
             f"the pipeline is made of {parts or 'nothing'}",
-            where=str(folder / INDEX),
-            expected=f"unet = UNet2DModel and scheduler = {' or '.join(SCHEDULERS)}, and nothing else",
+            where=str(source.root / INDEX),
+            expected="unet = UNet2DModel and a scheduler, and nothing else",
+            next="stable_diffusion(model=…), the victim for latent pipelines"
+            if found.keys() & {"vae", "vqvae"}
+            else "",
         )
-
-
-def _refuse_misfits(names: Sequence[str], folder: Path) -> None:
-    if names:
-        raise LeakboardError(
-            f"{len(names)} weights do not fit the configuration, the first is {names[0]}",
-            where=str(folder / "unet"),
-            expected=f"exactly the tensors of the network in {UNET_CONFIG}",
-            next=SAVE,
-        )
+    return found["scheduler"]

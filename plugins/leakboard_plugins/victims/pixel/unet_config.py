@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from leakboard.api import LeakboardError
 from leakboard_plugins.victims.folders.configs import Config, validated
@@ -15,8 +15,19 @@ if TYPE_CHECKING:
 
 Side = Annotated[int, Field(ge=1, le=4096)]
 Width = Annotated[int, Field(ge=1)]
-DownBlock = Annotated[str, Field(pattern=r"Down(sample|Encoder)?Block2D$")]
-UpBlock = Annotated[str, Field(pattern=r"Up(sample|Decoder)?Block2D$")]
+
+
+def _block(*endings: str) -> AfterValidator:
+    def check(name: str) -> str:
+        if not name.endswith(endings):
+            raise ValueError(f"blocks of diffusers whose names end with {', '.join(endings)}")
+        return name
+
+    return AfterValidator(check)
+
+
+DownBlock = Annotated[str, _block("DownBlock2D", "DownsampleBlock2D", "DownEncoderBlock2D")]
+UpBlock = Annotated[str, _block("UpBlock2D", "UpsampleBlock2D", "UpDecoderBlock2D")]
 PLAIN = frozenset({"DownBlock2D", "AttnDownBlock2D", "UpBlock2D", "AttnUpBlock2D"})
 """Blocks whose tensors are laid out in one known way; others are compared only when they are opened."""
 
