@@ -47,6 +47,7 @@ from leakboard.cli.storing import render
 @skip_option
 @plugin_option
 @click.option("--report", type=click.Path(file_okay=False), help="Also write the HTML report into this folder.")
+@click.option("--features", is_flag=True, help="Also make missing features again that no result waits for.")
 def run(
     *,
     grid: str,
@@ -60,6 +61,7 @@ def run(
     skip: tuple[str, ...],
     plugins: tuple[str, ...],
     report: str | None,
+    features: bool,
 ) -> None:
     """Run whatever of GRID has no result yet. The same command again continues."""
     from leakboard.grid.grid import Grid
@@ -82,6 +84,7 @@ def run(
             workers=workers,
             threads=threads,
             command=shlex.join(["leakboard", *sys.argv[1:]]),
+            features=features,
         )
     except KeyboardInterrupt:
         click.echo("interrupted: nothing finished is lost, the same command continues", err=True)

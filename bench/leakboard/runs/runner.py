@@ -73,6 +73,7 @@ def run(
     threads: int = 0,
     progress: bool | None = None,
     command: str = "",
+    features: bool = False,
 ) -> RunReport:
     """Run whatever of a grid has no result yet.
 
@@ -85,6 +86,7 @@ def run(
         threads: torch threads a worker; 0 for an equal share of the cores, or what torch likes in this process.
         progress: show a bar; by default when standard error is a terminal.
         command: the command line to write down.
+        features: also make features again that are missing, pruned say, though every result made of them is there.
 
     Raises:
         LeakboardError: a victim contradicts its dataset, the store cannot be opened, the device is not there, the
@@ -103,10 +105,10 @@ def run(
             check_device(grid.run.device)
         store = Store(store, artifacts=Path(artifacts) if artifacts else None)
     populations.artifacts = Artifacts(store.artifacts)
-    first = missing(grid, store, populations)
+    first = missing(grid, store, populations, features=features)
     if first.observe:
         check_device(grid.run.device)
-    if not (first.todo or first.skipped or first.outdated):
+    if first.empty and not populations.unsaved:
         return RunReport(first, store.latest_status())
     populations.check(first.todo)
     info = RunInfo(grid_name=grid.name, grid_text=grid.text, command=command, provenance=provenance())
@@ -158,6 +160,8 @@ class _Session:
         with terminal(self.progress) as shown:
             if plan.lost:
                 shown.say(f"the scores of {len(plan.lost)} results are missing or damaged: they will be made again")
+            if plan.again:
+                shown.say(f"{len(plan.again)} files of features are missing or damaged: they will be made again")
             writer = Writer(self.store, self.run_id)
             writer.begin(plan, populations)
             source = PlanSource(plan, writer, shown)

@@ -31,7 +31,7 @@ class PlanSource:
         self.nfe = 0.0
         self.damaged: set[str] = set()
         self._writer, self._terminal = writer, terminal
-        self._queue = TaskQueue(plan.observe, plan.score)
+        self._queue = TaskQueue(plan.observe, plan.score, plan.again)
         self._retries = Retries()
         self._rule = StopRule(plan.observe, self._queue.vary)
 

@@ -41,6 +41,8 @@ def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
     lines.append(f"cells: {counts}; {report.nfe:,.0f} denoiser evaluations paid in this run")
     if report.plan.outdated:
         lines.append(f"measured again from their scores: {len(report.plan.outdated)} cells")
+    if report.plan.absent:
+        lines.append(f"files of features that are not on disk: {report.plan.absent} (run --features makes them again)")
     if report.stopped:
         lines.append(f"stopped early: {report.stopped}")
     if not report.ok:
