@@ -57,6 +57,7 @@ for command in (
     storing.export,
     looking.failures,
     storing.merge,
+    storing.verify,
     looking.doctor,
     training.train,
     storing.cache,

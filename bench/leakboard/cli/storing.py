@@ -130,6 +130,29 @@ def merge(into: str, sources: tuple[str, ...]) -> None:
         click.echo(f"left behind: {done.missing} missing and {done.damaged} damaged artifacts", err=True)
 
 
+DIFFERS = 3
+"""Exit code of `verify` where a store does not say what its files say."""
+
+
+@click.command()
+@store_argument
+@plugin_option
+def verify(store: str, plugins: tuple[str, ...]) -> None:
+    """Make every number of STORE again from its scores, and every digest from its file.
+
+    Exit code 3 when anything differs: the cells and files are named.
+    """
+    from leakboard.runs.verify import verify as verify_store
+
+    found = verify_store(open_store(store), plugins)
+    for line in found.wrong:
+        click.echo(f"differs: {line}")
+    for line in found.unchecked:
+        click.echo(f"not checked: {line}")
+    click.echo(f"{found.cells} cells and {found.files} files checked, {len(found.wrong)} things differ")
+    sys.exit(DIFFERS if found.wrong else 0)
+
+
 @click.group()
 def cache() -> None:
     """Look at, and thin out, the payload files of a store."""

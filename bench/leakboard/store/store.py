@@ -174,6 +174,18 @@ class Store:
             rows = connection.execute(of_kind.order_by(ArtifactTable.created, ArtifactTable.key))
             return {key: digest for key, digest in rows}  # noqa: C416 - rows are not pairs to mypy
 
+    def complaints(self) -> list[str]:
+        """What the database itself finds wrong in its file; nothing is asked of a server, which looks for itself."""
+        if not isinstance(self.place, Path):
+            return []
+        with self.reading() as connection:
+            said = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check")]
+            lost = [
+                f"a row of {row[0]} names a row of {row[2]} that is not there"
+                for row in connection.exec_driver_sql("PRAGMA foreign_key_check")
+            ]
+        return [f"the database: {line}" for line in (*said, *lost) if line != "ok"]
+
     def artifact_rows(self) -> dict[str, ArtifactRow]:
         """What is known of every payload file, by key."""
         with self.reading() as connection:
