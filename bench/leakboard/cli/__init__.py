@@ -10,6 +10,7 @@ import click
 from leakboard import __version__
 from leakboard.cli import checking, looking, running, storing, training
 from leakboard.errors import LeakboardError
+from leakboard.texts import escaped
 
 INTERNAL = 70
 """Exit code of a fault that nobody foresaw (``EX_SOFTWARE``); mistakes in what was given are 2."""
@@ -27,9 +28,9 @@ class _Program(click.Group):
             if os.environ.get("LEAKBOARD_TRACEBACK") == "1":
                 raise
             if isinstance(error, LeakboardError):
-                click.echo(f"error: {error}", err=True)
+                click.echo(escaped(f"error: {error}"), err=True)
                 ctx.exit(2)
-            click.echo(f"internal error: {' '.join(f'{type(error).__name__}: {error}'.split())}", err=True)
+            click.echo(escaped(f"internal error: {' '.join(f'{type(error).__name__}: {error}'.split())}"), err=True)
             click.echo("  try: the same with LEAKBOARD_TRACEBACK=1 in the environment, for the traceback", err=True)
             ctx.exit(INTERNAL)
 

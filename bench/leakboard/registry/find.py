@@ -78,7 +78,7 @@ class Registry:
         with contained() as caught:
             self._adopt(source, load())
         if caught.fault:
-            _, reason, trace = caught.fault
+            reason, trace = caught.fault.error, caught.fault.traceback
             if fatal or os.environ.get("LEAKBOARD_STRICT_PLUGINS") == "1":
                 raise LeakboardError(f"the plugin {source} cannot be loaded: {reason}", where=caught.place)
             self.broken.append(Broken(source, reason, trace))

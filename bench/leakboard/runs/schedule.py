@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 
 def points(task: ObserveTask) -> frozenset[tuple[str, str]]:
-    """What a task is about, axis by axis: its dataset, its victim, and the defense at the query."""
-    return frozenset({("dataset", task.dataset_identity), ("victim", task.victim_identity), ("query", task.query)})
+    """What a task is about, axis by axis: dataset, victim and defense at the query, and what is wanted of them."""
+    found = {("dataset", task.dataset_identity), ("victim", task.victim_identity), ("query", task.query)}
+    for wanted in task.wanted:
+        found |= {("defense", wanted.defense), ("observer", wanted.observer), ("distance", wanted.distance)}
+    return frozenset(found)
 
 
 class TaskQueue:

@@ -16,6 +16,7 @@ from leakboard.statistics.nulls import (
     judge,
 )
 from leakboard.statistics.permutation import Scores
+from leakboard.texts import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
     if not report.ok:
         lines.append(f"what went wrong: leakboard failures {store.url}")
     lines.append(f"report: {page}" if page else f"report: leakboard report {store.url} --out report")
-    return "\n".join(lines)
+    return escaped("\n".join(lines))
 
 
 def _best(results: pd.DataFrame) -> Iterator[str]:

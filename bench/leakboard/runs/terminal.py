@@ -6,6 +6,8 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from leakboard.texts import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,7 +23,7 @@ class Terminal:
 
     def say(self, line: str) -> None:
         """Show a line at once."""
-        self._bar.write(line, file=sys.stderr)
+        self._bar.write(escaped(line), file=sys.stderr)
 
     def say_once(self, line: str, label: str) -> None:
         """Show a line with what it is about, the first time only."""

@@ -85,8 +85,8 @@ def verify(store: Store, plugins: Sequence[Path | str] = ()) -> Verified:
             found = _differences(attempt, artifacts, measures, unchecked)
             wrong += [f"{names[attempt.cell_key]}: {line}" for line in found]
     components = {(kind, label): (spec, identity) for kind, label, spec, identity in _components(store)}
-    for key, row in cells.items():
-        wrong += [f"{names[key]}: {line}" for line in _wrong_price(row, components, prices)]
+    for key, cell in cells.items():
+        wrong += [f"{names[key]}: {line}" for line in _wrong_price(cell, components, prices)]
     told = tuple(f"{count} {what}" for what, count in sorted(unchecked.items()))
     return Verified(len(cells), files, tuple(wrong), told)
 

@@ -23,7 +23,7 @@ from leakboard.registry.bind import at
 from leakboard.store.artifacts import Artifacts
 from leakboard.tasks.columns import Column, measure
 from leakboard.tasks.contact_sheet import keep_preview
-from leakboard.tasks.task import PartOutcome, TaskOutcome
+from leakboard.tasks.task import PartOutcome, TaskOutcome, who
 from leakboard.tasks.time_limits import Allowance
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def observe(
         of_defense = list(group)
         defense = registry.one("defense", spec)
         provider = Provider(at(defense.chain, "query"), at(defense.chain, "output"), access)
-        with contained() as caught, Allowance(task.settings.timeout):
+        with contained() as caught, Allowance(task.settings.timeout, who("defense", spec)):
             # remembered for the observers, whose doors lead to the same memo
             images = Door(memo, samples, seed, "black", provider).images
         if caught.fault:
@@ -78,10 +78,15 @@ def observe(
             observer = registry.one("observer", observer_spec).only
             door = Door(memo, samples, seed, observer.access, provider, prompts)
             columns = [
-                Column(wanted, registry.one("distance", wanted.distance).only, Allowance(task.settings.timeout))
+                Column(
+                    wanted,
+                    registry.one("distance", wanted.distance).only,
+                    Allowance(task.settings.timeout, who("distance", wanted.distance)),
+                )
                 for wanted in of_observer
             ]
-            seconds = _run(observer, door, defense, columns, Allowance(task.settings.timeout))
+            allowance = Allowance(task.settings.timeout, who("observer", observer_spec, task.victim))
+            seconds = _run(observer, door, defense, columns, allowance)
             made = [column.failure or _store(column, door, task, artifacts, samples.ids, seconds) for column in columns]
             found += made
             if returned is None and any(part.status == "done" for part in made):

@@ -25,7 +25,7 @@ from leakboard.tasks.measure import measure, registered
 from leakboard.tasks.members import members_of, refuse_telltale, refuse_vote
 from leakboard.tasks.sample_lists import get as population_of
 from leakboard.tasks.splits import calibration, permuted
-from leakboard.tasks.task import PartOutcome, TaskOutcome
+from leakboard.tasks.task import PartOutcome, TaskOutcome, who
 from leakboard.tasks.time_limits import Allowance
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
     measures = registered(registry)
     found = []
     for cell in task.cells:
-        allowance = Allowance(task.settings.timeout)
+        allowance = Allowance(task.settings.timeout, who("classifier", cell.classifier))
         with contained(Missing, Damaged) as caught:
             judged = scoring.judge(cell, allowance)
         if caught.fault:
