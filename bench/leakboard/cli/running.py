@@ -68,6 +68,7 @@ def run(
     from leakboard.runs.preflight import check_folder
     from leakboard.runs.runner import run as run_grid
     from leakboard.runs.summary import summary
+    from leakboard.runs.terminal import terminated_like_interrupted
     from leakboard.store import Store
 
     if report:
@@ -76,16 +77,17 @@ def run(
         chosen = Grid.load(grid, plugins).select(only, skip)
         chosen = chosen.on(device) if device else chosen
         tell_broken(chosen.plugins)
-        done = run_grid(
-            chosen,
-            store,
-            artifacts=artifacts,
-            executor=executor,
-            workers=workers,
-            threads=threads,
-            command=shlex.join(["leakboard", *sys.argv[1:]]),
-            features=features,
-        )
+        with terminated_like_interrupted():
+            done = run_grid(
+                chosen,
+                store,
+                artifacts=artifacts,
+                executor=executor,
+                workers=workers,
+                threads=threads,
+                command=shlex.join(["leakboard", *sys.argv[1:]]),
+                features=features,
+            )
     except KeyboardInterrupt:
         click.echo("interrupted: nothing finished is lost, the same command continues", err=True)
         sys.exit(130)

@@ -107,6 +107,9 @@ class _Worker:
         with contextlib.suppress(EOFError, OSError):
             if not self.overdue and self.connection.poll():
                 outcome: TaskOutcome = self.connection.recv()
+                if outcome.changed:  # what a component changed there is nothing for the next task to meet
+                    self.dead = True
+                    self.kill()
                 return task, outcome
         self.dead = True
         wait([self.process.sentinel], timeout=0 if self.overdue else 1)

@@ -77,6 +77,8 @@ class PlanSource:
             return
         self.nfe += outcome.nfe
         self._writer.write(task, outcome, self._attempts(task, outcome))
+        for line in outcome.changed:
+            self._terminal.say_once(f"changed for all that come after it in its process: {line}", task.label)
         for part in outcome.parts:
             if part.status != "done":
                 self._terminal.say_once(f"{part.status}: {part.error}", task.label)

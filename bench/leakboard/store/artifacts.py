@@ -64,6 +64,10 @@ class Damaged(LeakboardError):
         )
 
 
+class CannotWrite(LeakboardError):
+    """There is no room for an artifact, or its folder cannot be written: the machine's fault, and no component's."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ArtifactRow:
     """What the store keeps about one artifact file.
@@ -276,14 +280,14 @@ def _replace(target: Path, payload: bytes, *, durable: bool) -> None:
         raise
 
 
-def _cannot_write(error: OSError, target: Path, size: int) -> LeakboardError:
+def _cannot_write(error: OSError, target: Path, size: int) -> CannotWrite:
     if error.errno in _FULL:
-        return LeakboardError(
+        return CannotWrite(
             f"no space left for an artifact of {size:,} bytes",
             where=str(target.parent),
             next="free some space (`leakboard cache prune`) or give another folder with --artifacts, then run again",
         )
-    return LeakboardError(f"cannot write an artifact: {error.strerror or error}", where=str(target))
+    return CannotWrite(f"cannot write an artifact: {error.strerror or error}", where=str(target))
 
 
 def _header(payload: bytes) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from leakboard.faults import contained
 from leakboard.keys import scores_key
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
+from leakboard.surroundings import kept
 from leakboard.tasks.feature_tables import Table, Tables, alike
 from leakboard.tasks.fit import Fitted, Labelled, by_own, by_shadows, without_labels
 from leakboard.tasks.measure import measure, registered
@@ -128,7 +129,7 @@ class _Scoring:
         else:
             used = 0
             fit = functools.partial(without_labels, classifier, table.values[~known], table.columns)
-        with allowance, _device(classifier, self.task.settings.device):
+        with kept(), allowance, _device(classifier, self.task.settings.device):
             scores, threshold = fit()
         truth = member[~known]
         evaluated = [sample for sample, seen in zip(ids, known, strict=True) if not seen]

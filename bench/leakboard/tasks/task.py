@@ -155,6 +155,7 @@ class TaskOutcome:
         died: how the worker died; the task is split to find the component to blame.
         trace: where the worker hung, outside the reach of signals, when that is why it died.
         who: the component that it hung in.
+        changed: components that changed what all share and what cannot be put back: the next task needs a new process.
     """
 
     parts: tuple[PartOutcome, ...] = ()
@@ -168,6 +169,7 @@ class TaskOutcome:
     died: str = ""
     trace: str = ""
     who: str = ""
+    changed: tuple[str, ...] = ()
 
 
 def who(kind: str, spec: str, victim: str = "") -> str:

@@ -18,7 +18,8 @@ from leakboard.errors import LeakboardError
 from leakboard.faults import Fault, contained
 from leakboard.keys import samples_key
 from leakboard.registry.find import shared
-from leakboard.store.artifacts import Artifacts, Damaged, Missing
+from leakboard.store.artifacts import Artifacts, CannotWrite, Damaged, Missing
+from leakboard.surroundings import kept
 from leakboard.tasks.splits import choose
 from leakboard.tasks.task import ObserveTask, PartOutcome, Settings, TaskOutcome, keys_of, who
 from leakboard.tasks.time_limits import Allowance, stop_watching, watch
@@ -38,8 +39,8 @@ _batches: dict[tuple[str, str, str], int] = {}
 def work(task: Task, threads: int = 0) -> TaskOutcome:
     """Run one task; with ``threads`` torch threads, or as many as torch likes."""
     try:
-        with contained(Missing, Damaged, LeakboardError) as caught:
-            registry = shared(task.settings.plugins)
+        registry = shared(task.settings.plugins)
+        with contained(Missing, Damaged, CannotWrite) as caught:
             if isinstance(task, ObserveTask):
                 return _observe(task, registry, threads)
             from leakboard.tasks.score import score
@@ -116,7 +117,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
     place = (task.victim, task.victim_identity, task.settings.device)
     batch = min(task.settings.batch, _batches.get(place, task.settings.batch))
     try:
-        with contained() as caught:
+        with kept(), contained(CannotWrite) as caught:
             with Allowance(task.settings.timeout, who("victim", task.victim)):
                 model = _model(task.victim, task.victim_identity, task.settings)
             with Allowance(task.settings.timeout, who("dataset", task.dataset)):
