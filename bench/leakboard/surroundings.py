@@ -80,9 +80,8 @@ def _parts() -> list[Part]:
         Part("file mode mask", _umask, os.umask),
     ]
     if threading.current_thread() is threading.main_thread():
-        for name in ("SIGALRM", "SIGINT", "SIGTERM"):
-            if number := getattr(signal, name, None):
-                parts.append(_handler(name, number))
+        names = [name for name in ("SIGALRM", "SIGINT", "SIGTERM") if hasattr(signal, name)]
+        parts += [_handler(name, getattr(signal, name)) for name in names]
         if hasattr(signal, "pthread_sigmask"):
             parts.append(
                 Part(
@@ -94,9 +93,8 @@ def _parts() -> list[Part]:
     with contextlib.suppress(ImportError):
         import resource
 
-        for name in ("RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_NOFILE", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_STACK"):
-            number = getattr(resource, name)
-            parts.append(_limit(name, number))
+        limits = ("RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_NOFILE", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_STACK")
+        parts += [_limit(name, getattr(resource, name)) for name in limits]
     if "numpy" in sys.modules:
         import numpy as np
 

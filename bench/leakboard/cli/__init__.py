@@ -12,6 +12,8 @@ from leakboard.cli import checking, looking, running, storing, training
 from leakboard.errors import LeakboardError
 from leakboard.texts import escaped
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 INTERNAL = 70
 """Exit code of a fault that nobody foresaw (``EX_SOFTWARE``); mistakes in what was given are 2."""
 
@@ -22,6 +24,9 @@ class _Program(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:

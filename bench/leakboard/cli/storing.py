@@ -116,16 +116,20 @@ def export(store: str, what: str, form: str, out: str) -> None:
 @click.command()
 @click.argument("into")
 @click.argument("sources", nargs=-1, required=True)
-def merge(into: str, sources: tuple[str, ...]) -> None:
+@click.option("--strict", is_flag=True, help="Refuse stores that differ in a number of the same cell.")
+def merge(into: str, sources: tuple[str, ...], *, strict: bool) -> None:
     """Copy everything of the stores SOURCES into the store INTO; again adds nothing."""
     from leakboard.store import Store
     from leakboard.store import merge as merge_stores
 
     opened = [open_store(source) for source in sources]
-    done = merge_stores(Store(into), opened)
+    done = merge_stores(Store(into), opened, strict=strict)
     click.echo(
         f"{done.cells} cells, {done.attempts} attempts, {done.results} results, {done.artifacts} artifacts added"
     )
+    if done.differing:
+        what = f"the stores differ in the numbers of {len(done.differing)} cells: the newest count"
+        click.echo(f"{what} ({', '.join(key[:12] for key in done.differing[:5])})", err=True)
     if done.missing or done.damaged:
         click.echo(f"left behind: {done.missing} missing and {done.damaged} damaged artifacts", err=True)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leakboard.registry.find import shared
+from leakboard.runs.alone import alone
 from leakboard.runs.guard import run_tasks
 from leakboard.runs.missing import missing
 from leakboard.runs.preflight import check_device, check_folder
@@ -111,6 +112,27 @@ def run(
     if first.empty and not populations.unsaved:
         return RunReport(first, store.latest_status())
     populations.check(first.todo)
+    with alone(grid, Artifacts(store.artifacts)) as waited:
+        if waited:
+            populations = Populations(populations.artifacts)
+            first = missing(grid, store, populations, features=features)
+            if first.empty:
+                return RunReport(first, store.latest_status())
+        return _run(grid, store, first, populations, chosen, settings, progress=progress, command=command)
+
+
+def _run(
+    grid: Grid,
+    store: Store,
+    first: Plan,
+    populations: Populations,
+    chosen: Executor,
+    settings: ExecutorSettings,
+    *,
+    progress: bool | None,
+    command: str,
+) -> RunReport:
+    """Carry out a plan, and write down how it went."""
     info = RunInfo(grid_name=grid.name, grid_text=grid.text, command=command, provenance=provenance())
     session = _Session(grid, store, store.begin_run(info), chosen, settings, progress)
     status: RunStatus = "failed"

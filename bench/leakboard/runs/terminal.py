@@ -44,7 +44,7 @@ class Terminal:
 
 @contextlib.contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
-    """Inside, a polite request to end (SIGTERM, as a cluster sends it) does what an interrupt from the keyboard does."""
+    """Inside, a request to end (SIGTERM, as a cluster sends it) does what an interrupt from the keyboard does."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
