@@ -107,7 +107,9 @@ class _Worker:
         with contextlib.suppress(EOFError, OSError):
             if not self.overdue and self.connection.poll():
                 outcome: TaskOutcome = self.connection.recv()
-                if outcome.changed:  # what a component changed there is nothing for the next task to meet
+                if (
+                    isinstance(outcome, TaskOutcome) and outcome.changed
+                ):  # what a component changed there is nothing for the next task to meet
                     self.dead = True
                     self.kill()
                 return task, outcome
@@ -154,9 +156,8 @@ def _reporting(workers: list[_Worker]) -> list[_Worker]:
     busy = [worker for worker in workers if worker.task is not None]
     # A dead worker's own child may hold its end of the connection open: the process is watched as well.
     handles = [handle for worker in busy for handle in (worker.connection, worker.process.sentinel)]
-    limited = any(worker.task.settings.timeout for worker in busy)
     while True:
-        ready = wait(handles, timeout=LOOK if limited else None)
+        ready = wait(handles, timeout=LOOK)
         for worker in busy if not ready else ():
             worker.watch()
         found = [
