@@ -65,3 +65,40 @@ def test_an_interrupt_passes_where_everything_else_is_contained():
 def test_a_message_of_the_component_itself_is_passed_on():
     with pytest.raises(LeakboardError, match=r"^no such folder$"), blamed("mine", "load()"):
         raise LeakboardError("no such folder")
+
+
+class Mute(Exception):
+    """It cannot be printed, whatever its ``error`` is."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __str__(self):
+        raise self.error
+
+
+@pytest.mark.parametrize("inner", [ValueError("x"), SystemExit(1), RecursionError()])
+def test_an_exception_that_cannot_be_printed_is_told_all_the_same(inner):
+    found = fault(Mute(inner))
+    assert found.error == f"Mute: (it cannot be printed: its __str__ raised {type(inner).__name__})"
+    with contained() as caught:
+        raise Mute(inner)
+    assert caught.fault is not None
+    assert __file__ in caught.fault.traceback
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, Unsupported])
+def test_a_text_without_end_is_cut_where_it_enters(kind):
+    found = fault(kind("begin " + "word " * 1_000_000 + "end"))
+    assert len(found.error) < 2_200
+    assert len(found.traceback) < 20_200
+    assert "begin" in found.error
+    assert found.error.endswith("end")
+    assert "characters left out" in found.error
+
+
+def test_what_a_terminal_would_act_on_is_spelled_out():
+    found = fault(RuntimeError("red \x1b[31m, turned \u202eround\u200f, half \ud800, \N{HEBREW LETTER ALEF} é"))
+    said = "red \\x1b[31m, turned \\u202eround\\u200f, half \\ud800, \N{HEBREW LETTER ALEF} é"
+    assert found.error == f"RuntimeError: {said}"
+    assert said in found.traceback

@@ -3,6 +3,8 @@
 import pytest
 
 from helpers.grids import TEXT, make, refusal
+from helpers.tiny_grids import PLUGIN, tiny
+from leakboard.errors import LeakboardError
 from leakboard.grid.grid import Grid
 
 
@@ -227,3 +229,39 @@ def test_identities_are_computed_once_a_point_and_not_once_a_cell(monkeypatch):
 
     assert len(grid.cells) == 5000
     assert 100 < len(asked) < 120
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[run]\nseeds = [" + "9" * 5000 + "]\n",
+        "[grid]\ndataset = ['tiny']\nvictim = ['linear(gain=" + "9" * 5000 + ")']\nobserver = ['glance']\n"
+        "distance = ['gap']\nclassifier = ['mean']\n",
+    ],
+)
+def test_numbers_with_thousands_of_digits_are_refused_with_a_message(text):
+    with pytest.raises(LeakboardError) as refused:
+        Grid.parse(text, plugins=[PLUGIN])
+    assert "more digits than Python reads" in refused.value.what
+    assert len(str(refused.value)) < 1000
+
+
+VALUES = ", ".join(map(str, range(100)))
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        {"victim": f"linear(gain={{{VALUES}}}, nap={{{VALUES}}})", "defense": f"fog(share={{{VALUES}}})"},
+        {"defense": " + ".join([f"fog(share={{{VALUES}}})"] * 4)},
+        {"defense": " + ".join([f"fog(share={{{VALUES}}})"] * 400)},
+        {
+            "distance": f"gap(power={{{VALUES}}})",
+            "classifier": f"mean(factor={{{VALUES}}})",
+            "run": {"seeds": [*range(999)]},
+        },
+    ],
+)
+def test_sweeps_are_bounded_before_they_are_multiplied_out(axes):
+    with pytest.raises(LeakboardError, match="points"):
+        tiny(**axes)

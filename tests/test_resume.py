@@ -111,12 +111,13 @@ def test_killed_at_any_moment_the_same_command_continues(tmp_path, whole, execut
     assert len(asked(tmp_path)) - len(set(asked(tmp_path))) <= held * 8 * 5
 
 
-def test_interrupted_from_the_keyboard(tmp_path, whole):
-    """The signal goes to the whole process group, as a terminal sends it."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_from_the_keyboard_or_asked_to_end(tmp_path, whole, number):
+    """The signal goes to the whole process group, as a terminal or a cluster sends it."""
     process = start(tmp_path, "processes")
     wait_for(tmp_path, 2, process)
     workers = psutil.Process(process.pid).children(recursive=True)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors

@@ -1,10 +1,12 @@
 """What becomes of a task whose worker died."""
 
+from dataclasses import replace
+
 import pytest
 
 from leakboard.kinds import Sides
-from leakboard.runs.retry import Retries, buried
-from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, TaskOutcome, Wanted
+from leakboard.runs.retry import Patience, Retries, buried
+from leakboard.tasks.task import CellWork, ObserveTask, PartOutcome, ScoreTask, Settings, TaskOutcome, Wanted, who
 
 SETTINGS = Settings("artifacts", (), "cpu", 8, 0.0)
 CRASHED = TaskOutcome(died="the worker process died (exit code 1)")
@@ -45,3 +47,35 @@ def test_the_last_part_bears_the_blame(outcome, status):
     for task in (ask("a"), fit("a")):
         (part,) = buried(task, outcome).parts
         assert (part.key, part.status, part.error, part.traceback) == ("a", status, outcome.died, outcome.trace)
+
+
+def overran(who):
+    return TaskOutcome((PartOutcome("a", "timeout", "took longer", "", who),))
+
+
+SLOW = who("observer", "o", "victim")
+
+
+def test_a_component_that_overran_twice_is_given_up_and_no_other():
+    patience, other = Patience(), replace(ask("a"), victim="another")
+    patience.note(ask("a"), overran(SLOW))
+    assert patience.lost(ask("b")) == {}
+    patience.note(ask("a"), replace(HUNG, who=SLOW))
+    assert patience.lost(ask("b", "c")).keys() == {"b", "c"}
+    assert patience.lost(other) == {}
+    assert patience.lost(fit("b")) == {}
+
+
+def test_one_that_came_to_an_end_before_is_tried_on():
+    patience = Patience()
+    patience.note(ask("a"), TaskOutcome((PartOutcome("a", "done"),)))
+    for _ in range(5):
+        patience.note(ask("a"), overran(SLOW))
+    assert patience.lost(ask("b")) == {}
+
+
+def test_a_crash_is_no_overrun():
+    patience = Patience()
+    for _ in range(5):
+        patience.note(ask("a"), CRASHED)
+    assert patience.lost(ask("b")) == {}

@@ -1,10 +1,12 @@
 """A run ends early only when everything was tried and all of it failed alike."""
 
+from dataclasses import replace
+
 import pytest
 
 from leakboard.kinds import Sides
 from leakboard.runs.stop import Stopped, StopRule
-from leakboard.tasks.task import ObserveTask, PartOutcome, Settings, TaskOutcome
+from leakboard.tasks.task import ObserveTask, PartOutcome, Settings, TaskOutcome, Wanted
 
 SETTINGS = Settings("artifacts", (), "cpu", 8, 0.0)
 ALL_FAILED = TaskOutcome((PartOutcome("key", "failed", "boom"),))
@@ -52,3 +54,15 @@ def test_a_victim_that_was_not_tried_keeps_the_run_going():
 
 def test_a_run_with_nothing_left_has_not_ended_early():
     judged(rule("v", left=False), *[ALL_FAILED] * 9)
+
+
+@pytest.mark.parametrize("axis", ["defense", "observer", "distance"])
+def test_a_component_that_was_not_tried_keeps_the_run_going(axis):
+    """Three shards of one observer that crashes say nothing of the other."""
+    wanted = Wanted("key", 0, "none", "o", "d")
+    one, other = (replace(ask("v"), wanted=(each,)) for each in (wanted, replace(wanted, **{axis: "another"})))
+    judge = StopRule([one, other], lambda tried: True)
+    for _ in range(9):
+        judge.judge(one, ALL_FAILED)
+    with pytest.raises(Stopped):
+        judge.judge(other, ALL_FAILED)

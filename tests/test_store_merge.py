@@ -161,3 +161,32 @@ def test_read_only_target_is_refused(into, source):
         merge(Store(into.place, read_only=True), [source])
 
     assert not into.artifacts.exists()
+
+
+@pytest.fixture
+def other(tmp_path):
+    """A store in which one cell has another number, of the same moment."""
+    store = Store(tmp_path / "other.db")
+    fill(store, uid="run two")
+    with store.writing() as connection:
+        connection.exec_driver_sql("update result set value = 0.3125 where attempt_id = 2 and measure = 'auc'")
+    return store
+
+
+def test_stores_that_differ_are_told_and_the_order_of_merging_changes_nothing(tmp_path, source, other):
+    one, two = Store(tmp_path / "one.db"), Store(tmp_path / "two.db")
+    assert merge(one, [source, other]).differing == (cell(1).key,)
+    assert merge(two, [other, source]).differing == (cell(1).key,)
+    first, second = (
+        store.results().sort_values(["cell", "measure"])[["cell", "measure", "value"]].reset_index(drop=True)
+        for store in (one, two)
+    )
+    pd.testing.assert_frame_equal(first, second)
+    assert 0.3125 in set(first["value"])
+
+
+def test_strict_merging_refuses_before_anything_is_written(into, source, other):
+    with pytest.raises(LeakboardError, match="differ in the numbers of 1 cells"):
+        merge(into, [source, other], strict=True)
+    assert len(into.cells()) == 0
+    assert merge(into, [source, source], strict=True).cells == 3

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from leakboard.api import LeakboardError, Unsupported
+from leakboard.texts import cut, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 
 HERE = Path(__file__).parent
+LINE, TRACE = 2_000, 20_000
+"""Characters that are kept of what an exception says, and of its traceback."""
 Status = Literal["done", "failed", "skipped", "timeout"]
 """How a task ended with one shard of features or one cell; only a run as a whole can be interrupted."""
 
@@ -23,19 +26,28 @@ class TimedOut(BaseException):
     """The limit of `leakboard.tasks.time_limits` is over.
 
     Not an `Exception`, so that a plugin's own ``except Exception`` cannot swallow it.
+
+    Args:
+        message: one line.
+        who: the component that used up its time, as `leakboard.tasks.time_limits.Allowance` names it.
     """
+
+    def __init__(self, message: str = "", who: str = "") -> None:
+        super().__init__(message)
+        self.who = who
 
 
 class Fault(NamedTuple):
-    """How an exception is recorded."""
+    """How an exception is recorded; ``who`` is the component whose time was over, if that is what it was."""
 
     status: Status
     error: str
     traceback: str
+    who: str = ""
 
 
 def fault(error: BaseException) -> Fault:
-    """Status, one line and traceback of what a component raised.
+    """Status, one line and traceback of what a component raised, cut to `LINE` and `TRACE` characters, and clean.
 
     Raises:
         KeyboardInterrupt: if that is what it is.
@@ -43,12 +55,32 @@ def fault(error: BaseException) -> Fault:
     if isinstance(error, KeyboardInterrupt):
         raise error
     if isinstance(error, Unsupported):
-        return Fault("skipped", str(error), "")
-    trace = "".join(traceback.format_exception(error))
+        return Fault("skipped", _line(error), "")
+    trace = cut(escaped(_trace(error)), TRACE)
     if isinstance(error, TimedOut):
-        return Fault("timeout", str(error), trace)
-    said = " ".join(str(error).split())
+        return Fault("timeout", _line(error), trace, error.who)
+    said = _line(error)
     return Fault("failed", f"{type(error).__name__}: {said}" if said else type(error).__name__, trace)
+
+
+def _line(error: BaseException) -> str:
+    """What an exception says, in one line: a plugin may bring one that cannot say anything, or never ends."""
+    try:
+        said = str(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as other:  # noqa: BLE001 - whatever its own code raises
+        return f"(it cannot be printed: its __str__ raised {type(other).__name__})"
+    return escaped(" ".join(cut(said, LINE).split()))
+
+
+def _trace(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - as above; where it arose is known all the same
+        return "".join(traceback.format_tb(error.__traceback__))
 
 
 class contained:  # noqa: N801 - it stands in a with statement, as those of contextlib do

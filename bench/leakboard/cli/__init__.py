@@ -10,7 +10,10 @@ import click
 from leakboard import __version__
 from leakboard.cli import checking, looking, running, storing, training
 from leakboard.errors import LeakboardError
+from leakboard.texts import escaped
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 INTERNAL = 70
 """Exit code of a fault that nobody foresaw (``EX_SOFTWARE``); mistakes in what was given are 2."""
 
@@ -21,15 +24,18 @@ class _Program(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
             if os.environ.get("LEAKBOARD_TRACEBACK") == "1":
                 raise
             if isinstance(error, LeakboardError):
-                click.echo(f"error: {error}", err=True)
+                click.echo(escaped(f"error: {error}"), err=True)
                 ctx.exit(2)
-            click.echo(f"internal error: {' '.join(f'{type(error).__name__}: {error}'.split())}", err=True)
+            click.echo(escaped(f"internal error: {' '.join(f'{type(error).__name__}: {error}'.split())}"), err=True)
             click.echo("  try: the same with LEAKBOARD_TRACEBACK=1 in the environment, for the traceback", err=True)
             ctx.exit(INTERNAL)
 
@@ -57,6 +63,7 @@ for command in (
     storing.export,
     looking.failures,
     storing.merge,
+    storing.verify,
     looking.doctor,
     training.train,
     storing.cache,

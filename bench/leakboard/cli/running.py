@@ -47,6 +47,7 @@ from leakboard.cli.storing import render
 @skip_option
 @plugin_option
 @click.option("--report", type=click.Path(file_okay=False), help="Also write the HTML report into this folder.")
+@click.option("--features", is_flag=True, help="Also make missing features again that no result waits for.")
 def run(
     *,
     grid: str,
@@ -60,12 +61,14 @@ def run(
     skip: tuple[str, ...],
     plugins: tuple[str, ...],
     report: str | None,
+    features: bool,
 ) -> None:
     """Run whatever of GRID has no result yet. The same command again continues."""
     from leakboard.grid.grid import Grid
     from leakboard.runs.preflight import check_folder
     from leakboard.runs.runner import run as run_grid
     from leakboard.runs.summary import summary
+    from leakboard.runs.terminal import terminated_like_interrupted
     from leakboard.store import Store
 
     if report:
@@ -74,15 +77,17 @@ def run(
         chosen = Grid.load(grid, plugins).select(only, skip)
         chosen = chosen.on(device) if device else chosen
         tell_broken(chosen.plugins)
-        done = run_grid(
-            chosen,
-            store,
-            artifacts=artifacts,
-            executor=executor,
-            workers=workers,
-            threads=threads,
-            command=shlex.join(["leakboard", *sys.argv[1:]]),
-        )
+        with terminated_like_interrupted():
+            done = run_grid(
+                chosen,
+                store,
+                artifacts=artifacts,
+                executor=executor,
+                workers=workers,
+                threads=threads,
+                command=shlex.join(["leakboard", *sys.argv[1:]]),
+                features=features,
+            )
     except KeyboardInterrupt:
         click.echo("interrupted: nothing finished is lost, the same command continues", err=True)
         sys.exit(130)

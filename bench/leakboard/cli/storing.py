@@ -116,18 +116,45 @@ def export(store: str, what: str, form: str, out: str) -> None:
 @click.command()
 @click.argument("into")
 @click.argument("sources", nargs=-1, required=True)
-def merge(into: str, sources: tuple[str, ...]) -> None:
+@click.option("--strict", is_flag=True, help="Refuse stores that differ in a number of the same cell.")
+def merge(into: str, sources: tuple[str, ...], *, strict: bool) -> None:
     """Copy everything of the stores SOURCES into the store INTO; again adds nothing."""
     from leakboard.store import Store
     from leakboard.store import merge as merge_stores
 
     opened = [open_store(source) for source in sources]
-    done = merge_stores(Store(into), opened)
+    done = merge_stores(Store(into), opened, strict=strict)
     click.echo(
         f"{done.cells} cells, {done.attempts} attempts, {done.results} results, {done.artifacts} artifacts added"
     )
+    if done.differing:
+        what = f"the stores differ in the numbers of {len(done.differing)} cells: the newest count"
+        click.echo(f"{what} ({', '.join(key[:12] for key in done.differing[:5])})", err=True)
     if done.missing or done.damaged:
         click.echo(f"left behind: {done.missing} missing and {done.damaged} damaged artifacts", err=True)
+
+
+DIFFERS = 3
+"""Exit code of `verify` where a store does not say what its files say."""
+
+
+@click.command()
+@store_argument
+@plugin_option
+def verify(store: str, plugins: tuple[str, ...]) -> None:
+    """Make every number of STORE again from its scores, and every digest from its file.
+
+    Exit code 3 when anything differs: the cells and files are named.
+    """
+    from leakboard.runs.verify import verify as verify_store
+
+    found = verify_store(open_store(store), plugins)
+    for line in found.wrong:
+        click.echo(f"differs: {line}")
+    for line in found.unchecked:
+        click.echo(f"not checked: {line}")
+    click.echo(f"{found.cells} cells and {found.files} files checked, {len(found.wrong)} things differ")
+    sys.exit(DIFFERS if found.wrong else 0)
 
 
 @click.group()

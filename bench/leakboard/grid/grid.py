@@ -17,6 +17,7 @@ from leakboard.grid.cells import Cell
 from leakboard.grid.filters import excluded, selected
 from leakboard.grid.tables import Axes, GridFile, RunSettings, validated
 from leakboard.registry.find import Registry, shared
+from leakboard.registry.specs import DIGITS, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,8 +82,9 @@ class Grid:
         """
         try:
             content = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             reason = "it is nested too deep" if isinstance(error, RecursionError) else error
+            reason = DIGITS if "set_int_max_str_digits" in str(error) else reason
             raise LeakboardError(
                 f"{where} is not TOML: {reason}",
                 where=where,
@@ -129,7 +131,7 @@ def _listed(value: Any) -> Any:
 
 def _expand(file: GridFile, registry: Registry, where: str) -> list[Cell]:
     axes = file.grid
-    targets = itertools.product(*(_axis(registry, kind, getattr(axes, kind), where) for kind in TARGET))
+    targets = _product([_axis(registry, kind, getattr(axes, kind), where) for kind in TARGET], where)
     triples = _triples(axes, registry, where)
     undefended = registry.one("defense", "none")
     attackers = read(axes.attacker, registry, f"{where}, grid.attacker")
@@ -137,7 +139,7 @@ def _expand(file: GridFile, registry: Registry, where: str) -> list[Cell]:
     if file.checks.permuted_labels:
         variants.append((NamedAttacker("adaptive"), "permuted"))
     cells: dict[str, Cell] = {}
-    points = itertools.product(targets, file.run.seeds, triples, variants)
+    points = _product([targets, file.run.seeds, triples, variants], where)
     for (dataset, victim, defense), seed, (observer, distance, classifier, name), (attacker, labels) in points:
         cell = Cell(
             dataset=dataset,
@@ -155,6 +157,12 @@ def _expand(file: GridFile, registry: Registry, where: str) -> list[Cell]:
         )
         cells.setdefault(cell.key, cell)
     return list(cells.values())
+
+
+def _product(axes: Sequence[Sequence[Any]], where: str) -> list[tuple[Any, ...]]:
+    """All combinations, if they are not too many."""
+    bounded(map(len, axes), "the grid", where)
+    return list(itertools.product(*axes))
 
 
 def _refuse_own_shadow(cells: Iterable[Cell], where: str) -> None:
@@ -186,7 +194,7 @@ def _triples(axes: Axes, registry: Registry, where: str) -> list[tuple[Bound, Bo
             next="leakboard list attacks",
         )
     triples: dict[tuple[str, str, str], tuple[Bound, Bound, Bound, str]] = {}
-    product = itertools.product(*(_axis(registry, kind, given[kind], where) for kind in TRIPLE))
+    product = _product([_axis(registry, kind, given[kind], where) for kind in TRIPLE], where)
     for observer, distance, classifier in product:
         triples[observer.spec, distance.spec, classifier.spec] = (observer, distance, classifier, "")
     for name in axes.attack:

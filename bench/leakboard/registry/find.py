@@ -19,10 +19,11 @@ import pluggy
 from leakboard import hookspecs
 from leakboard.api import AXES
 from leakboard.errors import LeakboardError, nearest
-from leakboard.faults import contained
+from leakboard.faults import contained, raised_at
 from leakboard.registry.bind import Bound, bind, build
 from leakboard.registry.contract import VALUES, load_file, origin, read_offer
 from leakboard.registry.specs import parse
+from leakboard.surroundings import streams_kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -75,10 +76,23 @@ class Registry:
         return registry
 
     def _guarded(self, source: str, load: Callable[[], ModuleType], *, fatal: bool = False) -> None:
-        with contained() as caught:
-            self._adopt(source, load())
+        try:
+            with contained() as caught, streams_kept() as closed:
+                module = load()
+            if closed and not caught.fault:
+                with contained() as caught:
+                    raise ValueError(f"it closed {', '.join(closed)}")
+            if not caught.fault:
+                with contained() as caught:
+                    self._adopt(source, module)
+        except KeyboardInterrupt as error:
+            raise LeakboardError(
+                f"interrupted while the plugin {source} was loaded",
+                where=raised_at(error),
+                next="the same command again; if you pressed no key, the plugin raised KeyboardInterrupt itself",
+            ) from error
         if caught.fault:
-            _, reason, trace = caught.fault
+            reason, trace = caught.fault.error, caught.fault.traceback
             if fatal or os.environ.get("LEAKBOARD_STRICT_PLUGINS") == "1":
                 raise LeakboardError(f"the plugin {source} cannot be loaded: {reason}", where=caught.place)
             self.broken.append(Broken(source, reason, trace))

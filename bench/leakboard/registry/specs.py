@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import math
 import warnings
 from collections import Counter
 from dataclasses import dataclass
@@ -15,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 from leakboard.errors import LeakboardError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 GRAMMAR = "name, name(key=value, ...), a set {1, 2} to sweep a value, a + b to chain defenses"
+MOST = 250_000
+"""Points that a spec, or a grid, may stand for."""
+DIGITS = "a number has more digits than Python reads"
 LITERALS = "a number, a quoted string, True, False, None, a list or tuple of these, or a set to sweep"
 
 
@@ -44,7 +48,7 @@ def parse(text: str, where: str = "") -> tuple[tuple[Spec, ...], ...]:
     Raises:
         LeakboardError: the text is not in the spec language, or a keyword is given twice.
     """
-    place = where or f"spec {text!r}"
+    place = where or f"spec {text!r:.200}"
     source = text.strip()
     try:
         with warnings.catch_warnings():
@@ -52,9 +56,35 @@ def parse(text: str, where: str = "") -> tuple[tuple[Spec, ...], ...]:
             expression = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise LeakboardError(f"cannot read the spec {text!r}: {reason}", where=place, expected=GRAMMAR) from None
-    alternatives = [list(_sweep(link, source, place)) for link in _links(expression)]
+        reason = DIGITS if "set_int_max_str_digits" in reason else reason
+        raise LeakboardError(f"cannot read the spec {text!r:.200}: {reason}", where=place, expected=GRAMMAR) from None
+    links = list(_links(expression))
+    bounded([_points(link) for link in links], f"the spec {source!r:.80}", place)
+    alternatives = [list(_sweep(link, source, place)) for link in links]
     return tuple(itertools.product(*alternatives))
+
+
+def _points(link: ast.expr) -> int:
+    """How many calls the sweeps of one call stand for, known before any is made."""
+    keywords = link.keywords if isinstance(link, ast.Call) else ()
+    return math.prod(len(each.value.elts) for each in keywords if isinstance(each.value, ast.Set))
+
+
+def bounded(counts: Iterable[int], what: str, where: str) -> None:
+    """Refuse a product that is too large, before it is multiplied out.
+
+    Raises:
+        LeakboardError: it has more than `MOST` points.
+    """
+    total = math.prod(counts)
+    if total > MOST:
+        many = f"{total:,}" if total < MOST**3 else "more than can be counted"
+        raise LeakboardError(
+            f"{what} stands for {many} points",
+            where=where,
+            expected=f"at most {MOST:,}",
+            next="fewer values in its sweeps, or several grids into one store",
+        )
 
 
 def _links(expression: ast.expr) -> Iterator[ast.expr]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leakboard.keys import scores_key
+from leakboard.runs.payloads import Payloads
 from leakboard.runs.plan import Plan, make_plan
 from leakboard.runs.remeasure import outdated, tells_threshold
 from leakboard.store import Store
@@ -23,13 +25,20 @@ if TYPE_CHECKING:
     from leakboard.tasks.sample_lists import Population
 
 
-def plan(grid: Grid, store: Store | str | Path | None = None, artifacts: Path | str | None = None) -> Plan:
+def plan(
+    grid: Grid,
+    store: Store | str | Path | None = None,
+    artifacts: Path | str | None = None,
+    *,
+    features: bool = False,
+) -> Plan:
     """What ``grid`` still needs, given what a store and its folder of payload files already hold.
 
     Args:
         grid: the grid.
         store: a store, or where one is or would be (nothing is made); None for a store that knows nothing yet.
         artifacts: folder of payload files, as in `leakboard.run`.
+        features: as in `leakboard.run`.
 
     Raises:
         LeakboardError: a victim contradicts its dataset, a dataset is too small, or the store cannot be read.
@@ -39,7 +48,10 @@ def plan(grid: Grid, store: Store | str | Path | None = None, artifacts: Path | 
         default, store = default_artifacts(locate(store)), existing(store, artifacts)
     folder = Artifacts(store.artifacts if store else Path(artifacts or default))
     populations = Populations(folder)
-    made = missing(grid, store, populations) if store else make_plan(grid, {}, folder, _samples(grid, populations))
+    if store:
+        made = missing(grid, store, populations, features=features)
+    else:
+        made = make_plan(grid, {}, folder, _samples(grid, populations))
     populations.check(made.todo)
     return made
 
@@ -56,11 +68,22 @@ def existing(place: str | Path, artifacts: Path | str | None = None) -> Store | 
     return Store(place, artifacts=Path(artifacts) if artifacts else None, read_only=True)
 
 
-def missing(grid: Grid, store: Store, populations: Populations) -> Plan:
+def missing(grid: Grid, store: Store, populations: Populations, *, features: bool = False) -> Plan:
     """The plan of a grid on a store that is open; datasets are not checked."""
     artifacts = Artifacts(store.artifacts)
-    old = outdated(grid, store)
-    return make_plan(grid, store.latest_status(), artifacts, _samples(grid, populations), _sound(store, old), old)
+    old, payloads = outdated(grid, store), Payloads(artifacts, store)
+    made = make_plan(
+        grid,
+        store.latest_status(),
+        artifacts,
+        _samples(grid, populations),
+        _sound(store, old),
+        old,
+        payloads,
+        features=features,
+    )
+    payloads.look_around(made.cells, populations)
+    return replace(made, found=tuple(payloads.found.values()))
 
 
 def _samples(grid: Grid, populations: Populations) -> Callable[[Bound], Population]:

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 from leakboard.grid.cells import asked
 from leakboard.keys import features_key
 from leakboard.registry.bind import at, bind
+from leakboard.runs.payloads import Payloads
 from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Shadow, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from leakboard.grid.cells import Cell
     from leakboard.grid.grid import Grid
     from leakboard.registry.bind import Bound
-    from leakboard.store.artifacts import Artifacts
+    from leakboard.store.artifacts import ArtifactRow, Artifacts
     from leakboard.tasks.sample_lists import Population
 
 CELLS_PER_TASK = 40
@@ -37,6 +38,9 @@ class Plan:
         observe: expensive tasks.
         score: cheap tasks; each waits for its features.
         outdated: keys of cells that are done, but are measured again from their scores, for the measures have changed.
+        again: keys of features that results were made of, and that are made again for their own sake.
+        absent: how many such features are not on disk and stay away: nothing but an export of features needs them.
+        found: files that belong to the grid and lie on disk whole, though the store does not know them.
     """
 
     cells: tuple[Cell, ...]
@@ -46,6 +50,14 @@ class Plan:
     observe: tuple[ObserveTask, ...]
     score: tuple[ScoreTask, ...]
     outdated: frozenset[str] = frozenset()
+    again: frozenset[str] = frozenset()
+    absent: int = 0
+    found: tuple[ArtifactRow, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to be done, and nothing to be written down."""
+        return not (self.todo or self.skipped or self.outdated or self.observe or self.found)
 
     @functools.cached_property
     def todo(self) -> tuple[Cell, ...]:
@@ -81,6 +93,8 @@ class Plan:
             "skipped": len(self.skipped),
             "measured_again": len(self.outdated),
             "todo": len(self.todo),
+            "features_made_again": len(self.again),
+            "features_missing": self.absent,
             "observation_tasks": len(self.observe),
             "scoring_tasks": len(self.score),
             "denoiser_evaluations": sum(self.evaluations),
@@ -95,6 +109,9 @@ def make_plan(
     population_of: Callable[[Bound], Population],
     sound: Callable[[str], bool] = lambda _: True,
     outdated: Collection[str] = (),
+    payloads: Payloads | None = None,
+    *,
+    features: bool = False,
 ) -> Plan:
     """Work out what is missing.
 
@@ -105,7 +122,10 @@ def make_plan(
         population_of: the samples in use of a dataset; asked only when something is missing.
         sound: whether the scores of a cell that is done, given by its key, are whole on disk.
         outdated: keys of the cells that are done, but that other measures measured.
+        payloads: what is known of the files in ``artifacts``.
+        features: make again also features that are missing, though all their cells are done. Damaged ones always are.
     """
+    payloads = payloads or Payloads(artifacts)
     done = {cell.key for cell in grid.cells if statuses.get(cell.key) == "done"}
     lost = frozenset(key for key in done if not sound(key))
     settled = (done - lost) | {cell.key for cell in grid.cells if statuses.get(cell.key) == "skipped"}
@@ -114,14 +134,19 @@ def make_plan(
     todo = [cell for cell in grid.cells if cell.key in reasons and cell.key not in skipped]
     shards = _Shards(grid.run.shard, population_of)
     settings = Settings(str(artifacts.root), grid.plugins, grid.run.device, grid.run.batch, grid.run.timeout)
+    resting = [cell for cell in grid.cells if cell.key in done - lost]
+    states = {key: payloads.state(key, "features") for cell in resting for key in shards.needs(cell)}
+    again = {key for key, state in states.items() if state == "damaged" or (features and state == "missing")}
     return Plan(
         grid.cells,
         frozenset(settled),
         skipped,
         lost,
-        _observation_tasks(todo, shards, artifacts, settings),
+        _observation_tasks(todo, resting, again, shards, payloads, settings),
         _scoring_tasks(todo, shards, settings),
         frozenset((done - lost).intersection(outdated)),
+        frozenset(again),
+        sum(state == "missing" for key, state in states.items() if key not in again),
     )
 
 
@@ -151,14 +176,25 @@ class _Shards:
             )
         return self._keys[combination]
 
+    def needs(self, cell: Cell) -> Iterator[str]:
+        """Keys of all features that a cell rests on."""
+        for victim, defense in ((cell.victim, cell.defense), *cell.attacker.calibrates_on):
+            yield from self.keys(cell, victim, defense)
+
 
 def _observation_tasks(
-    todo: Sequence[Cell], shards: _Shards, artifacts: Artifacts, settings: Settings
+    todo: Sequence[Cell],
+    resting: Sequence[Cell],
+    again: Collection[str],
+    shards: _Shards,
+    payloads: Payloads,
+    settings: Settings,
 ) -> tuple[ObserveTask, ...]:
     wanted: dict[tuple[str, str, str, int], list[Wanted]] = defaultdict(list)
     tasks: dict[tuple[str, str, str, int], ObserveTask] = {}
     seen: set[tuple[str, ...]] = set()
-    for cell in todo:
+    needed = {key for cell in todo for key in shards.needs(cell)}
+    for cell in (*todo, *resting):
         for victim, defense in ((cell.victim, cell.defense), *cell.attacker.calibrates_on):
             keys = shards.keys(cell, victim, defense)
             if keys in seen:
@@ -166,7 +202,7 @@ def _observation_tasks(
             seen.add(keys)
             query = query_label(defense)
             for rows, key in zip(shards.ranges(cell), keys, strict=True):
-                if artifacts.has(key):
+                if key not in again and (key not in needed or payloads.state(key, "features") == "whole"):
                     continue
                 group = (cell.dataset.identity, victim.identity, query, rows.start)
                 wanted[group].append(Wanted(key, cell.seed, defense.spec, cell.observer.spec, cell.distance.spec))

@@ -8,12 +8,16 @@ import multiprocessing
 import os
 import signal
 import tempfile
+import time
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from leakboard.tasks.task import TaskOutcome
+from leakboard.tasks.time_limits import GRACE, read_note
 from leakboard.tasks.worker import serve
 
 if TYPE_CHECKING:
@@ -31,6 +35,10 @@ ENVIRONMENT = {
 }
 """What workers are started with: threads that wait without spinning, and memory that is not handed back to the system
 between two layers of a network only to be asked for again."""
+
+
+LOOK = 1.0
+"""Seconds between two looks at workers that may be held longer than their limit."""
 
 
 def run_in_processes(source: Source, work: Callable[[Any], Any], settings: ExecutorSettings) -> None:
@@ -77,6 +85,7 @@ class _Worker:
         os.close(handle)
         self.task: Any = None
         self.dead = False
+        self.overdue = False
         self._note = Path(note)
         context: SpawnContext = multiprocessing.get_context("spawn")
         self.connection, inner = context.Pipe()
@@ -96,26 +105,49 @@ class _Worker:
         task, self.task = self.task, None
         assert task is not None
         with contextlib.suppress(EOFError, OSError):
-            if self.connection.poll():
+            if not self.overdue and self.connection.poll():
                 outcome: TaskOutcome = self.connection.recv()
+                if (
+                    isinstance(outcome, TaskOutcome) and outcome.changed
+                ):  # what a component changed there is nothing for the next task to meet
+                    self.dead = True
+                    self.kill()
                 return task, outcome
         self.dead = True
-        self.process.join(timeout=1)
+        wait([self.process.sentinel], timeout=0 if self.overdue else 1)
         self.kill()
-        trace = self._note.read_text(encoding="utf-8", errors="replace")
-        if trace:
-            return task, TaskOutcome(died=f"took longer than {task.settings.timeout:g} s", trace=trace)
+        hung = read_note(self._note)
+        if hung and (hung.trace or self.overdue):
+            trace = hung.trace or "It held off the alarm and its own end, and was ended from outside."
+            return task, TaskOutcome(died=f"took longer than {task.settings.timeout:g} s", trace=trace, who=hung.who)
         return task, TaskOutcome(died=f"the worker process died ({_cause(self.process.exitcode)})")
+
+    def watch(self) -> None:
+        """End the process if a component holds it longer than its limit, and nothing in there can end it."""
+        hung = read_note(self._note)
+        if hung and time.monotonic() > hung.deadline + GRACE:
+            self.overdue = True
 
     def dismiss(self) -> None:
         """Let an idle worker end by itself."""
+        family = _descendants(self.process.pid)
         self.connection.close()
-        self.process.join(timeout=5)
+        wait([self.process.sentinel], timeout=5)
+        for child in family:
+            with contextlib.suppress(psutil.Error):
+                child.kill()
 
     def kill(self) -> None:
         """End the process, whatever it does. Files are written in one step, so it can do no harm."""
         self.connection.close()
+        family = _descendants(self.process.pid)
         self.process.kill()
+        if hasattr(os, "killpg") and self.process.pid:
+            with contextlib.suppress(OSError):  # its group ends with it, unless it died before it had one
+                os.killpg(self.process.pid, signal.SIGKILL)
+        for child in family:
+            with contextlib.suppress(psutil.Error):
+                child.kill()
         self.process.join()
 
 
@@ -123,8 +155,25 @@ def _reporting(workers: list[_Worker]) -> list[_Worker]:
     """The busy workers that have finished their task or died, as soon as there are any."""
     busy = [worker for worker in workers if worker.task is not None]
     # A dead worker's own child may hold its end of the connection open: the process is watched as well.
-    ready = wait([handle for worker in busy for handle in (worker.connection, worker.process.sentinel)])
-    return [worker for worker in busy if worker.connection in ready or worker.process.sentinel in ready]
+    handles = [handle for worker in busy for handle in (worker.connection, worker.process.sentinel)]
+    while True:
+        ready = wait(handles, timeout=LOOK)
+        for worker in busy if not ready else ():
+            worker.watch()
+        found = [
+            worker
+            for worker in busy
+            if worker.overdue or worker.connection in ready or worker.process.sentinel in ready
+        ]
+        if found:
+            return found
+
+
+def _descendants(pid: int | None) -> list[psutil.Process]:
+    """What a worker's plugins started and left running; also what left the worker's group."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).children(recursive=True) if pid else []
+    return []
 
 
 def _cause(code: int | None) -> str:

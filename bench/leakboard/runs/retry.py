@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from leakboard.tasks.task import ObserveTask, PartOutcome, ScoreTask
+from leakboard.tasks.task import ObserveTask, PartOutcome, ScoreTask, components, keys_of
 
 if TYPE_CHECKING:
     from leakboard.faults import Status
     from leakboard.tasks.task import Task, TaskOutcome
+
+
+CHANCES = 2
+"""Times that a component's limit may be used up in one run before anything of it came to an end."""
 
 
 class Retries:
@@ -31,8 +36,38 @@ class Retries:
         return True
 
 
+class Patience:
+    """Counts whose time was over, so that a component that hangs costs its limit twice, and not in every part.
+
+    One that came to an end before, with the same victim if it is an observer, is slow at times and is tried again.
+    """
+
+    def __init__(self) -> None:
+        self._overran: Counter[str] = Counter()
+        self._proven: set[str] = set()
+
+    def note(self, task: Task, outcome: TaskOutcome) -> None:
+        """Hear what came of a task, or of the worker that held it."""
+        self._overran.update({outcome.who} if outcome.trace else ())
+        if not outcome.died:
+            self._overran.update({part.who for part in outcome.parts if part.status == "timeout"})
+        for part in outcome.parts:
+            if part.status == "done":
+                self._proven |= components(task, part.key)
+
+    def lost(self, task: Task) -> dict[str, PartOutcome]:
+        """The parts of a task that are not tried, by their keys, each with its reason."""
+        given_up = {name for name, times in self._overran.items() if times >= CHANCES} - self._proven - {""}
+        found = {}
+        for key in keys_of(task) if given_up else ():
+            for name in sorted(given_up & components(task, key)):
+                error = f"{name} took longer than {task.settings.timeout:g} s {CHANCES} times, and is not tried again"
+                found[key] = PartOutcome(key, "timeout", error)
+        return found
+
+
 def buried(task: Task, outcome: TaskOutcome) -> TaskOutcome:
     """The outcome of a task whose only part ended its worker."""
     key = task.wanted[0].key if isinstance(task, ObserveTask) else task.cells[0].key
     status: Status = "timeout" if outcome.trace else "failed"
-    return replace(outcome, parts=(PartOutcome(key, status, outcome.died, outcome.trace),))
+    return replace(outcome, parts=(PartOutcome(key, status, outcome.died, outcome.trace, outcome.who),))

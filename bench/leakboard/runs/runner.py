@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leakboard.registry.find import shared
+from leakboard.runs.alone import alone
 from leakboard.runs.guard import run_tasks
 from leakboard.runs.missing import missing
 from leakboard.runs.preflight import check_device, check_folder
@@ -73,6 +74,7 @@ def run(
     threads: int = 0,
     progress: bool | None = None,
     command: str = "",
+    features: bool = False,
 ) -> RunReport:
     """Run whatever of a grid has no result yet.
 
@@ -85,6 +87,7 @@ def run(
         threads: torch threads a worker; 0 for an equal share of the cores, or what torch likes in this process.
         progress: show a bar; by default when standard error is a terminal.
         command: the command line to write down.
+        features: also make features again that are missing, pruned say, though every result made of them is there.
 
     Raises:
         LeakboardError: a victim contradicts its dataset, the store cannot be opened, the device is not there, the
@@ -103,12 +106,33 @@ def run(
             check_device(grid.run.device)
         store = Store(store, artifacts=Path(artifacts) if artifacts else None)
     populations.artifacts = Artifacts(store.artifacts)
-    first = missing(grid, store, populations)
+    first = missing(grid, store, populations, features=features)
     if first.observe:
         check_device(grid.run.device)
-    if not (first.todo or first.skipped or first.outdated):
+    if first.empty and not populations.unsaved:
         return RunReport(first, store.latest_status())
     populations.check(first.todo)
+    with alone(grid, Artifacts(store.artifacts)) as waited:
+        if waited:
+            populations = Populations(populations.artifacts)
+            first = missing(grid, store, populations, features=features)
+            if first.empty:
+                return RunReport(first, store.latest_status())
+        return _run(grid, store, first, populations, chosen, settings, progress=progress, command=command)
+
+
+def _run(
+    grid: Grid,
+    store: Store,
+    first: Plan,
+    populations: Populations,
+    chosen: Executor,
+    settings: ExecutorSettings,
+    *,
+    progress: bool | None,
+    command: str,
+) -> RunReport:
+    """Carry out a plan, and write down how it went."""
     info = RunInfo(grid_name=grid.name, grid_text=grid.text, command=command, provenance=provenance())
     session = _Session(grid, store, store.begin_run(info), chosen, settings, progress)
     status: RunStatus = "failed"
@@ -158,6 +182,8 @@ class _Session:
         with terminal(self.progress) as shown:
             if plan.lost:
                 shown.say(f"the scores of {len(plan.lost)} results are missing or damaged: they will be made again")
+            if plan.again:
+                shown.say(f"{len(plan.again)} files of features are missing or damaged: they will be made again")
             writer = Writer(self.store, self.run_id)
             writer.begin(plan, populations)
             source = PlanSource(plan, writer, shown)

@@ -16,25 +16,29 @@ if TYPE_CHECKING:
 
 
 def points(task: ObserveTask) -> frozenset[tuple[str, str]]:
-    """What a task is about, axis by axis: its dataset, its victim, and the defense at the query."""
-    return frozenset({("dataset", task.dataset_identity), ("victim", task.victim_identity), ("query", task.query)})
+    """What a task is about, axis by axis: dataset, victim and defense at the query, and what is wanted of them."""
+    found = {("dataset", task.dataset_identity), ("victim", task.victim_identity), ("query", task.query)}
+    for wanted in task.wanted:
+        found |= {("defense", wanted.defense), ("observer", wanted.observer), ("distance", wanted.distance)}
+    return frozenset(found)
 
 
 class TaskQueue:
     """The tasks of a plan. A scoring task comes up as soon as the features that its cells need are there.
 
-    Features whose cells are all lost to another failure are not asked for any more.
+    Features whose cells are all lost to another failure are not asked for any more, but for those that are made
+    ``again`` for their own sake.
 
     Attributes:
         open: tasks that are not finished, those that are running included.
     """
 
-    def __init__(self, observe: Iterable[ObserveTask], score: Iterable[ScoreTask]) -> None:
+    def __init__(self, observe: Iterable[ObserveTask], score: Iterable[ScoreTask], again: Iterable[str] = ()) -> None:
         self._queue: deque[Task] = deque(observe)
         self._waiting: dict[int, ScoreTask] = dict(enumerate(score))
         self._missing: dict[int, set[str]] = {}
         self._waiters: dict[str, set[int]] = defaultdict(set)
-        self._users: Counter[str] = Counter()
+        self._users: Counter[str] = Counter(again)
         self.open = len(self._queue) + len(self._waiting)
         coming = {wanted.key for task in self._queue if isinstance(task, ObserveTask) for wanted in task.wanted}
         for number, task in list(self._waiting.items()):

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leakboard.errors import LeakboardError
-from leakboard.runs.retry import Retries, buried
+from leakboard.runs.retry import Patience, Retries, buried
 from leakboard.runs.rows import attempt_row
 from leakboard.runs.schedule import TaskQueue
 from leakboard.runs.stop import StopRule
-from leakboard.tasks.task import ObserveTask
+from leakboard.tasks.task import ObserveTask, TaskOutcome, keys_of, only
 
 if TYPE_CHECKING:
     from leakboard.runs.plan import Plan
     from leakboard.runs.terminal import Terminal
     from leakboard.runs.writer import Writer
     from leakboard.store import AttemptRow
-    from leakboard.tasks.task import Task, TaskOutcome
+    from leakboard.tasks.task import Task
 
 
 class PlanSource:
@@ -31,15 +31,29 @@ class PlanSource:
         self.evaluations = 0.0
         self.damaged: set[str] = set()
         self._writer, self._terminal = writer, terminal
-        self._queue = TaskQueue(plan.observe, plan.score)
-        self._retries = Retries()
+        self._queue = TaskQueue(plan.observe, plan.score, plan.again)
+        self._retries, self._patience = Retries(), Patience()
         self._rule = StopRule(plan.observe, self._queue.vary)
 
     def take(self) -> Task | None:
         """The next task, or None when there is none that can run now."""
         task = self._queue.take()
+        while task is not None and (lost := self._patience.lost(task)):
+            self._give_up(only(task, lost.keys()), TaskOutcome(tuple(lost.values())))
+            kept = only(task, {*keys_of(task)} - lost.keys())
+            if keys_of(kept):
+                task = kept
+                break
+            self._queue.finish()
+            task = self._queue.take()
         self._terminal.expect(self._queue.open)
         return task
+
+    def _give_up(self, task: Task, outcome: TaskOutcome) -> None:
+        """Write down what is not tried."""
+        self._writer.write(task, outcome, self._attempts(task, outcome))
+        for part in outcome.parts:
+            self._terminal.say_once(f"{part.status}: {part.error}", task.label)
 
     def settle(self, task: Task, outcome: TaskOutcome) -> None:
         """Take in what came of a task.
@@ -50,6 +64,7 @@ class PlanSource:
         """
         if outcome.fatal:
             raise LeakboardError(outcome.fatal)
+        self._patience.note(task, outcome)
         if outcome.died:
             if self._retries.allow(task, outcome):
                 self._put_back(task, outcome.died)
@@ -62,6 +77,8 @@ class PlanSource:
             return
         self.evaluations += outcome.evaluations
         self._writer.write(task, outcome, self._attempts(task, outcome))
+        for line in outcome.changed:
+            self._terminal.say_once(f"changed for all that come after it in its process: {line}", task.label)
         for part in outcome.parts:
             if part.status != "done":
                 self._terminal.say_once(f"{part.status}: {part.error}", task.label)

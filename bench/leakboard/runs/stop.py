@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ALIKE = 3
 """Observation tasks that must fail alike before anything succeeded, to end the run early.
 
-It goes on all the same while a dataset, victim or query defense is left that none of them was about.
+It goes on all the same while a component is left that none of them was about: it alone could be what fails.
 """
 
 

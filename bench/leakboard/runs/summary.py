@@ -17,6 +17,7 @@ from leakboard.statistics.nulls import (
     judge,
 )
 from leakboard.statistics.permutation import Scores
+from leakboard.texts import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,12 +46,14 @@ def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
     lines.append(f"cells: {counts}; {report.evaluations:,.0f} denoiser evaluations paid in this run")
     if report.plan.outdated:
         lines.append(f"measured again from their scores: {len(report.plan.outdated)} cells")
+    if report.plan.absent:
+        lines.append(f"files of features that are not on disk: {report.plan.absent} (run --features makes them again)")
     if report.stopped:
         lines.append(f"stopped early: {report.stopped}")
     if not report.ok:
         lines.append(f"what went wrong: leakboard failures {store.url}")
     lines.append(f"report: {page}" if page else f"report: leakboard report {store.url} --out report")
-    return "\n".join(lines)
+    return escaped("\n".join(lines))
 
 
 def _best(results: pd.DataFrame) -> Iterator[str]:

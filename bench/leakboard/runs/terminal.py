@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
+
+from leakboard.texts import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +25,7 @@ class Terminal:
 
     def say(self, line: str) -> None:
         """Show a line at once."""
-        self._bar.write(line, file=sys.stderr)
+        self._bar.write(escaped(line), file=sys.stderr)
 
     def say_once(self, line: str, label: str) -> None:
         """Show a line with what it is about, the first time only."""
@@ -36,6 +40,23 @@ class Terminal:
     def step(self) -> None:
         """One task is finished."""
         self._bar.update()
+
+
+@contextlib.contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """Inside, a request to end (SIGTERM, as a cluster sends it) does what an interrupt from the keyboard does."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ class Writer:
             components=component_rows(fresh, populations.known),
             cells=[cell_row(cell) for cell in fresh],
             attempts=[AttemptRow(cell_key=key, status="skipped", error=why) for key, why in plan.skipped.items()],
-            artifacts=populations.save(self._artifacts),
+            artifacts=[*plan.found, *populations.save(self._artifacts)],
         )
 
     def write(self, task: Task, outcome: TaskOutcome, attempts: Sequence[AttemptRow]) -> None:

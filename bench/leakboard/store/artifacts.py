@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -24,7 +25,7 @@ import numpy as np
 from leakboard.errors import LeakboardError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 SUFFIX = ".safetensors"
 ABANDONED_AFTER = 3600.0
@@ -61,6 +62,10 @@ class Damaged(LeakboardError):
         super().__init__(
             f"artifact {key} is damaged: {why}", where=str(path), next="run the same grid again to make it anew"
         )
+
+
+class CannotWrite(LeakboardError):
+    """There is no room for an artifact, or its folder cannot be written: the machine's fault, and no component's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,9 +155,9 @@ class Artifacts:
         """
         target = self.path(key)
         try:
+            _set_aside(target.parent, wanted=Path.is_dir)
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.is_dir():
-                target.rmdir()
+            _set_aside(target, wanted=Path.is_file)
             _replace(target, payload, durable=durable)
         except OSError as error:
             raise _cannot_write(error, target, len(payload)) from error
@@ -164,6 +169,22 @@ class Artifacts:
             Missing: there is no such file.
             Damaged: the file is not what was written under this key, or cannot be read.
         """
+        tensors, meta, _ = self._read(key)
+        return tensors, meta
+
+    def row(self, key: str, kind: str) -> ArtifactRow:
+        """What a store keeps of a file that lies here already, after a look at whether it is whole.
+
+        Raises:
+            Missing, Damaged: as `get`.
+        """
+        *_, payload = self._read(key)
+        written = datetime.fromtimestamp(self.path(key).stat().st_mtime, UTC)
+        digest = hashlib.sha256(payload).hexdigest()
+        return ArtifactRow(key=key, kind=kind, digest=digest, bytes=len(payload), created=written)
+
+    def _read(self, key: str) -> tuple[dict[str, np.ndarray], dict[str, str], bytes]:
+        """Tensors, meta and all bytes of a file, once the first two are what was written."""
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
@@ -182,7 +203,7 @@ class Artifacts:
             raise Damaged(key, path, f"not a whole artifact file ({error})") from error
         if _digest(key, tensors, meta) != digest:
             raise Damaged(key, path, "its content does not match its digest and its name")
-        return tensors, meta
+        return tensors, meta, payload
 
     def drop(self, key: str) -> None:
         """Remove one artifact, if it is there.
@@ -192,10 +213,8 @@ class Artifacts:
         """
         path = self.path(key)
         try:
-            if path.is_dir():
-                path.rmdir()
-            else:
-                path.unlink(missing_ok=True)
+            _set_aside(path, wanted=Path.is_file)
+            path.unlink(missing_ok=True)
         except NotADirectoryError:
             return
         except OSError as error:
@@ -239,6 +258,13 @@ def _plain(array: np.ndarray) -> np.ndarray:
     return np.asarray(array, dtype=np.asarray(array).dtype.newbyteorder("="), order="C")
 
 
+def _set_aside(path: Path, wanted: Callable[[Path], bool]) -> None:
+    """Move what stands in a file's or folder's place and is none of ours to a name beside it: it may be somebody's."""
+    if (path.exists() or path.is_symlink()) and not wanted(path):
+        free = (path.with_name(f"{path.name}.aside{number or ''}") for number in itertools.count())
+        path.rename(next(place for place in free if not place.exists()))
+
+
 def _replace(target: Path, payload: bytes, *, durable: bool) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:16]}-", suffix=".tmp")
     try:
@@ -254,14 +280,14 @@ def _replace(target: Path, payload: bytes, *, durable: bool) -> None:
         raise
 
 
-def _cannot_write(error: OSError, target: Path, size: int) -> LeakboardError:
+def _cannot_write(error: OSError, target: Path, size: int) -> CannotWrite:
     if error.errno in _FULL:
-        return LeakboardError(
+        return CannotWrite(
             f"no space left for an artifact of {size:,} bytes",
             where=str(target.parent),
             next="free some space (`leakboard cache prune`) or give another folder with --artifacts, then run again",
         )
-    return LeakboardError(f"cannot write an artifact: {error.strerror or error}", where=str(target))
+    return CannotWrite(f"cannot write an artifact: {error.strerror or error}", where=str(target))
 
 
 def _header(payload: bytes) -> dict[str, Any]:

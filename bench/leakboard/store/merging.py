@@ -6,7 +6,7 @@ Content keys and each run's ``uid`` say what is the same thing in two stores, so
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.orm import aliased
 
 from leakboard.api import AXES
+from leakboard.errors import LeakboardError
 from leakboard.store.artifacts import ArtifactRow, Artifacts
 from leakboard.store.inserting import add_artifacts, add_attempts, add_cells, add_components, add_run, add_tasks
 from leakboard.store.queries import as_row, attempt_rows
@@ -41,6 +42,7 @@ class MergeReport:
         cells, attempts, results, artifacts: rows added.
         missing: artifacts that a source lists but no longer has.
         damaged: artifacts whose file is not what the source once wrote, or cannot be read; left behind.
+        differing: cells for which the stores have other numbers; the newest attempt counts.
     """
 
     cells: int = 0
@@ -49,18 +51,53 @@ class MergeReport:
     artifacts: int = 0
     missing: int = 0
     damaged: int = 0
+    differing: tuple[str, ...] = ()
 
     def __add__(self, other: MergeReport) -> MergeReport:
         return MergeReport(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
-def merge(into: Store, sources: Sequence[Store]) -> MergeReport:
+def merge(into: Store, sources: Sequence[Store], *, strict: bool = False) -> MergeReport:
     """Add what the sources hold and ``into`` does not, each source in one transaction; sources stay as they are.
 
+    Where stores differ in the numbers of a cell all attempts are kept, and the newest counts; of two of the same
+    moment the one whose run has the greater ``uid``. So the order of merging changes nothing.
+
+    Args:
+        into: where to.
+        sources: where from.
+        strict: refuse, before anything is written, when two of the stores differ in a number of the same cell.
+
     Raises:
-        LeakboardError: ``into`` was opened read-only or cannot be written.
+        LeakboardError: ``into`` was opened read-only or cannot be written, or stores differ and that is refused.
     """
     into.must_be_writable()
+    differing = _differing([into, *sources])
+    if differing and strict:
+        raise LeakboardError(
+            f"the stores differ in the numbers of {len(differing)} cells",
+            where=", ".join(key[:12] for key in differing[:5]),
+            expected="the same numbers of the same cells",
+            next="without --strict the newest numbers count; leakboard verify tells which store is sound",
+        )
+    return replace(_merged(into, sources), differing=differing)
+
+
+def _differing(stores: Sequence[Store]) -> tuple[str, ...]:
+    """Keys of cells for which two stores have other values of one measure, made by the same code."""
+    seen: dict[tuple[str, str, str], set[tuple[object, ...]]] = {}
+    for place in dict.fromkeys(store.url for store in stores):
+        store = next(each for each in stores if each.url == place)
+        done = [key for key, status in store.latest_status().items() if status == "done"]
+        for attempt in store.last_attempts(done):
+            for row in attempt.results:
+                what = attempt.cell_key, row.measure, str(attempt.measured_by.get(row.measure, ""))
+                value = None if row.value is None or row.value != row.value else row.value
+                seen.setdefault(what, set()).add((value, row.low, row.high, row.n_member, row.n_nonmember))
+    return tuple(sorted({cell for (cell, *_), values in seen.items() if len(values) > 1}))
+
+
+def _merged(into: Store, sources: Sequence[Store]) -> MergeReport:
     return sum((_merge_one(into, source) for source in sources), MergeReport())
 
 

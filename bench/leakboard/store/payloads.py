@@ -75,7 +75,7 @@ def features(store: Store) -> pd.DataFrame:
     """
     import pandas as pd
 
-    flags = _flags_by_dataset(store)
+    flags, without = _flags_by_dataset(store)
     payloads, unreadable = _read(store, store.artifact_digests("features"), _too_wide)
     labels = _labels_by_spec(store)
     parts = [
@@ -87,7 +87,8 @@ def features(store: Store) -> pd.DataFrame:
     frame = frame.astype(
         dict.fromkeys((*FEATURE_LABELS[:-1], "column"), "category") | {"seed": "int64", "sample": "str"}
     )
-    frame.attrs["unreadable"] = unreadable
+    used = {meta.get("dataset_identity", "") for _, meta in payloads.values()}
+    frame.attrs["unreadable"] = [*unreadable, *(why for identity, why in without.items() if identity in used)]
     return frame
 
 
@@ -145,16 +146,24 @@ def _labels_by_spec(store: Store) -> dict[tuple[str, str], str]:
         return {(kind, spec): label for kind, spec, label in rows}
 
 
-def _flags_by_dataset(store: Store) -> dict[str, dict[str, bool]]:
-    """Member flags by sample id, by the identity of their dataset; datasets may share ids and split them otherwise."""
-    payloads, _ = _read(store, store.artifact_digests("samples"))
+def _flags_by_dataset(store: Store) -> tuple[dict[str, dict[str, bool]], dict[str, str]]:
+    """Member flags by sample id, by the identity of their dataset; datasets may share ids and split them otherwise.
+
+    With them, by identity as well, why those of other datasets are not known.
+    """
+    kinds = select(ComponentTable.identity, ComponentTable.label).where(ComponentTable.kind == "dataset")
     with store.reading() as connection:
-        datasets = connection.scalars(select(ComponentTable.identity).where(ComponentTable.kind == "dataset")).all()
-    lists = {identity: payloads[key] for identity in datasets if (key := samples_key(identity)) in payloads}
-    return {
-        identity: dict(zip(json.loads(meta["ids"]), tensors["member"].astype(bool).tolist(), strict=True))
-        for identity, (tensors, meta) in lists.items()
-    }
+        datasets = [(str(identity), str(label)) for identity, label in connection.execute(kinds)]
+    flags: dict[str, dict[str, bool]] = {}
+    without: dict[str, str] = {}
+    for identity, label in datasets:
+        payloads, unreadable = _read(store, [samples_key(identity)])
+        for tensors, meta in payloads.values():
+            members = tensors["member"].astype(bool).tolist()
+            flags[identity] = dict(zip(json.loads(meta["ids"]), members, strict=True))
+        if unreadable:
+            without[identity] = f"member of the samples of {label}: {unreadable[0]}"
+    return flags, without
 
 
 def _too_wide(payload: Payload) -> str:

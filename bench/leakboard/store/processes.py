@@ -34,7 +34,9 @@ def is_dead(pid: int, boot: str, started: datetime) -> bool:
     if boot != boot_id():
         return True
     try:
-        return psutil.Process(pid).create_time() > started.timestamp() + _CLOCK_SLACK
+        process = psutil.Process(pid)
+        ended = process.status() == psutil.STATUS_ZOMBIE  # killed, and not yet taken note of by whoever began it
+        return ended or process.create_time() > started.timestamp() + _CLOCK_SLACK
     except psutil.NoSuchProcess:
         return True
     except psutil.AccessDenied:

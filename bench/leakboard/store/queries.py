@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Connection, Row, Select, func, select
 
 from leakboard.store.rows import AttemptRow, ResultRow
-from leakboard.store.tables import AttemptTable, ResultTable
+from leakboard.store.tables import AttemptTable, ResultTable, RunTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +28,9 @@ def last_attempts() -> Select[tuple[int]]:
 
     What a store records itself is never older than what it has, see `leakboard.store.inserting.after_the_last`.
     """
-    newest_first = (AttemptTable.created.desc(), AttemptTable.id.desc())
+    # ids are given out by each store, runs keep their name wherever they are merged
+    run = select(RunTable.uid).where(RunTable.id == AttemptTable.run_id).scalar_subquery()
+    newest_first = (AttemptTable.created.desc(), run.desc(), AttemptTable.id.desc())
     place = func.row_number().over(partition_by=AttemptTable.cell_key, order_by=newest_first).label("place")
     ranked = select(AttemptTable.id, place).subquery()
     return select(ranked.c.id).where(ranked.c.place == 1)

@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select, update
 
 from leakboard.errors import LeakboardError
 from leakboard.store import frames, payloads
+from leakboard.store.artifacts import ArtifactRow
 from leakboard.store.database import open_engine
 from leakboard.store.engines import locate, shown, transaction
 from leakboard.store.inserting import (
@@ -24,7 +25,7 @@ from leakboard.store.inserting import (
     after_the_last,
 )
 from leakboard.store.processes import is_dead
-from leakboard.store.queries import attempt_rows, chunks, last_attempts
+from leakboard.store.queries import as_row, attempt_rows, chunks, last_attempts
 from leakboard.store.rows import now
 from leakboard.store.tables import ArtifactTable, AttemptTable, MetaTable, RunTable, TaskTable
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import URL, Connection
 
-    from leakboard.store.artifacts import ArtifactRow
     from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, RunInfo, RunStatus, TaskRow
 
 
@@ -173,6 +173,23 @@ class Store:
         with self.reading() as connection:
             rows = connection.execute(of_kind.order_by(ArtifactTable.created, ArtifactTable.key))
             return {key: digest for key, digest in rows}  # noqa: C416 - rows are not pairs to mypy
+
+    def complaints(self) -> list[str]:
+        """What the database itself finds wrong in its file; nothing is asked of a server, which looks for itself."""
+        if not isinstance(self.place, Path):
+            return []
+        with self.reading() as connection:
+            said = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check")]
+            lost = [
+                f"a row of {row[0]} names a row of {row[2]} that is not there"
+                for row in connection.exec_driver_sql("PRAGMA foreign_key_check")
+            ]
+        return [f"the database: {line}" for line in (*said, *lost) if line != "ok"]
+
+    def artifact_rows(self) -> dict[str, ArtifactRow]:
+        """What is known of every payload file, by key."""
+        with self.reading() as connection:
+            return {row.key: as_row(ArtifactRow, row) for row in connection.execute(select(ArtifactTable))}
 
     def results(self) -> pd.DataFrame:
         """One row per measure of every cell whose last attempt is done; see `leakboard.store.frames.results`."""

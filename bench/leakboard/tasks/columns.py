@@ -10,6 +10,7 @@ import numpy as np
 
 from leakboard.api import LeakboardError, Unsupported
 from leakboard.faults import contained
+from leakboard.surroundings import kept
 from leakboard.tasks.task import PartOutcome
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Column:
         names: of all numbers so far.
         values: the numbers of each pair (N, numbers).
         failure: why there will be none.
+        changed: what the distance changed of what all components share, and what could not be put back.
     """
 
     wanted: Wanted
@@ -47,6 +49,7 @@ class Column:
     names: list[str] = field(default_factory=list)
     values: list[torch.Tensor] = field(default_factory=list)
     failure: PartOutcome | None = None
+    changed: list[str] = field(default_factory=list)
 
 
 def measure(column: Column, pair: Pair, memo: Memo) -> None:
@@ -57,8 +60,9 @@ def measure(column: Column, pair: Pair, memo: Memo) -> None:
             raise ValueError(f"the observer yielded two pairs called {pair.label!r}")
         if pair.space not in distance.spaces:
             raise Unsupported(f"{distance.name} does not measure pairs of {pair.space}")
-        with column.allowance:
+        with kept() as state, column.allowance:
             measured = _measured(distance, pair, memo).detach().to("cpu")
+        column.changed += state.lost
         values = _kept(measured, distance, len(pair.reference))
     if caught.fault:
         column.failure = PartOutcome(column.wanted.key, *caught.fault)

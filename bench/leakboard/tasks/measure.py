@@ -10,6 +10,7 @@ from leakboard.digests import function_digest
 from leakboard.faults import contained
 from leakboard.keys import measure_key
 from leakboard.store.rows import ResultRow
+from leakboard.surroundings import kept
 from leakboard.tasks.time_limits import Allowance
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def measure(
     for each in measures:
         key = key_of(each)
         with contained() as caught:
-            with Allowance(timeout):
+            with kept(), Allowance(timeout):
                 estimate = each.function(*given, threshold)
             if estimate is not None:
                 results.append(_row(each, estimate, members, len(member) - members))

@@ -20,10 +20,11 @@ from leakboard.oracle import bypass
 from leakboard.oracle.door import Door, Provider
 from leakboard.oracle.provider import defended
 from leakboard.registry.bind import at
-from leakboard.store.artifacts import Artifacts
+from leakboard.store.artifacts import Artifacts, CannotWrite
+from leakboard.surroundings import kept
 from leakboard.tasks.columns import Column, measure
 from leakboard.tasks.contact_sheet import keep_contact_sheet
-from leakboard.tasks.task import PartOutcome, TaskOutcome
+from leakboard.tasks.task import PartOutcome, TaskOutcome, who
 from leakboard.tasks.time_limits import Allowance
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from leakboard.registry.bind import Bound
     from leakboard.registry.find import Registry
     from leakboard.store.artifacts import ArtifactRow
-    from leakboard.tasks.task import ObserveTask
+    from leakboard.tasks.task import ObserveTask, Wanted
 
 MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10
 """In the unit in which the system tells the peak memory of a process."""
@@ -63,38 +64,64 @@ def observe(
     artifacts = Artifacts(Path(task.settings.artifacts))
     found: list[PartOutcome] = []
     sheets: list[ArtifactRow] = []
+    changed: list[str] = []
     for (seed, spec), group in itertools.groupby(task.wanted, lambda wanted: (wanted.seed, wanted.defense)):
         of_defense = list(group)
-        defense = registry.one("defense", spec)
-        provider = Provider(at(defense.chain, "query"), at(defense.chain, "output"), access)
-        with contained() as caught, Allowance(task.settings.timeout):
+        with kept() as state, contained(CannotWrite) as caught, Allowance(task.settings.timeout, who("defense", spec)):
+            defense = registry.one("defense", spec)
+            provider = Provider(at(defense.chain, "query"), at(defense.chain, "output"), access)
             # remembered for the observers, whose doors lead to the same memo
             images = Door(memo, samples, seed, "black", provider).images
+        changed += [f"{who('defense', spec)}: {name}" for name in state.lost]
         if caught.fault:
             found += [PartOutcome(wanted.key, *caught.fault) for wanted in of_defense]
             continue
         returned: Returned | None = None
         for observer_spec, of_observer in itertools.groupby(of_defense, lambda wanted: wanted.observer):
-            observer = registry.one("observer", observer_spec).only
-            door = Door(memo, samples, seed, observer.access, provider, prompts)
-            columns = [
-                Column(wanted, registry.one("distance", wanted.distance).only, Allowance(task.settings.timeout))
-                for wanted in of_observer
-            ]
-            seconds = _run(observer, door, defense, columns, Allowance(task.settings.timeout))
+            wanted_here = list(of_observer)
+            with contained() as caught:
+                observer = registry.one("observer", observer_spec).only
+                door = Door(memo, samples, seed, observer.access, provider, prompts)
+            if caught.fault:
+                found += [PartOutcome(wanted.key, *caught.fault) for wanted in wanted_here]
+                continue
+            columns, failed = _columns(wanted_here, registry, task.settings.timeout)
+            found += failed
+            allowance = Allowance(task.settings.timeout, who("observer", observer_spec, task.victim))
+            with kept() as state:
+                seconds = _run(observer, door, defense, columns, allowance)
+            changed += [f"{who('observer', observer_spec)}: {name}" for name in state.lost]
+            for column in columns:
+                changed += [f"{who('distance', column.wanted.distance)}: {name}" for name in column.changed]
             made = [column.failure or _store(column, door, task, artifacts, samples.ids, seconds) for column in columns]
             found += made
             if returned is None and any(part.status == "done" for part in made):
                 returned = door.returned
         if task.start == 0:
-            sheets += keep_contact_sheet(
-                task, artifacts, samples, defense, seed=seed, seen=images, returned=returned, fit=memo.fitting.note
-            )
+            with contained(CannotWrite):  # a plugin's files() may fail now, and pictures are not worth its cells
+                sheets += keep_contact_sheet(
+                    task, artifacts, samples, defense, seed=seed, seen=images, returned=returned, fit=memo.fitting.note
+                )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
     # the memo counts by the sample, and pools by all their images, however many samples share them
     paid = memo.paid.evaluations * len(samples.ids) + sum(memo.pools_made.values())
     stored = (*sheets, *(memo.pools.stored if memo.pools else ()))
-    return TaskOutcome(tuple(found), time.perf_counter() - start, paid, peak, memo.batch_size, stored)
+    return TaskOutcome(
+        tuple(found), time.perf_counter() - start, paid, peak, memo.batch_size, stored, changed=tuple(changed)
+    )
+
+
+def _columns(wanted: Iterable[Wanted], registry: Registry, timeout: float) -> tuple[list[Column], list[PartOutcome]]:
+    """What distances will fill, and what became of those that cannot be made."""
+    columns: list[Column] = []
+    failed: list[PartOutcome] = []
+    for each in wanted:
+        with contained() as caught:
+            distance = registry.one("distance", each.distance).only
+            columns.append(Column(each, distance, Allowance(timeout, who("distance", each.distance))))
+        if caught.fault:
+            failed.append(PartOutcome(each.key, *caught.fault))
+    return columns, failed
 
 
 def _run(observer: Observer, door: Door, defense: Bound, columns: list[Column], allowance: Allowance) -> float:
@@ -104,7 +131,7 @@ def _run(observer: Observer, door: Door, defense: Bound, columns: list[Column], 
     """
     paid_before = door.memo.paid.seconds
     try:
-        with contained(Refused) as caught:
+        with contained(Refused, CannotWrite) as caught:
             for pair in _pairs(observer, door, defense, allowance):
                 for column in columns:
                     if column.failure is None:

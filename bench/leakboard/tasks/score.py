@@ -20,13 +20,14 @@ from leakboard.api import Unsupported
 from leakboard.faults import contained
 from leakboard.keys import scores_key
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
+from leakboard.surroundings import kept
 from leakboard.tasks.feature_tables import Table, Tables, alike
 from leakboard.tasks.fit import Fitted, Labelled, by_own, by_shadows, without_labels
 from leakboard.tasks.measure import measure, registered
 from leakboard.tasks.members import members_of, refuse_telltale, refuse_vote
 from leakboard.tasks.sample_lists import get as population_of
 from leakboard.tasks.splits import calibration, permuted, told_groups
-from leakboard.tasks.task import PartOutcome, TaskOutcome
+from leakboard.tasks.task import PartOutcome, TaskOutcome, who
 from leakboard.tasks.time_limits import Allowance
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
     measures = registered(registry)
     found = []
     for cell in task.cells:
-        allowance = Allowance(task.settings.timeout)
+        allowance = Allowance(task.settings.timeout, who("classifier", cell.classifier))
         with contained(Missing, Damaged) as caught:
             judged = scoring.judge(cell, allowance)
         if caught.fault:
@@ -134,7 +135,7 @@ class _Scoring:
         else:
             used = 0
             fit = functools.partial(without_labels, classifier, table.values[~known], table.columns)
-        with allowance, _device(classifier, self.task.settings.device):
+        with kept(), allowance, _device(classifier, self.task.settings.device):
             scores, threshold = fit()
         truth = member[~known]
         evaluated = [sample for sample, seen in zip(ids, known, strict=True) if not seen]

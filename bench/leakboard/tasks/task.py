@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from leakboard.faults import Status
     from leakboard.kinds import Sides
@@ -120,13 +121,15 @@ Task = ObserveTask | ScoreTask
 class PartOutcome:
     """What became of one part of a task: one shard of features, or one cell.
 
-    What it shares with `leakboard.store.rows.AttemptRow` is explained there; ``evaluations`` is ``nfe`` in stores.
+    What it shares with `leakboard.store.rows.AttemptRow` is explained there; ``evaluations`` is ``nfe`` in stores, and
+    ``who`` is the component whose time was over, if that is what became of it.
     """
 
     key: str
     status: Status
     error: str = ""
     traceback: str = ""
+    who: str = ""
     seconds: float = 0.0
     queries: float = 0.0
     evaluations: float = 0.0
@@ -153,6 +156,8 @@ class TaskOutcome:
         fatal: a fault of the machine, not of a component (disk full): the run stops.
         died: how the worker died; the task is split to find the component to blame.
         trace: where the worker hung, outside the reach of signals, when that is why it died.
+        who: the component that it hung in.
+        changed: components that changed what all share and what cannot be put back: the next task needs a new process.
     """
 
     parts: tuple[PartOutcome, ...] = ()
@@ -165,6 +170,37 @@ class TaskOutcome:
     fatal: str = ""
     died: str = ""
     trace: str = ""
+    who: str = ""
+    changed: tuple[str, ...] = ()
+
+
+def who(kind: str, spec: str, victim: str = "") -> str:
+    """How a component is called whose time is over; an observer may be quick with one victim and slow with another."""
+    return f"{kind} {spec} at {victim}" if victim else f"{kind} {spec}"
+
+
+def components(task: Task, key: str) -> frozenset[str]:
+    """Who could use up the time of one part of a task, given by its key."""
+    if isinstance(task, ScoreTask):
+        return frozenset(who("classifier", cell.classifier) for cell in task.cells if cell.key == key)
+    places = {who("victim", task.victim), who("dataset", task.dataset)}
+    for each in task.wanted:
+        if each.key == key:
+            places |= {who("observer", each.observer, task.victim), who("distance", each.distance)}
+            places |= {who("defense", each.defense)}
+    return frozenset(places)
+
+
+def keys_of(task: Task) -> tuple[str, ...]:
+    """The keys of the parts of a task."""
+    return tuple(part.key for part in (task.wanted if isinstance(task, ObserveTask) else task.cells))
+
+
+def only(task: Task, keys: AbstractSet[str]) -> Task:
+    """A task without the parts whose keys are not among those given."""
+    if isinstance(task, ScoreTask):
+        return replace(task, cells=tuple(cell for cell in task.cells if cell.key in keys))
+    return replace(task, wanted=tuple(wanted for wanted in task.wanted if wanted.key in keys))
 
 
 def split(task: Task) -> list[Task]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
@@ -17,9 +18,10 @@ from leakboard.errors import LeakboardError
 from leakboard.faults import Fault, contained
 from leakboard.keys import samples_key
 from leakboard.registry.find import shared
-from leakboard.store.artifacts import Artifacts, Damaged, Missing
+from leakboard.store.artifacts import Artifacts, CannotWrite, Damaged, Missing
+from leakboard.surroundings import kept
 from leakboard.tasks.splits import choose
-from leakboard.tasks.task import ObserveTask, PartOutcome, Settings, TaskOutcome
+from leakboard.tasks.task import ObserveTask, PartOutcome, Settings, TaskOutcome, keys_of, who
 from leakboard.tasks.time_limits import Allowance, stop_watching, watch
 
 if TYPE_CHECKING:
@@ -37,8 +39,8 @@ _batches: dict[tuple[str, str, str], int] = {}
 def work(task: Task, threads: int = 0) -> TaskOutcome:
     """Run one task; with ``threads`` torch threads, or as many as torch likes."""
     try:
-        with contained(Missing, Damaged, LeakboardError) as caught:
-            registry = shared(task.settings.plugins)
+        registry = shared(task.settings.plugins)
+        with contained(Missing, Damaged, CannotWrite) as caught:
             if isinstance(task, ObserveTask):
                 return _observe(task, registry, threads)
             from leakboard.tasks.score import score
@@ -55,6 +57,10 @@ def work(task: Task, threads: int = 0) -> TaskOutcome:
 def serve(connection: Connection, run: Callable[[Any], Any], note: Path) -> None:
     """The life of a worker process: ``run`` what comes through the connection until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with contextlib.suppress(OSError, AttributeError):
+        os.setsid()  # what plugins start is in this worker's group, and ends with it
+    me = os.getpid()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     watch(note)
     while True:
@@ -62,7 +68,11 @@ def serve(connection: Connection, run: Callable[[Any], Any], note: Path) -> None
             task = connection.recv()
         except (EOFError, OSError):
             return
-        outcome = run(task)
+        try:
+            outcome = run(task)
+        finally:
+            if os.getpid() != me:
+                os._exit(1)  # a child that a plugin forked off and let go: it must not answer in our name
         stop_watching()
         connection.send(outcome)
 
@@ -72,12 +82,13 @@ def _end_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])
+        if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
+            os.killpg(0, signal.SIGKILL)  # with what plugins left behind
         os._exit(1)
 
 
 def _all_failed(task: Task, found: Fault) -> TaskOutcome:
-    keys = [want.key for want in task.wanted] if isinstance(task, ObserveTask) else [cell.key for cell in task.cells]
-    return TaskOutcome(tuple(PartOutcome(key, *found) for key in keys))
+    return TaskOutcome(tuple(PartOutcome(key, *found) for key in keys_of(task)))
 
 
 def _unsound(task: Task) -> tuple[str, ...]:
@@ -106,10 +117,10 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
     place = (task.victim, task.victim_identity, task.settings.device)
     batch = min(task.settings.batch, _batches.get(place, task.settings.batch))
     try:
-        with contained() as caught:
-            with Allowance(task.settings.timeout):
+        with kept(), contained(CannotWrite) as caught:
+            with Allowance(task.settings.timeout, who("victim", task.victim)):
                 model = _model(task.victim, task.victim_identity, task.settings)
-            with Allowance(task.settings.timeout):
+            with Allowance(task.settings.timeout, who("dataset", task.dataset)):
                 samples = _samples(task.dataset, task.dataset_identity, task.settings.plugins)
                 chosen = choose(samples.ids, samples.member, task.sides)
                 shard = samples.take(chosen[task.start : task.stop])
@@ -123,7 +134,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
             if wanted(victim, model, question):
                 # always the same images, whatever the shard
                 few = samples.take(chosen[:IMAGES])
-                with torch.no_grad(), Allowance(task.settings.timeout):
+                with torch.no_grad(), Allowance(task.settings.timeout, who("victim", task.victim)):
                     images = fitting.to_victim(few.images.to(device))
                     check_quality(question, victim, model, images, victim.prompts_for(few), batch)
         if caught.fault:
