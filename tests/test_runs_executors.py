@@ -50,7 +50,7 @@ def test_the_work_can_be_sent_to_another_process():
     given = []
     run_tasks(Executor("noting", lambda source, work, settings: given.append((work, settings))), Dry(), SETTINGS)
     ((work, settings),) = given
-    assert pickle.loads(pickle.dumps(work)).keywords == {"threads": 3}
+    assert pickle.loads(pickle.dumps(work)).keywords == {"threads": 3, "meter": ""}
     assert pickle.loads(pickle.dumps(settings)) == SETTINGS
 
 

@@ -83,7 +83,8 @@ def run(
         executor: ``serial`` (this process), ``processes``, or one that a plugin of the grid brings.
         workers: worker processes; 0 for one a core, or a single one on an accelerator.
         threads: torch threads a worker; 0 for an equal share of the cores, or what torch likes in this process.
-        progress: show a bar; by default when standard error is a terminal.
+        progress: show how far it is in a bar (True) or not at all (False); by default in a bar where standard error is
+            a terminal, else in a line at the start and then one a minute.
         command: the command line to write down.
 
     Raises:
@@ -155,14 +156,14 @@ class _Session:
 
     def _carry_out(self, plan: Plan, populations: Populations) -> bool:
         """Run the tasks of a plan. Tells whether artifacts turned out to be damaged."""
-        with terminal(self.progress) as shown:
+        with terminal(plan, self.progress) as shown:
             if plan.lost:
                 shown.say(f"the scores of {len(plan.lost)} results are missing or damaged: they will be made again")
             writer = Writer(self.store, self.run_id)
             writer.begin(plan, populations)
             source = PlanSource(plan, writer, shown)
             try:
-                run_tasks(self.executor, source, self.settings)
+                run_tasks(self.executor, source, self.settings, shown.meter)
             finally:
                 self.nfe += source.nfe
         return bool(source.damaged)

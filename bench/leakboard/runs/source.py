@@ -56,7 +56,7 @@ class PlanSource:
                 return
             outcome = buried(task, outcome)
         self._queue.finish()
-        self._terminal.step()
+        self._terminal.step(task, outcome.nfe)
         if outcome.damaged:
             self._discard(outcome.damaged)
             return

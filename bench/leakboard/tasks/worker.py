@@ -18,6 +18,7 @@ from leakboard.faults import Fault, contained
 from leakboard.keys import samples_key
 from leakboard.registry.find import shared
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
+from leakboard.tasks.meter import Meter
 from leakboard.tasks.splits import choose
 from leakboard.tasks.task import ObserveTask, PartOutcome, Settings, TaskOutcome
 from leakboard.tasks.time_limits import Allowance, stop_watching, watch
@@ -34,13 +35,16 @@ _batches: dict[tuple[str, str, str], int] = {}
 """Samples a call, of victims that ran out of memory with more: the next task need not find out again."""
 
 
-def work(task: Task, threads: int = 0) -> TaskOutcome:
-    """Run one task; with ``threads`` torch threads, or as many as torch likes."""
+def work(task: Task, threads: int = 0, meter: str = "") -> TaskOutcome:
+    """Run one task; with ``threads`` torch threads, or as many as torch likes.
+
+    What it pays is told while it runs in the folder ``meter``, if there is one.
+    """
     try:
         with contained(Missing, Damaged, LeakboardError) as caught:
             registry = shared(task.settings.plugins)
             if isinstance(task, ObserveTask):
-                return _observe(task, registry, threads)
+                return _observe(task, registry, threads, meter)
             from leakboard.tasks.score import score
 
             return score(task, registry)
@@ -55,7 +59,7 @@ def work(task: Task, threads: int = 0) -> TaskOutcome:
 def serve(connection: Connection, run: Callable[[Any], Any], note: Path) -> None:
     """The life of a worker process: ``run`` what comes through the connection until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     watch(note)
     while True:
         try:
@@ -67,7 +71,7 @@ def serve(connection: Connection, run: Callable[[Any], Any], note: Path) -> None
         connection.send(outcome)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A worker whose parent was killed must not go on, perhaps for ever."""
     parent = parent_process()
     if parent is not None:
@@ -89,7 +93,7 @@ def _unsound(task: Task) -> tuple[str, ...]:
     return tuple(key for key in needed if not artifacts.whole(key))
 
 
-def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome:
+def _observe(task: ObserveTask, registry: Registry, threads: int, meter: str) -> TaskOutcome:
     import torch
 
     from leakboard.oracle.fitting import Fitting
@@ -98,6 +102,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
     from leakboard.oracle.quality_gate import IMAGES, check_quality, wanted
     from leakboard.tasks.observe import observe
 
+    counted = Meter(meter) if meter else None
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     victim = registry.one("victim", task.victim).only
@@ -129,6 +134,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
         if caught.fault:
             return _all_failed(task, caught.fault)
         memo = Memo(model, batch, victim.evaluations_per_step, fitting, device)
+        memo.meter = counted.add if counted else None
         memo.pools = Pools(Artifacts(Path(task.settings.artifacts)), task.victim_identity, task.dataset_identity)
         with torch.no_grad():
             outcome = observe(task, registry, shard, memo, prompts, victim.access)
@@ -136,6 +142,8 @@ def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome
             _batches[place] = memo.batch_size
         return outcome
     finally:
+        if counted:
+            counted.close()
         torch.set_num_threads(before)
 
 
