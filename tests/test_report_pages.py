@@ -202,7 +202,7 @@ def test_what_was_run_stands_on_a_page_of_its_own(written):
 
 
 def test_an_empty_store_has_pages_too(tmp_path):
-    done = asked(Store(tmp_path / "empty.db").url, tmp_path / "out", COST)
+    done = asked(Store(tmp_path / "empty.db", create=True).url, tmp_path / "out", COST)
     assert done.exit_code == 0
     assert "No cell was tried yet." in (tmp_path / "out" / "runs.html").read_text()
     assert "There is nothing to show." in (tmp_path / "out" / "cost.html").read_text()

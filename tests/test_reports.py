@@ -15,8 +15,8 @@ import pytest
 from helpers import synthetic_store
 from helpers.browsing import in_browser, violations
 from helpers.synthetic_store import CLASSIFIERS, DEFENSES, DISTANCES, MEASURES, NAMES, OBSERVERS, SMALL, made, report
-from leakboard.cli.storing import render
 from leakboard.errors import LeakboardError
+from leakboard.runs.report import report as render
 from leakboard.store import Store
 from leakboard_reports import board, measures, pages, tables
 from leakboard_reports.formats import ABSENT
@@ -139,7 +139,7 @@ def test_text_of_others_stays_text(tmp_path):
 
 
 def test_an_empty_store_gives_a_page_that_says_so(tmp_path):
-    text = report(Store(tmp_path / "empty.db"), tmp_path / "out").read_text()
+    text = report(Store(tmp_path / "empty.db", create=True), tmp_path / "out").read_text()
     assert "No results yet" in text
 
 
@@ -176,7 +176,7 @@ def test_rendering_again_replaces_only_our_own_files(store, tmp_path):
     report(store, out)
     after = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert after == {**before, Path("assets/mine.txt"): b"mine"}
-    report(Store(tmp_path / "empty.db"), out)
+    report(Store(tmp_path / "empty.db", create=True), out)
     left = {str(path.relative_to(out)) for path in (out / "assets").iterdir()}
     assert left == {"assets/board.css", "assets/board.js", "assets/tables.js", "assets/mine.txt"}
     assert first == out / "index.html"
@@ -217,7 +217,7 @@ def test_a_plugin_that_cannot_render_is_named(store, tmp_path):
         "from leakboard import hookimpl\n\n@hookimpl\ndef leakboard_report(store, out):\n    raise KeyError('colour')\n"
     )
     with pytest.raises(LeakboardError, match="KeyError: 'colour'") as caught:
-        render(store, tmp_path / "out", (str(plugin),))
+        render(store, tmp_path / "out", plugins=(str(plugin),))
     assert f"the plugin {plugin} could not render" in caught.value.what
     assert caught.value.where == f"{plugin}, line 5"
 

@@ -72,7 +72,7 @@ GRID = {
 
 def test_executor_order_and_workers_change_no_bit(tmp_path):
     """To the last bit; ``reversed`` runs the tasks in another order, ``pool`` is an executor of a third party."""
-    stores = {name: Store(tmp_path / f"{name}.db") for name in ("serial", "processes", "reversed", "pool")}
+    stores = {name: Store(tmp_path / f"{name}.db", create=True) for name in ("serial", "processes", "reversed", "pool")}
     leakboard.run(tiny(**GRID), stores["serial"], threads=1)
     leakboard.run(tiny(**GRID), stores["processes"], executor="processes", workers=2, threads=1)
     back = {key: value[::-1] if isinstance(value, list) else value for key, value in GRID.items()}
@@ -106,7 +106,7 @@ def test_a_worker_killed_from_outside_costs_nothing(tmp_path, monkeypatch):
         settle(source, task, outcome)
 
     monkeypatch.setattr(leakboard.runs.source.PlanSource, "settle", kill_once)
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = tiny(victim="linear(nap=0.2)", run={"shard": 8})
     assert leakboard.run(grid, store, executor="processes", workers=1, threads=1).ok
     assert killed

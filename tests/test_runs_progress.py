@@ -141,3 +141,12 @@ def test_meters_leave_no_folder_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     leakboard.run(tiny(), tmp_path / "s.db")
     assert not list(tmp_path.glob("leakboard-*"))
+
+
+def test_plans_and_reports_show_themselves_in_a_few_lines(tmp_path):
+    grid = tiny(observer=["glance", "peek"])
+    plan = repr(leakboard.plan(grid, tmp_path / "s.db"))
+    assert plan.splitlines()[0] == "Plan(2 cells: 0 done, 0 skipped, 2 to do)"
+    report = repr(leakboard.run(grid, tmp_path / "s.db", progress=False))
+    assert report.splitlines()[0] == "RunReport(2 done)"
+    assert len(plan) + len(report) < 300

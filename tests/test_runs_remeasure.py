@@ -62,7 +62,7 @@ def tiny(*plugins):
 @pytest.fixture
 def store(tmp_path):
     """A store of a finished grid."""
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     assert leakboard.run(tiny(), store).ok
     return store
 
@@ -272,7 +272,7 @@ def test_thousands_of_cells_take_seconds(tmp_path):
     """A whole transaction of them: what is slow is slow for each."""
     import numpy as np
 
-    store, count = Store(tmp_path / "many.db"), 1000
+    store, count = Store(tmp_path / "many.db", create=True), 1000
     artifacts, run = Artifacts(store.artifacts), store.begin_run(RunInfo(grid_name="many"))
     scores = {"score": np.random.default_rng(0).normal(size=256), "member": (np.arange(256) % 2).astype(np.uint8)}
     rows = [cell(number) for number in range(count)]

@@ -14,12 +14,12 @@ from leakboard.store.artifacts import Artifacts
 
 @pytest.fixture
 def into(tmp_path):
-    return Store(tmp_path / "into.db")
+    return Store(tmp_path / "into.db", create=True)
 
 
 @pytest.fixture
 def source(tmp_path):
-    store = Store(tmp_path / "source.db")
+    store = Store(tmp_path / "source.db", create=True)
     fill(store)
     return store
 
@@ -103,7 +103,7 @@ def test_newest_attempt_counts_whichever_store_it_was_in(into, source):
 
 
 def test_run_that_went_on_is_brought_up_to_date(into, tmp_path):
-    source = Store(tmp_path / "going.db")
+    source = Store(tmp_path / "going.db", create=True)
     run = source.begin_run(RunInfo(grid_name="going"))
     source.record(run, components=COMPONENTS, cells=[cell(0)], attempts=[attempt(cell(0))])
     merge(into, [source])

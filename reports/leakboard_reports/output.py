@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leakboard.errors import LeakboardError
+from leakboard.store import as_csv, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -54,7 +55,7 @@ class Files:
 
     def frame(self, name: str, frame: pd.DataFrame) -> None:
         """Write a frame as CSV below ``data``."""
-        self.downloads.append(self._write(f"data/{name}", frame.to_csv(index=False).encode()))
+        self.downloads.append(self._write(f"data/{name}", as_csv(frame)))
 
     def table(self, name: str, rows: Sequence[dict[str, Any]]) -> None:
         """Write flat rows as CSV below ``data``; without any there is no file."""
@@ -63,7 +64,7 @@ class Files:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: as_text(value) for name, value in row.items()} for row in rows)
         self.downloads.append(self._write(f"data/{name}", text.getvalue().encode()))
 
     def page(self, name: str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,6 +24,15 @@ skip_option = click.option(
 )
 
 
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="TABLE.KEY=VALUE",
+    help="In the place of the grid file's value, like run.samples=64; repeatable.",
+)
+
+
 def tell_broken(plugins: tuple[str, ...]) -> None:
     """Say which plugins could not be loaded, one line each."""
     from leakboard.registry.find import shared
@@ -31,8 +41,11 @@ def tell_broken(plugins: tuple[str, ...]) -> None:
         click.echo(f"not loaded: {item.source}: {item.reason}", err=True)
 
 
-def open_store(url: str) -> Any:
-    """An existing store, for reading."""
+def open_store(url: str, artifacts: str | None = None) -> Any:
+    """An existing store, for reading, with its folder of payload files where that lies elsewhere."""
+    from leakboard.runs.preflight import check_there
     from leakboard.store import Store
 
-    return Store(url, read_only=True)
+    if artifacts:
+        check_there(Path(artifacts), "--artifacts")
+    return Store(url, artifacts=Path(artifacts) if artifacts else None, read_only=True)

@@ -52,6 +52,12 @@ class RunReport:
     nfe: float = 0
     stopped: str = ""
 
+    def __repr__(self) -> str:
+        """A few lines: the plan may have thousands of cells."""
+        counts = ", ".join(f"{count:,} {status}" for status, count in sorted(self.counts.items()))
+        lines = [f"RunReport({counts})", f"  {self.nfe:,.0f} denoiser evaluations paid"]
+        return "\n".join([*lines, *([f"  stopped early: {self.stopped}"] if self.stopped else [])])
+
     @property
     def counts(self) -> Counter[str]:
         """Cells by status; ``missing`` for those never reached."""
@@ -102,7 +108,7 @@ def run(
             # Nothing is written for a grid that contradicts itself, or that cannot run here.
             populations.check(grid.cells)
             check_device(grid.run.device)
-        store = Store(store, artifacts=Path(artifacts) if artifacts else None)
+        store = Store(store, artifacts=Path(artifacts) if artifacts else None, create=True)
     populations.artifacts = Artifacts(store.artifacts)
     first = missing(grid, store, populations)
     if first.observe:

@@ -82,6 +82,8 @@ class Terminal:
             self._over.set()
             if self.meter:
                 thread.join()
+                if not self._logged:
+                    self._show()
 
     def _watch(self) -> None:
         pricing: Pricing | None = None
