@@ -262,3 +262,19 @@ def test_components_that_give_nothing_are_named_with_what_they_gave(tmp_path, wr
         "TypeError: no_scorer returned None from fit(), expected a scorer",
         "GeneratorExit",
     }
+
+
+@pytest.mark.parametrize(
+    ("victim", "status"),
+    [("bad_victim(when='open')", "failed"), ("bad_victim(when='open', how='unsupported')", "skipped")],
+)
+def test_a_victim_that_cannot_be_attacked_leaves_the_blind_checks(tmp_path, victim, status):
+    """They ask nothing, so they say of the dataset what they always say."""
+    axes = {"observer": ["glance", "blind"], "distance": ["gap", "psnr"]}
+    store, other = Store(tmp_path / "store.db", create=True), Store(tmp_path / "other.db", create=True)
+    leakboard.run(tiny(victim=victim, **axes), store)
+    leakboard.run(tiny(**axes), other)
+    assert statuses(store, "observer") == {"glance": {status}, "blind": {"done"}}
+    wanted = numbers(other).query("observer == 'blind'").sort_values(["distance", "measure"])
+    found = numbers(store).sort_values(["distance", "measure"])
+    assert found["value"].tolist() == wanted["value"].tolist()

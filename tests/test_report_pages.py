@@ -179,7 +179,7 @@ def test_no_page_takes_the_place_of_the_index(write, name):
 
 def test_the_page_of_somebody_else_is_not_overwritten(store, tmp_path):
     (tmp_path / "runs.html").write_text("theirs")
-    with pytest.raises(LeakboardError, match=r"the folder holds runs\.html"):
+    with pytest.raises(LeakboardError, match=r"no report made what lies there: .*runs\.html"):
         report(Store(store, read_only=True), tmp_path)
     assert (tmp_path / "runs.html").read_text() == "theirs"
 
