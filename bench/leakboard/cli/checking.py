@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leakboard.cli.completing import names_of
 from leakboard.cli.options import plugin_option
 
 if TYPE_CHECKING:
@@ -15,8 +16,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("spec")
-@click.option("--dataset", default="fashion_mnist", show_default=True, help="Images to ask a victim about.")
+@click.argument("spec", shell_complete=names_of())
+@click.option(
+    "--dataset",
+    default="fashion_mnist",
+    show_default=True,
+    shell_complete=names_of("dataset"),
+    help="Images to ask a victim about.",
+)
 @plugin_option
 @click.option("--traceback", "tracebacks", is_flag=True, help="Show where a plugin raised what made a check fail.")
 def check(spec: str, dataset: str, plugins: tuple[str, ...], *, tracebacks: bool) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from leakboard.cli import completing
+
 grid_argument = click.argument("grid", type=click.Path(dir_okay=False))
 store_argument = click.argument("store")
 store_option = click.option("--store", default="leakboard.db", show_default=True, help="File or SQLAlchemy URL.")
@@ -17,10 +19,18 @@ plugin_option = click.option(
     "--plugin", "plugins", multiple=True, type=click.Path(dir_okay=False), help="Python file with plugins; repeatable."
 )
 only_option = click.option(
-    "--only", multiple=True, metavar="AXIS=PATTERN", help="Keep matching cells, like 'defense=gaussian_*'; repeatable."
+    "--only",
+    multiple=True,
+    metavar="AXIS=PATTERN",
+    shell_complete=completing.patterns,
+    help="Keep matching cells, like 'defense=gaussian_*'; repeatable.",
 )
 skip_option = click.option(
-    "--skip", multiple=True, metavar="AXIS=PATTERN", help="Leave matching cells out; repeatable."
+    "--skip",
+    multiple=True,
+    metavar="AXIS=PATTERN",
+    shell_complete=completing.patterns,
+    help="Leave matching cells out; repeatable.",
 )
 
 
@@ -29,6 +39,7 @@ set_option = click.option(
     "settings",
     multiple=True,
     metavar="TABLE.KEY=VALUE",
+    shell_complete=completing.settings,
     help="In the place of the grid file's value, like run.samples=64; repeatable.",
 )
 

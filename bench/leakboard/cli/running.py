@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from leakboard.cli.completing import names_of
 from leakboard.cli.options import (
     artifacts_option,
     grid_argument,
@@ -30,6 +31,7 @@ from leakboard.cli.options import (
     default="processes",
     show_default=True,
     metavar="NAME",
+    shell_complete=names_of("executor"),
     help="How tasks run; `leakboard list executors` names all.",
 )
 @click.option(

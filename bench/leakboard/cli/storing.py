@@ -34,17 +34,37 @@ def report(store: str, artifacts: str | None, out: str, plugins: tuple[str, ...]
 @artifacts_option
 @click.option("--what", type=click.Choice(["results", "scores", "features", "failures"]), default="results")
 @click.option(
-    "--format", "form", type=click.Choice(["csv", "parquet", "json", "latex"]), help="[default: by the file's ending]"
+    "--format",
+    "form",
+    type=click.Choice(["csv", "parquet", "json", "latex", "bibtex"]),
+    help="[default: by the file's ending]",
 )
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write; - is standard output.")
-def export(store: str, artifacts: str | None, what: str, form: str | None, out: str) -> None:
-    """Write a tidy table of STORE: one row, one number. Or, with .tex, a table for a paper."""
+@plugin_option
+def export(
+    *, store: str, artifacts: str | None, what: str, form: str | None, out: str, plugins: tuple[str, ...]
+) -> None:
+    """Write a tidy table of STORE: one row, one number. For a paper: .tex is a table, .bib cites its attacks."""
     from leakboard.store import export as export_store
 
+    if form == "bibtex" or (form is None and out.endswith(".bib")):
+        _cite(store, out, plugins)
+        return
     done = export_store(open_store(store, artifacts), what, form, out)  # type: ignore[arg-type]
     for reason in done.unreadable:
         click.echo(f"left out: {reason}", err=True)
     click.echo(f"{done.path}: {done.rows} rows", err=out == "-")
+
+
+def _cite(store: str, out: str, plugins: tuple[str, ...]) -> None:
+    from leakboard.registry.find import shared
+    from leakboard.runs.references import references
+    from leakboard.store.exporting import put
+
+    text, without = references(open_store(store), shared(plugins).attacks)
+    put(text.encode(), out)
+    if without:
+        click.echo(f"left out: no BibTeX comes with {', '.join(without)}", err=True)
 
 
 @click.command()

@@ -47,7 +47,7 @@ def export(store: Store, what: What, format: Format | None, out: Path | str) -> 
         what: one number a row (``results``), one sample a row (``scores``), one sample and column a row
             (``features``), or what went wrong (``failures``).
         format: ``csv`` (UTF-8, with a header; see `as_csv`), ``parquet`` (keeps the types), ``json`` (a list of
-            objects) or ``latex`` (a table of results for a paper, with BibTeX of its attacks). None takes it from the
+            objects) or ``latex`` (a table of results for a paper). None takes it from the
             ending of the file's name.
         out: the file, or ``-`` for standard output.
 
@@ -81,7 +81,16 @@ def export(store: Store, what: What, format: Format | None, out: Path | str) -> 
         )
     if "role" in frame:
         frame["role"] = frame["role"].replace("null", "null check")
-    payload = _payload(frame, chosen)
+    put(_payload(frame, chosen), out)
+    return Exported(Path(out), len(frame), unreadable)
+
+
+def put(payload: bytes, out: Path | str) -> None:
+    """Write a whole file in one step, or to standard output for ``-``.
+
+    Raises:
+        LeakboardError: the file cannot be written.
+    """
     try:
         if str(out) == STANDARD_OUTPUT:
             sys.stdout.buffer.write(payload)
@@ -92,7 +101,6 @@ def export(store: Store, what: What, format: Format | None, out: Path | str) -> 
         raise
     except OSError as error:
         raise LeakboardError(f"cannot write the table: {error.strerror or error}", where=str(out)) from error
-    return Exported(Path(out), len(frame), unreadable)
 
 
 def as_csv(frame: pd.DataFrame) -> bytes:
