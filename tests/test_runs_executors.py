@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 import leakboard
-from helpers.tiny_grids import numbers, payloads, same, tiny
+from helpers.command_line import really
+from helpers.tiny_grids import PLUGIN, numbers, payloads, same, tiny, toml
 from leakboard.api import Executor
 from leakboard.errors import LeakboardError
 from leakboard.runs.executors import PROCESSES, SERIAL
@@ -137,3 +138,13 @@ def test_no_worker_outlives_a_run(tmp_path):
 def test_a_dry_source_starts_no_worker(executor, monkeypatch):
     monkeypatch.setattr("leakboard.runs.processes._Worker", lambda *_: pytest.fail("a worker was started"))
     run_tasks(executor, Dry(), SETTINGS)
+
+
+def test_files_of_the_working_folder_do_not_stand_in_for_the_standard_library(here, write):
+    """Neither in the program nor in its workers, though a worker is started by ``python -c``."""
+    for name in ("types", "signal", "struct", "selectors"):
+        (here / f"{name}.py").write_text(f"open({str(here / 'ran')!r}, 'w')", encoding="utf-8")
+    grid = write("g.toml", toml(classifier=["mean"]))
+    options = ("--plugin", PLUGIN, "--store", here / "s.db", "--executor", "processes", "--workers", "1")
+    assert "1 done" in really("run", grid, *options).stdout
+    assert not (here / "ran").exists()
