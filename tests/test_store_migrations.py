@@ -88,7 +88,7 @@ def test_old_store_becomes_equal_to_a_fresh_one_and_a_copy_is_kept(tmp_path, nex
         before = dump(path)
 
     database.open_engine(path, read_only=False)
-    database.open_engine(tmp_path / "fresh.db", read_only=False)
+    database.open_engine(tmp_path / "fresh.db", read_only=False, create=True)
 
     assert schema(path) == schema(tmp_path / "fresh.db")
     assert "published" in str(schema(path))
@@ -128,7 +128,7 @@ def test_old_store_is_not_upgraded_by_a_reader(tmp_path, next_version):
 
 
 def test_store_of_the_next_version_is_refused(tmp_path, next_version):
-    database.open_engine(tmp_path / "store.db", read_only=False)
+    database.open_engine(tmp_path / "store.db", read_only=False, create=True)
     next_version.undo()
 
     for read_only in (True, False):
