@@ -6,19 +6,24 @@ PIP_OPTIONS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+PROGRAM := $(VENV)/.program
 export OMP_WAIT_POLICY = passive
 export GOMP_SPINCOUNT = 0
 
 .PHONY: demo test lint types bench clean
 .DEFAULT_GOAL := test
 
-$(STAMP): pyproject.toml
+$(PROGRAM): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet $(PIP_OPTIONS) -e .
+	touch $@
+
+$(STAMP): $(PROGRAM)
 	$(BIN)/python -m pip install --quiet $(PIP_OPTIONS) -e ".[dev]"
 	touch $@
 
-demo: $(STAMP)  ## The demo grids on the embedded victims, and their report in demo/report/index.html
+demo: $(PROGRAM)  ## The demo grids on the embedded victims, and their report in demo/report/index.html; no development tools
 	mkdir -p demo
 	$(BIN)/leakboard run grids/demo.toml --store demo/demo.db
 	$(BIN)/leakboard run grids/demo_low_fpr.toml --store demo/demo.db --report demo/report

@@ -84,7 +84,7 @@ def store(tmp_path):
     from leakboard.store import Store
 
     path = tmp_path / "filled.db"
-    fill(Store(path))
+    fill(Store(path, create=True))
     return str(path)
 
 

@@ -163,14 +163,14 @@ def plugin(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clean(plugin, tmp_path_factory):
-    store = Store(tmp_path_factory.mktemp("clean") / "store.db")
+    store = Store(tmp_path_factory.mktemp("clean") / "store.db", create=True)
     assert leakboard.run(grid(plugin, "split"), store).ok
     return store
 
 
 @pytest.fixture(scope="module")
 def shifted(plugin, tmp_path_factory):
-    store = Store(tmp_path_factory.mktemp("shifted") / "store.db")
+    store = Store(tmp_path_factory.mktemp("shifted") / "store.db", create=True)
     hows = ", ".join(map(repr, SEEN_BY))
     assert leakboard.run(grid(plugin, ["split", f"split(how={{{hows}}})"]), store).ok
     return store
@@ -195,7 +195,7 @@ def test_blind_checks_are_at_chance_on_a_clean_split(clean):
 
 
 def test_blind_checks_are_at_chance_on_the_embedded_images(plugin, tmp_path):
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     run = {"samples": 256}
     assert leakboard.run(
         Grid.of(plugins=[PLUGIN], dataset="fashion_mnist", victim="linear", attack=CHECKS, run=run), store
@@ -221,7 +221,7 @@ def test_pixels_see_brightness_that_no_eye_does(shifted):
 
 
 def test_captions_that_are_not_there_are_a_skip_with_its_reason(plugin, tmp_path):
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     assert leakboard.run(grid(plugin, "split(how='silent', count=16)"), store).ok
     assert statuses(store, "observer")["blind_captions"] == {"skipped"}
     (reason,) = store.failures()["error"]
@@ -230,7 +230,7 @@ def test_captions_that_are_not_there_are_a_skip_with_its_reason(plugin, tmp_path
 
 def test_a_check_whose_numbers_are_the_same_for_all_samples_is_a_skip_and_never_at_chance(plugin, tmp_path):
     """One colour, empty captions, files of one size."""
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     leakboard.run(grid(plugin, "split(how='flat', count=16)"), store)
     assert all(statuses(store, "observer")[check] == {"skipped"} for check in CHECKS)
     assert all("cannot look" in reason for reason in store.failures()["error"])

@@ -111,7 +111,7 @@ def foreign_database(here):
 
 
 def newer_store(here):
-    fill(Store(here / "r.db"))
+    fill(Store(here / "r.db", create=True))
     with contextlib.closing(sqlite3.connect(here / "r.db")) as connection:
         connection.execute("update alembic_version set version_num = '9999_from_the_future'")
         connection.commit()

@@ -135,7 +135,7 @@ def test_guide_grid_of_attackers_runs(folder):
     grid = re.sub(r"(model='[\w-]+')", r"\1, allow_untrained=True", titled("docs/guide.md", "attackers.toml"))
 
     assert leakboard.run(Grid.parse(grid), store="attackers.db").ok
-    results = leakboard.Store("attackers.db").results()
+    results = leakboard.Store("attackers.db", create=True).results()
     kinds = results["attacker"].str.partition("(")[0]
     assert set(kinds) == {"adaptive", "none", "shadow"}
     assert "balanced_accuracy" not in set(results[kinds == "none"]["measure"])
@@ -147,7 +147,7 @@ def test_guide_grid_of_budgets_ends_as_the_page_says_and_is_measured_again(folde
     grid = folder / "budgets.toml"
     grid.write_text(grid.read_text() + 'attacker = ["adaptive", "naive"]\n')
     command(f"leakboard run {grid} --store my.db --executor serial")
-    cells = leakboard.Store("my.db").cells()
+    cells = leakboard.Store("my.db", create=True).cells()
     naive, limited = (
         cells[(cells["defense"] != "none") & (cells["attacker"] == attacker)].set_index("observer")
         for attacker in ("naive", "adaptive")
@@ -162,7 +162,7 @@ def test_guide_grid_of_budgets_ends_as_the_page_says_and_is_measured_again(folde
     again = "budgets.toml --store my.db --plugin advantage.py"
     assert re.search(r"measured again +7\n", command(f"leakboard plan {again}"))
     assert " 0 denoiser evaluations paid" in command(f"leakboard run {again}")
-    assert (leakboard.Store("my.db").results()["measure"] == "advantage").sum() == 7
+    assert (leakboard.Store("my.db", create=True).results()["measure"] == "advantage").sum() == 7
 
 
 def known_images(folder):
@@ -219,7 +219,7 @@ def test_plugin_tutorial_runs(folder, capsys):
     )
 
     assert leakboard.run(grid, store="tutorial.db", executor="pool", workers=2).ok
-    measures = leakboard.Store("tutorial.db").results().groupby("measure")["value"]
+    measures = leakboard.Store("tutorial.db", create=True).results().groupby("measure")["value"]
     assert measures.count()["advantage"] == 3
     assert measures.max()["auc"] > 0.7, "the victim remembers its members, and no mirror image"
     command("leakboard report tutorial.db --out report --plugin hardest.py")

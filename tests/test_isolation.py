@@ -17,7 +17,7 @@ def specs(name, hows):
 
 def healthy(tmp_path, **axes):
     """Numbers of the harmless part of a grid, run by itself."""
-    store = Store(tmp_path / "healthy.db")
+    store = Store(tmp_path / "healthy.db", create=True)
     assert leakboard.run(tiny(**axes), store).ok
     return numbers(store)
 
@@ -35,7 +35,7 @@ def same_numbers(one, other):
 
 def test_observers(tmp_path):
     hows = [*FAULTS, "hang", "no pair", "no pair at all", "other pairs", "too curious", "unsupported"]
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     report = leakboard.run(tiny(observer=[*specs("bad_observer", hows), "glance"], run={"timeout": 0.5}), store)
     assert not report.ok
     expected = {spec: {"failed"} for spec in specs("bad_observer", hows)} | {"glance": {"done"}}
@@ -63,7 +63,7 @@ def test_observers(tmp_path):
 def test_distances(tmp_path):
     """They come first in the order of work, so what they spoil would show in the one after them."""
     hows = [*FAULTS, "hang", "unsupported", "in place"]
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = tiny(distance=[*specs("a_bad_distance", hows), "gap"], run={"timeout": 0.5})
     assert not leakboard.run(grid, store).ok
     found = statuses(store, "distance")
@@ -77,7 +77,7 @@ def test_distances(tmp_path):
 
 def test_classifiers(tmp_path):
     hows = [*FAULTS, "hang", "unsupported", "in place"]
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = tiny(classifier=[*specs("a_bad_classifier", hows), "mean"], run={"timeout": 0.5})
     assert not leakboard.run(grid, store).ok
     found = statuses(store, "classifier")
@@ -92,7 +92,7 @@ def test_classifiers(tmp_path):
 def test_defenses(tmp_path, place):
     hows = [*FAULTS, "hang", "unsupported"]
     defenses = [f"bad_defense(how={how!r}, at={place!r})" for how in hows]
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = tiny(defense=[*defenses, "none"], attacker=["naive"], run={"timeout": 0.5})
     assert not leakboard.run(grid, store).ok
     by_how = {how: set() for how in hows} | {"none": set()}
@@ -111,7 +111,7 @@ def test_defenses(tmp_path, place):
 def test_victims(tmp_path, when):
     hows = [how for how in (*FAULTS, "hang", "unsupported") if when == "asked" or how not in ("nan", "shape")]
     victims = [f"bad_victim(how={how!r}, when={when!r})" for how in hows]
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     assert not leakboard.run(tiny(victim=["linear", *victims], run={"timeout": 0.5}), store).ok
     counts = leakboard.runs.runner.Counter(status for found in statuses(store, "victim").values() for status in found)
     assert counts == {"done": 1, "timeout": 1, "skipped": 1, "failed": len(hows) - 2}
@@ -138,7 +138,7 @@ def test_components_that_end_or_block_their_process(tmp_path):
             {"distance": "a_bad*", "classifier": "a_bad*"},
         ],
     }
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = tiny(**axes, run={"timeout": 1.0, "shard": 48})
     assert not leakboard.run(grid, store, executor="processes", workers=2, threads=1).ok
     assert statuses(store, "observer", "distance", "classifier") == {
@@ -241,7 +241,7 @@ def test_components_that_give_nothing_are_named_with_what_they_gave(tmp_path, wr
             return [NoNumbers]
         """,
     )
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = leakboard.Grid.of(
         dataset="tiny",
         victim=["no_model", "linear"],
@@ -262,3 +262,19 @@ def test_components_that_give_nothing_are_named_with_what_they_gave(tmp_path, wr
         "TypeError: no_scorer returned None from fit(), expected a scorer",
         "GeneratorExit",
     }
+
+
+@pytest.mark.parametrize(
+    ("victim", "status"),
+    [("bad_victim(when='open')", "failed"), ("bad_victim(when='open', how='unsupported')", "skipped")],
+)
+def test_a_victim_that_cannot_be_attacked_leaves_the_blind_checks(tmp_path, victim, status):
+    """They ask nothing, so they say of the dataset what they always say."""
+    axes = {"observer": ["glance", "blind"], "distance": ["gap", "psnr"]}
+    store, other = Store(tmp_path / "store.db", create=True), Store(tmp_path / "other.db", create=True)
+    leakboard.run(tiny(victim=victim, **axes), store)
+    leakboard.run(tiny(**axes), other)
+    assert statuses(store, "observer") == {"glance": {status}, "blind": {"done"}}
+    wanted = numbers(other).query("observer == 'blind'").sort_values(["distance", "measure"])
+    found = numbers(store).sort_values(["distance", "measure"])
+    assert found["value"].tolist() == wanted["value"].tolist()

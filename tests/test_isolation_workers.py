@@ -66,13 +66,13 @@ def rough(tmp_path):
 
 
 def healthy(tmp_path, **axes):
-    store = Store(tmp_path / "healthy.db")
+    store = Store(tmp_path / "healthy.db", create=True)
     leakboard.run(tiny(**axes), store)
     return numbers(store)[["cell", "measure", "value"]]
 
 
 def run(grid, tmp_path, workers=1):
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     return leakboard.run(grid, store, executor="processes", workers=workers, threads=1), store
 
 
@@ -100,7 +100,7 @@ def test_a_crashing_observer_in_many_shards_does_not_end_the_run_of_the_healthy_
 @pytest.mark.parametrize("executor", ["processes", "serial"])
 def test_a_forked_child_that_comes_back_leaves_at_once(tmp_path, rough, how, executor):
     grid = tiny(observer=[f"a_rough(how={how!r})", "glance"], plugins=[rough])
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     before = os.getpid()
     report = leakboard.run(grid, store, executor=executor, workers=1, threads=1)
     assert os.getpid() == before
@@ -137,7 +137,7 @@ def test_what_an_alarm_ends_is_given_up_as_well(tmp_path):
         run={"timeout": 0.5},
     )
     start = time.perf_counter()
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     leakboard.run(grid, store)
     assert store.tasks()["seconds"].sum() < 4 * 0.5 + 2
     assert statuses(store, "observer") == {"bad_observer(how='hang')": {"timeout"}, "glance": {"done"}}

@@ -46,7 +46,7 @@ def test_its_interval_covers_at_least_as_often_as_it_says():
 
 def test_a_grid_with_the_plugin_has_its_number_for_every_cell(tmp_path):
     axes = {"dataset": "tiny", "victim": "linear", "observer": "glance", "distance": "gap", "classifier": "mean"}
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
 
     assert leakboard.run(leakboard.Grid.of(plugins=[TINY, PLUGIN], **axes), store).ok
 

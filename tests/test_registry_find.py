@@ -271,3 +271,66 @@ def test_finding_the_plugins_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"
+
+
+WITH_NEIGHBOURS = """
+    from dataclasses import dataclass
+    from typing import ClassVar
+
+    from leakboard import hookimpl
+    from leakboard.api import Distance
+    from {module} import FACTOR
+
+
+    @dataclass(frozen=True, kw_only=True)
+    class Far(Distance):
+        '''Far.'''
+
+        name: ClassVar[str] = "far"
+
+        def measure(self, pair):
+            import {module}_more
+
+            return {module}_more.weigh((pair.reference - pair.observation).abs().mean((1, 2, 3)) * FACTOR)
+
+
+    @hookimpl
+    def leakboard_distances():
+        return [Far]
+    """
+
+
+@pytest.fixture
+def path_as_it_was(monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+@pytest.mark.usefixtures("path_as_it_was")
+def test_a_plugin_file_imports_files_beside_it_and_their_code_counts(write):
+    """At once or later, from the first one or from a neighbour: a change of any of them makes a new identity."""
+    seen = set()
+    for number, change in enumerate(("", "near_one", "near_one_more", "near_one_deep")):
+        folder = f"p{number}"
+        texts = {
+            "near_one": "FACTOR = 2.0",
+            "near_one_more": "from near_one_deep import weigh",
+            "near_one_deep": "def weigh(x): return x",
+        }
+        for name, text in texts.items():
+            write(f"{folder}/{name}.py", text + ("\nCHANGED = True" if name == change else ""))
+            sys.modules.pop(name, None)
+        sys.path[:] = [place for place in sys.path if "/p" + str(number - 1) not in place]
+        plugin = write(f"{folder}/mine.py", WITH_NEIGHBOURS.format(module="near_one"))
+        seen.add(Registry.load([plugin]).one("distance", "far").identity)
+    assert len(seen) == 4
+
+
+@pytest.mark.usefixtures("path_as_it_was")
+def test_a_file_beside_a_plugin_does_not_stand_in_for_what_is_installed(write):
+    write("pluggy.py", "raise SystemExit('never run')")
+    write("types.py", "raise SystemExit('never run')")
+    plugin = write("mine.py", "import types\n" + textwrap.dedent(GOOD))
+    assert Registry.load([plugin]).one("distance", "mine")
+    other = write("other.py", "import pluggy\n" + textwrap.dedent(GOOD).replace("'mine'", "'other'"))
+    with pytest.raises(LeakboardError, match="has that name too: give the file another name"):
+        Registry.load([other])

@@ -15,11 +15,12 @@ import pytest
 from helpers import synthetic_store
 from helpers.browsing import in_browser, violations
 from helpers.synthetic_store import CLASSIFIERS, DEFENSES, DISTANCES, MEASURES, NAMES, OBSERVERS, SMALL, made, report
-from leakboard.cli.storing import render
 from leakboard.errors import LeakboardError
+from leakboard.runs.report import report as render
 from leakboard.store import Store
 from leakboard_reports import board, measures, pages, tables
 from leakboard_reports.formats import ABSENT
+from leakboard_reports.output import LEDGER
 from leakboard_reports.reading import Estimate, headline, read_cells
 from leakboard_reports.templating import to_json
 
@@ -139,7 +140,7 @@ def test_text_of_others_stays_text(tmp_path):
 
 
 def test_an_empty_store_gives_a_page_that_says_so(tmp_path):
-    text = report(Store(tmp_path / "empty.db"), tmp_path / "out").read_text()
+    text = report(Store(tmp_path / "empty.db", create=True), tmp_path / "out").read_text()
     assert "No results yet" in text
 
 
@@ -176,13 +177,13 @@ def test_rendering_again_replaces_only_our_own_files(store, tmp_path):
     report(store, out)
     after = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert after == {**before, Path("assets/mine.txt"): b"mine"}
-    report(Store(tmp_path / "empty.db"), out)
+    report(Store(tmp_path / "empty.db", create=True), out)
     left = {str(path.relative_to(out)) for path in (out / "assets").iterdir()}
     assert left == {"assets/board.css", "assets/board.js", "assets/tables.js", "assets/mine.txt"}
     assert first == out / "index.html"
 
 
-@pytest.mark.parametrize("name", ["index.html", "assets/logo.png", "data/survey.csv"])
+@pytest.mark.parametrize("name", ["index.html", "assets/logo.png", "data/survey.csv", "notes.txt", ".git/config"])
 def test_a_folder_with_pages_of_others_is_left_alone(store, tmp_path, name):
     theirs = tmp_path / "site" / name
     theirs.parent.mkdir(parents=True)
@@ -194,9 +195,21 @@ def test_a_folder_with_pages_of_others_is_left_alone(store, tmp_path, name):
     assert theirs.read_text() == "theirs"
 
 
-def test_a_folder_with_other_files_will_do(store, tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    assert report(store, tmp_path).is_file()
+def test_a_report_that_was_copied_without_its_hidden_file_is_made_again(store, tmp_path):
+    report(store, tmp_path / "out")
+    (tmp_path / "out" / LEDGER).unlink()
+    (tmp_path / "out" / "costs.html").write_bytes((tmp_path / "out" / "index.html").read_bytes())
+    assert report(store, tmp_path / "out").is_file()
+    assert (tmp_path / "out" / LEDGER).is_file()
+
+
+def test_pages_beside_a_copied_report_that_are_not_its_own_are_left_alone(store, tmp_path):
+    report(store, tmp_path / "out")
+    (tmp_path / "out" / LEDGER).unlink()
+    (tmp_path / "out" / "about.html").write_text("<html>mine</html>")
+    with pytest.raises(LeakboardError, match=r"about\.html") as refused:
+        report(store, tmp_path / "out")
+    assert LEDGER in str(refused.value)
 
 
 def test_a_report_that_was_interrupted_can_be_made_again(store, tmp_path, monkeypatch):
@@ -217,7 +230,7 @@ def test_a_plugin_that_cannot_render_is_named(store, tmp_path):
         "from leakboard import hookimpl\n\n@hookimpl\ndef leakboard_report(store, out):\n    raise KeyError('colour')\n"
     )
     with pytest.raises(LeakboardError, match="KeyError: 'colour'") as caught:
-        render(store, tmp_path / "out", (str(plugin),))
+        render(store, tmp_path / "out", plugins=(str(plugin),))
     assert f"the plugin {plugin} could not render" in caught.value.what
     assert caught.value.where == f"{plugin}, line 5"
 

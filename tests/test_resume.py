@@ -34,7 +34,7 @@ TASKS = 12 + 2
 def whole(tmp_path_factory):
     """The store of a run that nobody disturbed."""
     folder = tmp_path_factory.mktemp("whole")
-    store = Store(folder / "store.db")
+    store = Store(folder / "store.db", create=True)
     assert leakboard.run(Grid.parse(GRID, plugins=[PLUGIN]), store, threads=1).ok
     return store
 
@@ -84,7 +84,7 @@ def resumed_like(folder, whole):
     process = start(folder, "serial")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    store = Store(folder / "store.db")
+    store = Store(folder / "store.db", create=True)
     assert numbers(store).equals(numbers(whole))
     for kind in ("features", "scores"):
         assert same(payloads(store, kind), payloads(whole, kind))

@@ -2,6 +2,8 @@
 
 import contextlib
 import pickle
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import psutil
 import pytest
 
 import leakboard
-from helpers.tiny_grids import numbers, payloads, same, tiny
+from helpers.tiny_grids import PLUGIN, numbers, payloads, same, tiny, toml
 from leakboard.api import Executor
 from leakboard.errors import LeakboardError
 from leakboard.runs.executors import PROCESSES, SERIAL
@@ -50,7 +52,7 @@ def test_the_work_can_be_sent_to_another_process():
     given = []
     run_tasks(Executor("noting", lambda source, work, settings: given.append((work, settings))), Dry(), SETTINGS)
     ((work, settings),) = given
-    assert pickle.loads(pickle.dumps(work)).keywords == {"threads": 3}
+    assert pickle.loads(pickle.dumps(work)).keywords == {"threads": 3, "meter": ""}
     assert pickle.loads(pickle.dumps(settings)) == SETTINGS
 
 
@@ -72,7 +74,7 @@ GRID = {
 
 def test_executor_order_and_workers_change_no_bit(tmp_path):
     """To the last bit; ``reversed`` runs the tasks in another order, ``pool`` is an executor of a third party."""
-    stores = {name: Store(tmp_path / f"{name}.db") for name in ("serial", "processes", "reversed", "pool")}
+    stores = {name: Store(tmp_path / f"{name}.db", create=True) for name in ("serial", "processes", "reversed", "pool")}
     leakboard.run(tiny(**GRID), stores["serial"], threads=1)
     leakboard.run(tiny(**GRID), stores["processes"], executor="processes", workers=2, threads=1)
     back = {key: value[::-1] if isinstance(value, list) else value for key, value in GRID.items()}
@@ -106,7 +108,7 @@ def test_a_worker_killed_from_outside_costs_nothing(tmp_path, monkeypatch):
         settle(source, task, outcome)
 
     monkeypatch.setattr(leakboard.runs.source.PlanSource, "settle", kill_once)
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = tiny(victim="linear(nap=0.2)", run={"shard": 8})
     assert leakboard.run(grid, store, executor="processes", workers=1, threads=1).ok
     assert killed
@@ -137,3 +139,16 @@ def test_no_worker_outlives_a_run(tmp_path):
 def test_a_dry_source_starts_no_worker(executor, monkeypatch):
     monkeypatch.setattr("leakboard.runs.processes._Worker", lambda *_: pytest.fail("a worker was started"))
     run_tasks(executor, Dry(), SETTINGS)
+
+
+def test_files_of_the_working_folder_do_not_stand_in_for_the_standard_library(here, write):
+    """Workers are started by ``python -c``, which looks there first."""
+    for name in ("types", "signal", "struct", "selectors"):
+        (here / f"{name}.py").write_text(f"open({str(here / 'ran')!r}, 'w')", encoding="utf-8")
+    options = ["--plugin", PLUGIN, "--store", here / "s.db", "--executor", "processes", "--workers", "1"]
+    program = Path(sys.executable).with_name("leakboard")  # the program itself never looks there
+    command = [program, "run", write("g.toml", toml(classifier=["mean"])), *options]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "1 done" in done.stdout
+    assert not (here / "ran").exists()

@@ -140,7 +140,7 @@ def leaves(source, work, settings):
 def test_what_was_finished_stays_and_another_executor_goes_on(tmp_path, monkeypatch, body, message):
     grid = tiny(classifier=["mean", "centred"], run={"shard": 16})
     monkeypatch.setitem(shared(grid.plugins).values["executor"], "odd", Executor("odd", body))
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     with pytest.raises(LeakboardError, match=f"the executor odd.*{message}"):
         leakboard.run(grid, store, executor="odd")
     assert list(store.runs()["status"]) == ["failed"]
@@ -148,7 +148,7 @@ def test_what_was_finished_stays_and_another_executor_goes_on(tmp_path, monkeypa
     assert leakboard.run(grid, store).ok
     assert len(store.tasks()) == 3 + 1
     assert leakboard.run(grid, tmp_path / "whole.db").ok
-    assert numbers(store).equals(numbers(Store(tmp_path / "whole.db")))
+    assert numbers(store).equals(numbers(Store(tmp_path / "whole.db", create=True)))
 
 
 def test_the_executors_that_come_with_the_harness_are_offered_by_its_hook():

@@ -17,7 +17,7 @@ AXES = {"defense": ["none", "fog"], "observer": ["glance", "peek"], "attacker": 
 @pytest.fixture
 def done(tmp_path):
     """A store with all results, and the features it exports."""
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     assert leakboard.run(tiny(**AXES), store).ok
     return store
 
@@ -45,16 +45,16 @@ def test_files_that_nobody_wrote_down_are_recorded_though_every_result_is_there(
     before, rows = done.features(), done.artifact_rows()
     forget(done, kind)
     report = leakboard.run(tiny(**AXES), done)
-    assert report.nfe == 0
+    assert report.evaluations == 0
     assert done.features().equals(before)
     assert {key: row.digest for key, row in done.artifact_rows().items()} == {k: row.digest for k, row in rows.items()}
     assert leakboard.plan(tiny(**AXES), done).empty
 
 
 def test_a_store_that_was_deleted_lists_all_features_again(tmp_path, done):
-    again = Store(tmp_path / "again.db", artifacts=done.artifacts)
+    again = Store(tmp_path / "again.db", artifacts=done.artifacts, create=True)
     report = leakboard.run(tiny(**AXES), again)
-    assert (report.ok, report.nfe) == (True, 0)
+    assert (report.ok, report.evaluations) == (True, 0)
     assert again.features().equals(done.features())
     assert numbers(again).equals(numbers(done))
 
@@ -68,7 +68,7 @@ def test_features_damaged_after_scoring_are_made_again(done, how):
         how(files.path(key))
     report = leakboard.run(tiny(**AXES), done)
     assert report.ok
-    assert report.nfe > 0
+    assert report.evaluations > 0
     assert len(report.plan.again) == 2
     assert done.features().equals(before)
     assert same(payloads(done, "features"), kept)
@@ -80,7 +80,7 @@ def test_missing_features_are_told_and_made_again_when_asked_for(done):
     for key in keys(done)[:3]:
         files.drop(key)
     assert leakboard.plan(tiny(**AXES), done).absent == 3
-    assert leakboard.run(tiny(**AXES), done).nfe == 0
+    assert leakboard.run(tiny(**AXES), done).evaluations == 0
     assert len(done.features().attrs["unreadable"]) == 3
     assert leakboard.run(tiny(**AXES), done, features=True).ok
     assert done.features().equals(before)
@@ -102,7 +102,7 @@ def test_a_spoilt_list_of_samples_is_told_in_the_export_and_made_again(done, how
     spoilt = done.features()
     assert spoilt["member"].isna().all()
     assert "member of the samples of tiny" in spoilt.attrs["unreadable"][0]
-    assert leakboard.run(tiny(**AXES), done).nfe == 0
+    assert leakboard.run(tiny(**AXES), done).evaluations == 0
     assert done.features().equals(before)
 
 
@@ -133,7 +133,7 @@ def test_the_command_says_what_is_missing_and_makes_it_again(tmp_path):
     command = ["run", str(tmp_path / "grid.toml"), "--store", str(tmp_path / "s.db"), "--executor", "serial"]
     command += ["--plugin", str(PLUGIN)]
     CliRunner().invoke(main, command)
-    store = Store(tmp_path / "s.db")
+    store = Store(tmp_path / "s.db", create=True)
     Artifacts(store.artifacts).drop(keys(store)[0])
     told = CliRunner().invoke(main, command)
     assert "features that are not on disk: 1 (run --features makes them again)" in told.output

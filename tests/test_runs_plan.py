@@ -134,7 +134,7 @@ def test_the_estimate_needs_history(tmp_path):
 def finished(tmp_path):
     """A finished grid with two observers and a defense at the output, and its store."""
     grid = tiny(defense=["none", "fog(at='output')"], observer=["glance", "peek"])
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     assert leakboard.run(grid, store).ok
     return store
 
@@ -181,7 +181,7 @@ def test_scores_that_are_gone_or_damaged_are_to_do_again(finished):
 
 def test_a_recorded_skip_is_not_tried_again_but_a_failure_is(tmp_path):
     grid = tiny(observer=["loss", "bad_observer(how='unsupported')", "bad_observer", "glance"])
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     leakboard.run(grid, store)
     assert statuses(store, "observer") == {
         "loss": {"skipped"},
@@ -208,7 +208,7 @@ def pooling(write):
 
 def test_a_pool_is_priced_once_for_the_grid_and_not_at_all_when_it_is_kept(tmp_path, write):
     """What the plan says is what the run pays: with nothing on disk, with some of it, and with all of it."""
-    axes, store = pooling(write), Store(tmp_path / "store.db")
+    axes, store = pooling(write), Store(tmp_path / "store.db", create=True)
     first = axes | {"observer": ["pooler"], "defense": ["none"], "run": {"seeds": [0]}}
     paid = []
     for more in (first, axes, axes | {"distance": ["gap", "gap(power=2.0)"]}):
@@ -224,7 +224,7 @@ def test_a_pool_is_priced_once_for_the_grid_and_not_at_all_when_it_is_kept(tmp_p
 
 def test_who_makes_a_pool_is_billed_no_more_seconds_than_who_finds_it(tmp_path, write):
     """In every shard, under every defense: the seconds of the whole pool once, apart from those of the shard's own."""
-    axes, store = pooling(write) | {"observer": ["pooler"], "run": {}}, Store(tmp_path / "store.db")
+    axes, store = pooling(write) | {"observer": ["pooler"], "run": {}}, Store(tmp_path / "store.db", create=True)
     assert leakboard.run(tiny(**axes, victim="linear(nap=0.15)"), store).ok
 
     found = [Artifacts(store.artifacts).get(key)[1] for key in store.artifact_digests("features")]
@@ -236,7 +236,7 @@ def test_who_makes_a_pool_is_billed_no_more_seconds_than_who_finds_it(tmp_path, 
 
 
 def test_a_pool_that_is_damaged_is_priced_again(tmp_path, write):
-    axes, store = pooling(write) | {"observer": ["pooler"]}, Store(tmp_path / "store.db")
+    axes, store = pooling(write) | {"observer": ["pooler"]}, Store(tmp_path / "store.db", create=True)
     assert leakboard.run(tiny(**axes), store).evaluations == 2 * 24 * 2
     for key in store.artifact_digests("pool"):
         path = next(store.artifacts.glob(f"*/{key}.*"))
@@ -278,7 +278,7 @@ def test_a_pool_is_planned_and_paid_once_for_all_shards(tmp_path, write):
     grid = Grid.of(
         plugins=[plugin], dataset="fashion_mnist", observer="pooler", **axes, run={"shard": 16, "samples": 24}
     )
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     planned = leakboard.plan(grid, store)
     assert len(planned.observe) == 3
     assert sum(planned.evaluations) == 24 * 2

@@ -61,7 +61,7 @@ def tiny(*plugins):
 @pytest.fixture
 def store(tmp_path):
     """A store of a finished grid."""
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     assert leakboard.run(tiny(), store).ok
     return store
 
@@ -270,7 +270,7 @@ def test_an_attacker_without_labels_has_no_threshold_and_no_balanced_accuracy(st
 def test_many_cells_are_measured_again_in_one_transaction(tmp_path, monkeypatch):
     import numpy as np
 
-    store, count = Store(tmp_path / "many.db"), 50
+    store, count = Store(tmp_path / "many.db", create=True), 50
     artifacts, run = Artifacts(store.artifacts), store.begin_run(RunInfo(grid_name="many"))
     scores = {"score": np.random.default_rng(0).normal(size=256), "member": (np.arange(256) % 2).astype(np.uint8)}
     rows = [cell(number) for number in range(count)]

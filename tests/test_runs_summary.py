@@ -13,7 +13,7 @@ def report_of(tmp_path):
     """The summary of a run whose cells have these AUCs, each (value, half width, role)."""
 
     def make(*given, stopped="", unknown=0, access="gray", **told):
-        store = Store(tmp_path / "r.db")
+        store = Store(tmp_path / "r.db", create=True)
         run = store.begin_run(RunInfo(grid_name="demo", grid_text="", provenance={}))
         rows, attempts = [], []
         for number, (value, half, role) in enumerate(given):
@@ -31,7 +31,7 @@ def report_of(tmp_path):
             attempts.append(attempt(row, results=(auc,), **told))
         store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
         counts = Counter({"done": len(rows)}) + Counter({"failed": unknown})
-        plan = SimpleNamespace(cells=rows, outdated=())
+        plan = SimpleNamespace(cells=rows, outdated=(), absent=())
         done = SimpleNamespace(
             plan=plan, counts=counts, evaluations=12345.4, stopped=stopped, ok=not (stopped or unknown)
         )
@@ -108,27 +108,35 @@ def test_a_run_that_failed_or_stopped_says_what_to_do(report_of):
 
 
 def test_cells_of_other_grids_in_the_same_store_are_left_out(tmp_path):
-    store = Store(tmp_path / "r.db")
+    store = Store(tmp_path / "r.db", create=True)
     run = store.begin_run(RunInfo(grid_name="demo", grid_text="", provenance={}))
     rows = [cell(0), cell(1)]
     attempts = [attempt(rows[0], auc=0.6), attempt(rows[1], auc=0.9)]
     store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
     done = SimpleNamespace(
-        plan=SimpleNamespace(cells=rows[:1], outdated=()), counts=Counter(done=1), evaluations=0, stopped="", ok=True
+        plan=SimpleNamespace(cells=rows[:1], outdated=(), absent=()),
+        counts=Counter(done=1),
+        evaluations=0,
+        stopped="",
+        ok=True,
     )
 
     assert "0.900" not in summary(done, store)
 
 
 def test_what_a_dataset_says_of_itself_is_told(tmp_path):
-    store = Store(tmp_path / "r.db")
+    store = Store(tmp_path / "r.db", create=True)
     run = store.begin_run(RunInfo(grid_name="demo", grid_text="", provenance={}))
     parts = [component("dataset", "dataset_a", notes=["3 files were skipped"]), *COMPONENTS[1:]]
     other = component("dataset", "dataset_b", notes=["of another grid"])
     rows = [cell(0), cell(1, dataset=other.identity)]
     store.record(run, components=[*parts, other], cells=rows, attempts=[attempt(row, "failed") for row in rows])
     done = SimpleNamespace(
-        plan=SimpleNamespace(cells=rows[:1], outdated=()), counts=Counter(failed=1), evaluations=0, stopped="", ok=False
+        plan=SimpleNamespace(cells=rows[:1], outdated=(), absent=()),
+        counts=Counter(failed=1),
+        evaluations=0,
+        stopped="",
+        ok=False,
     )
 
     text = summary(done, store)

@@ -17,7 +17,7 @@ GRID = {"observer": ["glance", "peek"], "classifier": ["mean", "centred"], "chec
 
 @pytest.fixture
 def done(tmp_path):
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     assert leakboard.run(tiny(**GRID), store).ok
     return store
 

@@ -43,7 +43,7 @@ WIDE = {
 
 def test_paid_is_distinct_and_planned(tmp_path, asked):
     """Several observers that overlap, defenses at every place, two seeds: each question once, as the plan says."""
-    grid, store = tiny(**WIDE), Store(tmp_path / "store.db")
+    grid, store = tiny(**WIDE), Store(tmp_path / "store.db", create=True)
     plan = leakboard.plan(grid, store)
     report = leakboard.run(grid, store)
     assert report.ok
@@ -55,7 +55,7 @@ def test_paid_is_distinct_and_planned(tmp_path, asked):
 
 def test_cell_by_cell_the_same_grid_costs_many_times_as_much(tmp_path):
     """What every cell would pay alone is kept with it."""
-    grid, store = tiny(**WIDE), Store(tmp_path / "store.db")
+    grid, store = tiny(**WIDE), Store(tmp_path / "store.db", create=True)
     report = leakboard.run(grid, store)
     alone = store.cells()["nfe"].sum() * 48
     assert alone > 5 * report.evaluations
@@ -78,7 +78,7 @@ def test_seeds_share_what_does_not_depend_on_noise(tmp_path, asked):
 
 
 def test_a_grid_that_was_partly_done_pays_the_rest_as_planned(tmp_path, asked):
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     leakboard.run(tiny(**WIDE).select(only=["observer=glance*", "defense=*both*"]), store)
     asked()
     plan = leakboard.plan(tiny(**WIDE), store)
@@ -88,7 +88,7 @@ def test_a_grid_that_was_partly_done_pays_the_rest_as_planned(tmp_path, asked):
 
 
 def test_another_classifier_opens_no_victim(tmp_path, asked, monkeypatch):
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     leakboard.run(tiny(), store)
     monkeypatch.setenv("TINY_OPENED", str(tmp_path / "opened"))
     asked()
@@ -101,6 +101,6 @@ def test_the_price_of_a_cell_does_not_depend_on_who_asked_first(tmp_path):
     """Two observers that ask the same both carry its full cost in evaluations, and about its seconds."""
     grid = tiny(victim="linear(nap=0.1)", observer=["glance", "glance(access='black')"], run={"shard": 48})
     leakboard.run(grid, tmp_path / "store.db")
-    cells = Store(tmp_path / "store.db").cells()
+    cells = Store(tmp_path / "store.db", create=True).cells()
     assert set(cells["nfe"]) == {2}
     assert cells["seconds"].between(0.2, 0.5).all()

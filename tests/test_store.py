@@ -50,7 +50,7 @@ TESTS = str(Path(__file__).parent)
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "store.db")
+    return Store(tmp_path / "store.db", create=True)
 
 
 def count(store, table):
@@ -88,7 +88,7 @@ def test_results_are_tidy(store):
 
 
 def test_empty_store_has_the_same_columns_and_types_as_a_full_one(store, tmp_path):
-    full = Store(tmp_path / "full.db")
+    full = Store(tmp_path / "full.db", create=True)
     fill(full)
 
     for name in ("results", "cells", "failures", "scores", "features", "components", "runs", "tasks"):
@@ -271,7 +271,7 @@ def test_features_come_in_one_order_whoever_was_first(tmp_path):
     """Which of several tasks finishes first depends on the executor."""
     frames = []
     for order in ((0, 10, 2), (2, 0, 10)):
-        store = Store(tmp_path / f"{order[0]}.db")
+        store = Store(tmp_path / f"{order[0]}.db", create=True)
         run = store.begin_run(RunInfo(grid_name="x"))
         for minute, seed in enumerate(order):
             row = put_features(Artifacts(store.artifacts), seed)
@@ -343,7 +343,7 @@ def test_killed_process_leaves_a_consistent_store(tmp_path):
     code = """
         from helpers.small_stores import *
         from leakboard.store import Store
-        store = Store(sys.argv[1])
+        store = Store(sys.argv[1], create=True)
         run = store.begin_run(RunInfo(grid_name="killed"))
         for number in range(100_000):
             row = cell(number)
@@ -365,7 +365,7 @@ def test_killed_process_leaves_a_consistent_store(tmp_path):
     assert count(reader, AttemptTable) == 3 * done
     assert count(reader, ResultTable) == 6 * done
     assert len(reader.tasks()) == done
-    store = Store(path)
+    store = Store(path, create=True)
     store.begin_run(RunInfo(grid_name="next"))
     assert store.runs()["status"].tolist() == ["interrupted", "running"]
 
@@ -375,10 +375,10 @@ def test_processes_that_open_and_write_at_once_are_never_locked_out(tmp_path):
     code = """
         from helpers.small_stores import *
         from leakboard.store import Store
-        run = Store(sys.argv[1]).begin_run(RunInfo(grid_name=sys.argv[2]))
+        run = Store(sys.argv[1], create=True).begin_run(RunInfo(grid_name=sys.argv[2]))
         for number in range(60):
             row = cell(number)
-            store = Store(sys.argv[1])
+            store = Store(sys.argv[1], create=True)
             store.record(run, components=COMPONENTS, cells=[row], attempts=[attempt(row)])
             store.latest_status()
     """

@@ -14,12 +14,12 @@ from leakboard.store.artifacts import Artifacts
 
 @pytest.fixture
 def into(tmp_path):
-    return Store(tmp_path / "into.db")
+    return Store(tmp_path / "into.db", create=True)
 
 
 @pytest.fixture
 def source(tmp_path):
-    store = Store(tmp_path / "source.db")
+    store = Store(tmp_path / "source.db", create=True)
     fill(store)
     return store
 
@@ -103,7 +103,7 @@ def test_newest_attempt_counts_whichever_store_it_was_in(into, source):
 
 
 def test_run_that_went_on_is_brought_up_to_date(into, tmp_path):
-    source = Store(tmp_path / "going.db")
+    source = Store(tmp_path / "going.db", create=True)
     run = source.begin_run(RunInfo(grid_name="going"))
     source.record(run, components=COMPONENTS, cells=[cell(0)], attempts=[attempt(cell(0))])
     merge(into, [source])
@@ -166,7 +166,7 @@ def test_read_only_target_is_refused(into, source):
 @pytest.fixture
 def other(tmp_path):
     """A store in which one cell has another number, of the same moment."""
-    store = Store(tmp_path / "other.db")
+    store = Store(tmp_path / "other.db", create=True)
     fill(store, uid="run two")
     with store.writing() as connection:
         connection.exec_driver_sql("update result set value = 0.3125 where attempt_id = 2 and measure = 'auc'")
@@ -174,7 +174,7 @@ def other(tmp_path):
 
 
 def test_stores_that_differ_are_told_and_the_order_of_merging_changes_nothing(tmp_path, source, other):
-    one, two = Store(tmp_path / "one.db"), Store(tmp_path / "two.db")
+    one, two = Store(tmp_path / "one.db", create=True), Store(tmp_path / "two.db", create=True)
     assert merge(one, [source, other]).differing == (cell(1).key,)
     assert merge(two, [other, source]).differing == (cell(1).key,)
     first, second = (

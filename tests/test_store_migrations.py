@@ -60,7 +60,7 @@ def test_migrations_and_models_agree(tmp_path):
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
 
     with store.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
@@ -69,7 +69,7 @@ def test_migrations_and_models_agree(tmp_path):
 
 def test_migrated_schema_is_the_one_the_models_would_make(tmp_path):
     """Also what autogenerate does not compare: names of constraints, and AUTOINCREMENT."""
-    Store(tmp_path / "store.db")
+    Store(tmp_path / "store.db", create=True)
     engine = create_engine(f"sqlite:///{tmp_path / 'models.db'}")
     Base.metadata.create_all(engine)
     engine.dispose()
@@ -84,11 +84,11 @@ def test_old_store_becomes_equal_to_a_fresh_one_and_a_copy_is_kept(tmp_path, nex
     path = tmp_path / "store.db"
     with next_version.context() as patch:
         patch.setattr(database, "MIGRATIONS", Path(database.__file__).parent / "migrations")
-        fill(Store(path))
+        fill(Store(path, create=True))
         before = dump(path)
 
     database.open_engine(path, read_only=False)
-    database.open_engine(tmp_path / "fresh.db", read_only=False)
+    database.open_engine(tmp_path / "fresh.db", read_only=False, create=True)
 
     assert schema(path) == schema(tmp_path / "fresh.db")
     assert "published" in str(schema(path))
@@ -103,7 +103,7 @@ def test_store_that_cannot_be_copied_is_not_upgraded(tmp_path, next_version):
     path = tmp_path / "store.db"
     with next_version.context() as patch:
         patch.setattr(database, "MIGRATIONS", Path(database.__file__).parent / "migrations")
-        fill(Store(path))
+        fill(Store(path, create=True))
         before = dump(path)
     (tmp_path / "store.db.bak").mkdir()
 
@@ -117,7 +117,7 @@ def test_old_store_is_not_upgraded_by_a_reader(tmp_path, next_version):
     path = tmp_path / "store.db"
     with next_version.context() as patch:
         patch.setattr(database, "MIGRATIONS", Path(database.__file__).parent / "migrations")
-        fill(Store(path))
+        fill(Store(path, create=True))
     before = dump(path)
 
     with pytest.raises(LeakboardError, match="older Leakboard") as caught:
@@ -128,7 +128,7 @@ def test_old_store_is_not_upgraded_by_a_reader(tmp_path, next_version):
 
 
 def test_store_of_the_next_version_is_refused(tmp_path, next_version):
-    database.open_engine(tmp_path / "store.db", read_only=False)
+    database.open_engine(tmp_path / "store.db", read_only=False, create=True)
     next_version.undo()
 
     for read_only in (True, False):
@@ -140,13 +140,13 @@ def test_failed_upgrade_changes_nothing(tmp_path, next_version):
     path = tmp_path / "store.db"
     with next_version.context() as patch:
         patch.setattr(database, "MIGRATIONS", Path(database.__file__).parent / "migrations")
-        fill(Store(path))
+        fill(Store(path, create=True))
     before = dump(path)
     (broken,) = (database.MIGRATIONS / "versions").glob("*_next.py")
     broken.write_text(broken.read_text() + "    raise RuntimeError('in the middle')\n")
 
     with pytest.raises(RuntimeError, match="in the middle"):
-        Store(path)
+        Store(path, create=True)
 
     assert dump(path) == before
 
@@ -157,7 +157,7 @@ def test_stores_of_every_past_version_open_and_give_their_numbers(tmp_path, old)
     with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
         connection.executescript(old.read_text(encoding="utf-8"))
 
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
 
     auc = store.results().query("measure == 'auc'")
     assert auc["value"].tolist() == [0.75, 0.75, 0.75]

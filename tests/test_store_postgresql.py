@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 
 from helpers.small_stores import attempt, cell, fill
 from leakboard.errors import LeakboardError
+from leakboard.runs.missing import existing
 from leakboard.store import MergeReport, RunInfo, Store, merge
 from leakboard.store.engines import locate
 from leakboard.store.tables import Base
@@ -37,7 +38,7 @@ def url(tmp_path, monkeypatch):
 
 
 def test_server_gives_the_same_frames_as_a_file(url, tmp_path):
-    server, file = Store(url), Store(tmp_path / "store.db")
+    server, file = Store(url, create=True), Store(tmp_path / "store.db", create=True)
     for store in (server, file):
         rows = fill(store)
         run = store.begin_run(RunInfo(grid_name="again", uid="again"))
@@ -54,21 +55,21 @@ def test_migrations_and_models_agree_on_the_server(url):
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    with Store(url).reading() as connection:
+    with Store(url, create=True).reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
 
 
 def test_reader_cannot_write_on_the_server(url):
-    store = Store(url)
+    store = Store(url, create=True)
     with pytest.raises(LeakboardError, match="read-only"), store.reading() as connection:
         connection.execute(text("DELETE FROM meta"))
 
 
 def test_merging_between_file_and_server(url, tmp_path):
-    file = Store(tmp_path / "store.db")
+    file = Store(tmp_path / "store.db", create=True)
     fill(file)
-    server = Store(url)
+    server = Store(url, create=True)
 
     assert merge(server, [file]) == MergeReport(cells=3, attempts=3, results=6, artifacts=5)
     assert merge(server, [file]) == MergeReport()
@@ -76,6 +77,7 @@ def test_merging_between_file_and_server(url, tmp_path):
 
 
 def test_missing_and_foreign_databases_are_told_apart(url):
+    assert existing(url) is None
     with pytest.raises(LeakboardError, match="no store yet"):
         Store(url, read_only=True)
     engine = create_engine(locate(url))
@@ -83,7 +85,7 @@ def test_missing_and_foreign_databases_are_told_apart(url):
         connection.execute(text("CREATE TABLE bookmarks (url text)"))
     engine.dispose()
     with pytest.raises(LeakboardError, match="another program"):
-        Store(url)
+        Store(url, create=True)
 
 
 def test_processes_that_open_and_write_at_once_all_succeed(url):
@@ -91,15 +93,15 @@ def test_processes_that_open_and_write_at_once_all_succeed(url):
         import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
         from helpers.small_stores import *
         from leakboard.store import Store
-        run = Store(sys.argv[1]).begin_run(RunInfo(grid_name=sys.argv[2]))
+        run = Store(sys.argv[1], create=True).begin_run(RunInfo(grid_name=sys.argv[2]))
         for number in range(20):
             row = cell(number)
-            Store(sys.argv[1]).record(run, components=COMPONENTS, cells=[row], attempts=[attempt(row)])
+            Store(sys.argv[1], create=True).record(run, components=COMPONENTS, cells=[row], attempts=[attempt(row)])
     """
     command = [sys.executable, "-c", code, url]
     workers = [subprocess.Popen([*command, str(i)], stderr=subprocess.PIPE, text=True) for i in range(3)]
 
     assert [worker.communicate()[1] for worker in workers] == ["", "", ""]
-    store = Store(url)
+    store = Store(url, create=True)
     assert set(store.latest_status()) == {cell(number).key for number in range(20)}
     assert len(store.runs()) == 3

@@ -9,7 +9,7 @@ from leakboard.store.prune import prune, usage
 @pytest.fixture
 def store(tmp_path):
     """A store with three cells, their scores, features and a sample list."""
-    made = Store(tmp_path / "r.db")
+    made = Store(tmp_path / "r.db", create=True)
     fill(made)
     return made
 

@@ -33,7 +33,7 @@ def test_a_plugin_is_one_short_file_that_keeps_the_contract(path):
 
 def aucs(tmp_path, plugins, **axes):
     grid = Grid.of(plugins=[PLUGINS / f"{plugin}.py" for plugin in plugins], **{**CLOTHES, **axes})
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     assert leakboard.run(grid, store).ok
     results = store.results()
     return results[results["measure"] == "auc"].set_index("classifier")

@@ -98,7 +98,7 @@ def healthy(store):
 
 
 def both(tmp_path, write, how, executor):
-    alone, store = Store(tmp_path / "alone.db"), Store(tmp_path / "store.db")
+    alone, store = Store(tmp_path / "alone.db", create=True), Store(tmp_path / "store.db", create=True)
     leakboard.run(tiny(), alone)
     plugin = write("leaky.py", LEAKY)
     grid = tiny(observer=[f"a_leaky(how={how!r})", "glance"], plugins=[plugin])

@@ -41,7 +41,7 @@ def real(**tables):
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """The grid in one process with one thread, undisturbed."""
-    store = Store(tmp_path_factory.mktemp("reference") / "store.db")
+    store = Store(tmp_path_factory.mktemp("reference") / "store.db", create=True)
     assert leakboard.run(real(), store, threads=1).ok
     return store
 
@@ -60,7 +60,7 @@ def by_sample(store):
 
 
 def test_a_worker_process_and_another_order_change_no_bit(tmp_path, reference):
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = real(observer=["complete(steps=3)", "one_shot(steps=2)"], distance=["rmse", "psnr"])
     assert leakboard.run(grid, store, executor="processes", workers=1, threads=1).ok
     assert same(payloads(store, "features"), payloads(reference, "features"))
@@ -69,7 +69,7 @@ def test_a_worker_process_and_another_order_change_no_bit(tmp_path, reference):
 
 
 def test_features_made_in_two_runs_have_the_bits_of_one(tmp_path, reference):
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     leakboard.run(real().select(only=["observer=complete*"], skip=["distance=psnr*"]), store, threads=1)
     leakboard.run(real(), store, threads=1)
     assert same(payloads(store, "features"), payloads(reference, "features"))
@@ -77,7 +77,7 @@ def test_features_made_in_two_runs_have_the_bits_of_one(tmp_path, reference):
 
 @pytest.mark.parametrize("run", [{"batch": 24}, {"batch": 5}, {"shard": 7}])
 def test_other_batches_and_shards_agree_to_rounding(tmp_path, reference, run):
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     assert leakboard.run(real(run=run), store, threads=1).ok
     found, expected = by_sample(store), by_sample(reference)
     assert found.keys() == expected.keys()
@@ -87,7 +87,7 @@ def test_other_batches_and_shards_agree_to_rounding(tmp_path, reference, run):
 
 def test_monotone_distances_of_one_pair_rank_alike(tmp_path):
     """RMSE, MSE and PSNR are functions of each other, so a threshold on one pair gives one and the same AUC."""
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = real(observer="one_shot(steps=2)", distance=["rmse", "mse", "psnr"], attack=["loss"], run={"samples": 24})
     assert leakboard.run(grid, store, threads=1).ok
     frame = store.results()
@@ -100,7 +100,7 @@ def test_monotone_distances_of_one_pair_rank_alike(tmp_path):
 
 def test_noise_at_both_images_differs_from_image_to_image(tmp_path):
     """A random defense before the distance is drawn anew for each of the two images and for every pair."""
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = tiny(
         defense="fog(share=0.01, at='both')", observer=["glance(strength=0.0, steps=2)"], victim="linear(gain=0.0)"
     )
@@ -113,7 +113,7 @@ def test_noise_at_both_images_differs_from_image_to_image(tmp_path):
 @pytest.mark.parametrize("side", ["reference", "observation"])
 def test_a_defense_before_the_distance_acts_on_both_images(tmp_path, side):
     """One alone would measure the defense and not the victim: the victim gives back the image itself here."""
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = tiny(
         defense="gaussian_blur(at='both')", observer=["glance(strength=0.0, steps=1)"], victim="linear(gain=0.0)"
     )
@@ -133,7 +133,7 @@ def test_a_defense_before_the_distance_acts_on_both_images(tmp_path, side):
 
 def test_features_of_two_seeds_are_two(tmp_path):
     """They differ in noise, and one must never be taken for the other."""
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = tiny(observer=["loss"], distance=["lp"], run={"seeds": [0, 1], "shard": 48})
     plan = leakboard.plan(grid, store)
     wanted = [want for task in plan.observe for want in task.wanted]
@@ -149,7 +149,7 @@ def test_an_attack_is_billed_for_what_another_had_paid_for(tmp_path):
     """The dearer observer runs first and leaves nothing to pay; both bear the price they would have alone."""
 
     def costs(*observers):
-        store = Store(tmp_path / f"{len(observers)}{observers[0][:6]}.db")
+        store = Store(tmp_path / f"{len(observers)}{observers[0][:6]}.db", create=True)
         assert leakboard.run(tiny(observer=list(observers), distance=["gap"], classifier=["mean"]), store).ok
         cells = store.cells()
         return {row.observer: (row.queries, row.nfe) for row in cells.itertuples()}
@@ -288,7 +288,7 @@ def test_a_new_run_tries_the_full_batch_again(observed, denoised):
 
 def test_a_refusal_ends_a_series_and_stands_beside_its_result(tmp_path):
     """What was learnt before is the result; where that is nothing, the cell says so and shows no number."""
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = real(
         observer=["progressive(access='black', steps=3)", "loss(draws=3)"],
         distance=["psnr", "lp"],
@@ -353,7 +353,7 @@ def test_what_an_observer_sees_beside_the_images_tells_nothing(tmp_path):
         classifier=["logistic_regression", "decision_tree"],
         run={"samples": 256},
     )
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     assert leakboard.run(grid, store).ok
     aucs = store.results().query("measure == 'auc'")
     assert len(aucs) == 2

@@ -10,7 +10,7 @@ from leakboard.store import Store
 
 def test_a_finished_run_tells_which_questions_went_past_which_defense(tmp_path):
     """Decoding images oneself passes an output defense by, though what is compared are images."""
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", create=True)
     grid = tiny(
         observer=["glance", "glance(access='black')", "peek", "peek(noisy=True)"],
         defense=["none", "fog", "fog(at='output')", "fog + fog(at='output')", "fog(at='both')"],
@@ -35,5 +35,7 @@ def test_what_the_victim_sees_of_a_sample_is_computed_once_a_task(tmp_path, monk
     monkeypatch.setattr(
         fog, "apply", lambda self, images, noise: seen.append(len(images)) or inner(self, images, noise)
     )
-    assert leakboard.run(tiny(observer=observers, defense="fog", run={"shard": 48}), Store(tmp_path / "store.db")).ok
+    assert leakboard.run(
+        tiny(observer=observers, defense="fog", run={"shard": 48}), Store(tmp_path / "store.db", create=True)
+    ).ok
     assert seen == [48]

@@ -1,5 +1,6 @@
 """The contract checks pass for every built-in plugin, and each of them can fail."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from helpers.contract_checks import failed, outcome
 from helpers.pixel_models import SIZE, save_tiny
-from leakboard.api import Classifier, Samples
+from leakboard.api import Classifier, Distance, Samples
 from leakboard.registry.find import shared
 from leakboard.testing import CheckRow, check_component, summarize
 
@@ -102,3 +103,29 @@ def test_a_declined_check_shows_its_reason_and_a_wrong_name_is_a_failure():
 
 
 # Each class below breaks the contract in its own way; this module imports torch, which is one way more.
+
+
+def test_one_reason_is_said_once_and_its_traceback_where_it_is_asked_for():
+    rows = [
+        CheckRow("one", "failed", "KeyError: x (p.py, line 3)", "Traceback\n  p.py"),
+        CheckRow("two", "failed", "KeyError: x (p.py, line 3)", "Traceback\n  p.py"),
+        CheckRow("three", "ok"),
+    ]
+    short = summarize(rows).splitlines()
+    assert short[:3] == ["  failed  one: KeyError: x (p.py, line 3)", "  failed  two: as one", "      ok  three"]
+    assert summarize(rows, tracebacks=True).count("Traceback") == 1
+
+
+def test_what_a_plugin_raised_has_its_place_and_its_traceback():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Sad(Distance):
+        """Sad."""
+
+        name: ClassVar[str] = "sad"
+
+        def measure(self, pair):
+            raise ArithmeticError("no number today")
+
+    failed = [row for row in check_component(Sad()) if "no number today" in row.detail]
+    assert failed
+    assert all(__file__ in row.detail and "no number today" in row.traceback for row in failed)

@@ -28,7 +28,7 @@ def grid(**tables):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    store = Store(tmp_path_factory.mktemp("lira") / "store.db")
+    store = Store(tmp_path_factory.mktemp("lira") / "store.db", create=True)
     made = grid(
         attacker=["adaptive", SHADOW, "none"], classifier=["lira", "threshold"], checks={"permuted_labels": True}
     )

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from leakboard.hookspecs import hookimpl
     from leakboard.registry.find import Registry
     from leakboard.runs.missing import plan
+    from leakboard.runs.report import report
     from leakboard.runs.runner import RunReport, run
     from leakboard.store import Store
 
-__all__ = ["Grid", "LeakboardError", "Registry", "RunReport", "Store", "hookimpl", "plan", "run"]
+__all__ = ["Grid", "LeakboardError", "Registry", "RunReport", "Store", "hookimpl", "plan", "report", "run"]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -34,6 +35,7 @@ _HOMES = {
     "Store": "store.store",
     "hookimpl": "hookspecs",
     "plan": "runs.missing",
+    "report": "runs.report",
     "run": "runs.runner",
 }
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 26
 """Bytes from which a file's digest is kept on disk: weights of gigabytes are not read through at every command."""
+PLUGIN_FILE = "leakboard_file_"
+"""What the names of modules begin with that were made of plugin files; these may import files that lie beside them."""
 HARNESS = "leakboard"
 """Its own changes are told by `leakboard.keys.FORMATS`."""
 
@@ -62,19 +64,42 @@ def _digest_of(what: str, parts: tuple[Any, ...]) -> str:
     """Digest of the modules that classes or functions lie in, as far as these are a plugin's."""
     own = {part.__module__ for part in parts if _is_plugin(part.__module__)}
     packages = {_top(name) for name in own}
-    queue, modules = sorted(own), dict[str, str]()
+    queue, modules, beside = sorted(own), dict[str, str](), dict[str, Path]()
     while queue:
         name = queue.pop()
         if name in modules:
             continue
-        file = _file(name)
+        file = beside.get(name) or _file(name)
         if file is None or file.suffix != ".py":
             modules[name] = _without_source(what, parts, name, file)
             continue
         tree = _Bare().visit(ast.parse(file.read_bytes()))
         modules[name] = ast.unparse(tree)
         queue += [found for found in _imports(tree, name, file) if _top(found) in packages]
+        if name.startswith(PLUGIN_FILE) or name in beside:
+            near = {found: path for found in imported_names(tree) if (path := file_beside(file, found))}
+            beside |= near
+            queue += near
     return hashlib.sha256(json.dumps(sorted(modules.values())).encode()).hexdigest()
+
+
+def imported_names(tree: ast.AST) -> list[str]:
+    """Names of the modules that a file imports absolutely, without what lies below them."""
+    names: dict[str, None] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= dict.fromkeys(_top(alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names[_top(node.module)] = None
+    return list(names)
+
+
+def file_beside(path: Path, name: str) -> Path | None:
+    """The file of a module that lies beside a plugin file, if it does; names of the standard library never mean it."""
+    if name in sys.stdlib_module_names:
+        return None
+    found = path.resolve().with_name(f"{name}.py")
+    return found if found.is_file() else None
 
 
 class _Bare(ast.NodeTransformer):

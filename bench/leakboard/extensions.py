@@ -15,7 +15,10 @@ Flag = Literal["", "uncalibrated", "hidden"]
 
 @dataclass(frozen=True)
 class Attack:
-    """A published attack: one observer, one distance, one classifier, written as specs, and its source."""
+    """A published attack: one observer, one distance, one classifier, written as specs, and its source.
+
+    ``bibtex`` holds the entries of the papers to cite, with an empty line between two of them.
+    """
 
     name: str
     observer: str
@@ -24,6 +27,7 @@ class Attack:
     title: str = ""
     source: str = ""
     notes: str = field(default="", compare=False)
+    bibtex: str = field(default="", compare=False)
 
 
 class Estimate(NamedTuple):

@@ -1,7 +1,8 @@
-"""The published attacks and the blind checks, read from ``attacks.toml``: data, not code."""
+"""The published attacks and the blind checks, read from ``attacks.toml`` and ``references.bib``: data, not code."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib.resources import files
 
@@ -11,4 +12,14 @@ from leakboard.api import Attack
 def load_attacks() -> list[Attack]:
     """Every attack of the file that ships with the plugins."""
     text = (files("leakboard_plugins") / "attacks.toml").read_text(encoding="utf-8")
-    return [Attack(name=name, **fields) for name, fields in tomllib.loads(text).items()]
+    entries = (files("leakboard_plugins") / "references.bib").read_text(encoding="utf-8").strip().split("\n\n")
+    return [
+        Attack(name=name, bibtex=_cited(fields.get("source", ""), entries), **fields)
+        for name, fields in tomllib.loads(text).items()
+    ]
+
+
+def _cited(source: str, entries: list[str]) -> str:
+    """The entries of the papers whose arXiv numbers a source names."""
+    found = [entry for entry in entries if (number := re.search(r"eprint = \{(.+)\}", entry)) and number[1] in source]
+    return "\n\n".join(found)

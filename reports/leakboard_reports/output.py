@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leakboard.errors import LeakboardError
+from leakboard.store import as_csv, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 LEDGER = ".leakboard-report.json"
 OURS = {"index.html", "assets", "charts", "data"}
+MARK = '<meta name="generator" content="Leakboard'
+"""What stands in the head of every page, within its first ``HEAD`` bytes."""
+HEAD = 2048
 
 
 class Files:
@@ -54,7 +58,7 @@ class Files:
 
     def frame(self, name: str, frame: pd.DataFrame) -> None:
         """Write a frame as CSV below ``data``."""
-        self.downloads.append(self._write(f"data/{name}", frame.to_csv(index=False).encode()))
+        self.downloads.append(self._write(f"data/{name}", as_csv(frame)))
 
     def table(self, name: str, rows: Sequence[dict[str, Any]]) -> None:
         """Write flat rows as CSV below ``data``; without any there is no file."""
@@ -63,7 +67,7 @@ class Files:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: as_text(value) for name, value in row.items()} for row in rows)
         self.downloads.append(self._write(f"data/{name}", text.getvalue().encode()))
 
     def page(self, name: str, text: str) -> None:
@@ -98,14 +102,27 @@ class Files:
             raise _cannot_write(error, self.out) from error
         if LEDGER in present:
             return
-        if foreign := sorted(present & self._ours):
+        if present and not self._looks_like_ours(present):
+            some = ", ".join(sorted(present)[:5])
             raise LeakboardError(
-                f"the folder holds {', '.join(foreign)}, and no report made these",
+                f"the folder is not empty, and no report made what lies there: {some}",
                 where=str(self.out),
-                expected="a new or empty folder, or one with an earlier report",
+                expected=f"a new or empty folder, or one with an earlier report (it holds {LEDGER})",
                 next="--out FOLDER with another folder, or move these away",
             )
         self._write(LEDGER, b"[]")
+
+    def _looks_like_ours(self, present: set[str]) -> bool:
+        """Whether an earlier report lies here that was copied without its hidden file: its pages tell who made them."""
+        pages = {name for name in present if name.endswith(".html")}
+        return "index.html" in pages and present - pages <= self._ours and all(map(self._is_ours, pages))
+
+    def _is_ours(self, page: str) -> bool:
+        try:
+            with (self.out / page).open("rb") as file:
+                return MARK.encode() in file.read(HEAD)
+        except OSError:
+            return False
 
     def _write(self, name: str, payload: bytes) -> str:
         target = self.out / name

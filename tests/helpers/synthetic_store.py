@@ -167,7 +167,7 @@ def build(
     manifest=MANIFEST,
 ):
     """Fill the store at ``path``; ``hostile`` text is put wherever a user's text may land."""
-    store = Store(path)
+    store = Store(path, create=True)
     artifacts = Artifacts(store.artifacts)
     run = store.begin_run(
         RunInfo(

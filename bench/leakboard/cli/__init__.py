@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from leakboard import __version__
-from leakboard.cli import checking, looking, running, storing, training
+from leakboard.cli import checking, looking, making, running, storing, training
 from leakboard.errors import LeakboardError
 from leakboard.texts import escaped
 
@@ -59,6 +59,7 @@ for command in (
     looking.list_plugins,
     looking.show,
     checking.check,
+    making.new,
     storing.report,
     storing.export,
     looking.failures,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leakboard.cli.completing import names_of
 from leakboard.cli.options import plugin_option
 
 if TYPE_CHECKING:
@@ -15,10 +16,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("spec")
-@click.option("--dataset", default="fashion_mnist", show_default=True, help="Images to ask a victim about.")
+@click.argument("spec", shell_complete=names_of())
+@click.option(
+    "--dataset",
+    default="fashion_mnist",
+    show_default=True,
+    shell_complete=names_of("dataset"),
+    help="Images to ask a victim about.",
+)
 @plugin_option
-def check(spec: str, dataset: str, plugins: tuple[str, ...]) -> None:
+@click.option("--traceback", "tracebacks", is_flag=True, help="Show where a plugin raised what made a check fail.")
+def check(spec: str, dataset: str, plugins: tuple[str, ...], *, tracebacks: bool) -> None:
     """Run the contract checks on the plugin of SPEC."""
     from leakboard.registry.find import shared
     from leakboard.testing import check_extension, summarize
@@ -28,7 +36,7 @@ def check(spec: str, dataset: str, plugins: tuple[str, ...]) -> None:
     rows = [row for value in values for row in check_extension(value)]
     if not values or any(spec in known for known in registry.classes.values()):
         rows += _component_rows(registry, spec, dataset)
-    click.echo(summarize(rows))
+    click.echo(summarize(rows, tracebacks=tracebacks))
     sys.exit(1 if any(row.outcome == "failed" for row in rows) else 0)
 
 

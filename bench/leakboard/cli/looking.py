@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from leakboard.cli.completing import names_of
 from leakboard.cli.options import open_store, plugin_option, store_argument, tell_broken
 from leakboard.kinds import AXES, EXTENSIONS
 
@@ -15,7 +16,9 @@ KINDS: tuple[str, ...] = (*AXES, *EXTENSIONS)
 
 
 @click.command(name="list")
-@click.argument("kind", required=False)
+@click.argument(
+    "kind", required=False, shell_complete=lambda _c, _p, start: [f"{k}s" for k in KINDS if k.startswith(start)]
+)
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_plugins(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
@@ -49,7 +52,7 @@ def list_plugins(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> N
 
 
 @click.command()
-@click.argument("spec")
+@click.argument("spec", shell_complete=names_of())
 @plugin_option
 def show(spec: str, plugins: tuple[str, ...]) -> None:
     """Show one plugin or attack: its parameters, its documentation, where it comes from."""

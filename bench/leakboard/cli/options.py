@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
+
+from leakboard.cli import completing
 
 grid_argument = click.argument("grid", type=click.Path(dir_okay=False))
 store_argument = click.argument("store")
@@ -16,10 +19,28 @@ plugin_option = click.option(
     "--plugin", "plugins", multiple=True, type=click.Path(dir_okay=False), help="Python file with plugins; repeatable."
 )
 only_option = click.option(
-    "--only", multiple=True, metavar="AXIS=PATTERN", help="Keep matching cells, like 'defense=gaussian_*'; repeatable."
+    "--only",
+    multiple=True,
+    metavar="AXIS=PATTERN",
+    shell_complete=completing.patterns,
+    help="Keep matching cells, like 'defense=gaussian_*'; repeatable.",
 )
 skip_option = click.option(
-    "--skip", multiple=True, metavar="AXIS=PATTERN", help="Leave matching cells out; repeatable."
+    "--skip",
+    multiple=True,
+    metavar="AXIS=PATTERN",
+    shell_complete=completing.patterns,
+    help="Leave matching cells out; repeatable.",
+)
+
+
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="TABLE.KEY=VALUE",
+    shell_complete=completing.settings,
+    help="In the place of the grid file's value, like run.samples=64; repeatable.",
 )
 
 
@@ -31,8 +52,11 @@ def tell_broken(plugins: tuple[str, ...]) -> None:
         click.echo(f"not loaded: {item.source}: {item.reason}", err=True)
 
 
-def open_store(url: str) -> Any:
-    """An existing store, for reading."""
+def open_store(url: str, artifacts: str | None = None) -> Any:
+    """An existing store, for reading, with its folder of payload files where that lies elsewhere."""
+    from leakboard.runs.preflight import check_there
     from leakboard.store import Store
 
-    return Store(url, read_only=True)
+    if artifacts:
+        check_there(Path(artifacts), "--artifacts")
+    return Store(url, artifacts=Path(artifacts) if artifacts else None, read_only=True)

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import click
 
+from leakboard.cli.completing import names_of
 from leakboard.cli.options import (
     artifacts_option,
     grid_argument,
     only_option,
     plugin_option,
+    set_option,
     skip_option,
     store_option,
     tell_broken,
 )
-from leakboard.cli.storing import render
 
 
 @click.command()
@@ -30,6 +31,7 @@ from leakboard.cli.storing import render
     default="processes",
     show_default=True,
     metavar="NAME",
+    shell_complete=names_of("executor"),
     help="How tasks run; `leakboard list executors` names all.",
 )
 @click.option(
@@ -43,11 +45,13 @@ from leakboard.cli.storing import render
     help="Torch threads a worker  [default: an equal share of the cores]",
 )
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or mps  [default: the grid's]")
+@set_option
 @only_option
 @skip_option
 @plugin_option
 @click.option("--report", type=click.Path(file_okay=False), help="Also write the HTML report into this folder.")
 @click.option("--features", is_flag=True, help="Also make missing features again that no result waits for.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON, and nothing else.")
 def run(
     *,
     grid: str,
@@ -57,15 +61,19 @@ def run(
     workers: int,
     threads: int,
     device: str | None,
+    settings: tuple[str, ...],
     only: tuple[str, ...],
     skip: tuple[str, ...],
     plugins: tuple[str, ...],
     report: str | None,
     features: bool,
+    as_json: bool,
 ) -> None:
     """Run whatever of GRID has no result yet. The same command again continues."""
     from leakboard.grid.grid import Grid
+    from leakboard.runs.facts import facts
     from leakboard.runs.preflight import check_folder
+    from leakboard.runs.report import report as write_report
     from leakboard.runs.runner import run as run_grid
     from leakboard.runs.summary import summary
     from leakboard.runs.terminal import terminated_like_interrupted
@@ -74,7 +82,7 @@ def run(
     if report:
         check_folder(Path(report), "--report")
     try:
-        chosen = Grid.load(grid, plugins).select(only, skip)
+        chosen = Grid.load(grid, plugins, settings).select(only, skip)
         chosen = chosen.on(device) if device else chosen
         tell_broken(chosen.plugins)
         with terminated_like_interrupted():
@@ -92,8 +100,11 @@ def run(
         click.echo("interrupted: nothing finished is lost, the same command continues", err=True)
         sys.exit(130)
     opened = Store(store, read_only=True)
-    page = render(opened, Path(report), plugins).page if report else None
-    click.echo(summary(done, opened, page))
+    written = write_report(opened, report, plugins=plugins) if report else None
+    for line in written.faults if written else ():
+        click.echo(line, err=True)
+    page = written.page if written else None
+    click.echo(json.dumps(facts(done, opened, page), indent=2) if as_json else summary(done, opened, page))
     sys.exit(0 if done.ok else 1)
 
 
@@ -101,6 +112,7 @@ def run(
 @grid_argument
 @store_option
 @artifacts_option
+@set_option
 @only_option
 @skip_option
 @plugin_option
@@ -110,6 +122,7 @@ def plan(
     grid: str,
     store: str,
     artifacts: str | None,
+    settings: tuple[str, ...],
     only: tuple[str, ...],
     skip: tuple[str, ...],
     plugins: tuple[str, ...],
@@ -120,7 +133,7 @@ def plan(
     from leakboard.runs.missing import existing
     from leakboard.runs.missing import plan as plan_grid
 
-    selected = Grid.load(grid, plugins).select(only, skip)
+    selected = Grid.load(grid, plugins, settings).select(only, skip)
     tell_broken(selected.plugins)
     opened = existing(store, artifacts)
     made = plan_grid(selected, opened or store, artifacts)

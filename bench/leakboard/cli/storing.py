@@ -2,115 +2,69 @@
 
 from __future__ import annotations
 
-import html
 import sys
-import traceback
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from leakboard.cli.options import artifacts_option, open_store, plugin_option, store_argument, store_option
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from leakboard.api import Page
-    from leakboard.store import Store
-
-
-class Rendered(NamedTuple):
-    """A report that was written: the page to open first, and one line for each page that failed."""
-
-    page: Path
-    faults: tuple[str, ...]
-
-
-def render(store: Store, out: Path, plugins: tuple[str, ...]) -> Rendered:
-    """Write the pages of a store with whichever plugin renders reports; what pages failed is told on stderr too.
-
-    Raises:
-        LeakboardError: nothing renders reports, or what does so failed; it names the plugin.
-    """
-    from leakboard.errors import LeakboardError
-    from leakboard.registry.find import shared
-
-    registry, faults = shared(plugins), list[str]()
-    pages = [
-        replace(page, body=_watched(page, registry.sources["page", page.name], faults))
-        for page in registry.values["page"].values()
-    ]
-    hook = registry.manager.hook.leakboard_report
-    try:
-        index: Path | None = hook(store=store, out=out, pages=pages, measures=list(registry.values["measure"].values()))
-    except LeakboardError:
-        raise
-    except (Exception, SystemExit) as error:
-        ran = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
-        names = [each.plugin_name for each in hook.get_hookimpls() if getattr(each.function, "__code__", None) in ran]
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        raise LeakboardError(
-            f"the plugin {', '.join(names) or '?'} could not render the report: {type(error).__name__}: {error}",
-            where=f"{last.filename}, line {last.lineno}",
-        ) from error
-    if index is None:
-        raise LeakboardError("no plugin renders reports", next="leakboard doctor")
-    for line in faults:
-        click.echo(line, err=True)
-    return Rendered(index, tuple(faults))
-
-
-def _watched(page: Page, source: str, faults: list[str]) -> Callable[[Store], str]:
-    """The body of a page that gives HTML whatever happens, so that one page does not take the report along.
-
-    What went wrong is what the page shows, and is added to ``faults``.
-    """
-    from leakboard.faults import contained
-
-    def body(store: Store) -> str:
-        with contained() as caught:
-            text: object = page.body(store)
-            if isinstance(text, str) and text.strip():
-                return text
-            wrong = f"it returned {text!r:.80}, expected HTML"
-        if caught.fault:
-            wrong = caught.fault.error
-        place = caught.place
-        line = f"the page {page.name} of {source} could not be made: {wrong}" + (f" ({place})" if place else "")
-        faults.append(line)
-        return f"<p><strong>This page could not be made.</strong></p>\n<p>{html.escape(line)}</p>"
-
-    return body
-
 
 @click.command()
 @store_argument
+@artifacts_option
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder for the pages.")
 @plugin_option
-def report(store: str, out: str, plugins: tuple[str, ...]) -> None:
+def report(store: str, artifacts: str | None, out: str, plugins: tuple[str, ...]) -> None:
     """Write the HTML leaderboard of STORE: static pages that work from file://, without a network.
 
     Exit code 1 when a page of a plugin could not be made: all others are written, and it says why.
     """
-    written = render(open_store(store), Path(out), plugins)
+    from leakboard.runs.report import report as write_report
+
+    written = write_report(open_store(store, artifacts), out, plugins=plugins)
+    for line in written.faults:
+        click.echo(line, err=True)
     click.echo(written.page)
     sys.exit(1 if written.faults else 0)
 
 
 @click.command()
 @store_argument
+@artifacts_option
 @click.option("--what", type=click.Choice(["results", "scores", "features", "failures"]), default="results")
-@click.option("--format", "form", type=click.Choice(["csv", "parquet", "json"]), default="csv")
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write.")
-def export(store: str, what: str, form: str, out: str) -> None:
-    """Write a tidy table of STORE: one row, one number."""
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "parquet", "json", "latex", "bibtex"]),
+    help="[default: by the file's ending]",
+)
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write; - is standard output.")
+@plugin_option
+def export(
+    *, store: str, artifacts: str | None, what: str, form: str | None, out: str, plugins: tuple[str, ...]
+) -> None:
+    """Write a tidy table of STORE: one row, one number. For a paper: .tex is a table, .bib cites its attacks."""
     from leakboard.store import export as export_store
 
-    done = export_store(open_store(store), what, form, Path(out))  # type: ignore[arg-type]
+    if form == "bibtex" or (form is None and out.endswith(".bib")):
+        _cite(store, out, plugins)
+        return
+    done = export_store(open_store(store, artifacts), what, form, out)  # type: ignore[arg-type]
     for reason in done.unreadable:
         click.echo(f"left out: {reason}", err=True)
-    click.echo(f"{done.path}: {done.rows} rows")
+    click.echo(f"{done.path}: {done.rows} rows", err=out == "-")
+
+
+def _cite(store: str, out: str, plugins: tuple[str, ...]) -> None:
+    from leakboard.registry.find import shared
+    from leakboard.runs.references import references
+    from leakboard.store.exporting import put
+
+    text, without = references(open_store(store), shared(plugins).attacks)
+    put(text.encode(), out)
+    if without:
+        click.echo(f"left out: no BibTeX comes with {', '.join(without)}", err=True)
 
 
 @click.command()
@@ -123,7 +77,7 @@ def merge(into: str, sources: tuple[str, ...], *, strict: bool) -> None:
     from leakboard.store import merge as merge_stores
 
     opened = [open_store(source) for source in sources]
-    done = merge_stores(Store(into), opened, strict=strict)
+    done = merge_stores(Store(into, create=True), opened, strict=strict)
     click.echo(
         f"{done.cells} cells, {done.attempts} attempts, {done.results} results, {done.artifacts} artifacts added"
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,12 +14,13 @@ from leakboard.errors import LeakboardError, nearest
 from leakboard.grid.attackers import NamedAttacker, read
 from leakboard.grid.cells import Cell
 from leakboard.grid.filters import excluded, selected
+from leakboard.grid.given import apply, listed, plain
 from leakboard.grid.tables import Axes, GridFile, RunSettings, validated
 from leakboard.registry.find import Registry, shared
 from leakboard.registry.specs import DIGITS, bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from leakboard.api import Axis
     from leakboard.registry.bind import Bound
@@ -40,9 +40,21 @@ class Grid:
     cells: tuple[Cell, ...]
     plugins: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """A few lines: a grid may have thousands of cells, and each knows all about its parts."""
+        sizes = (f"{len({cell.axes[axis].spec for cell in self.cells})} {axis}s" for axis in AXES)
+        lines = [f"Grid({self.name!r}: {len(self.cells):,} cells)", f"  {', '.join(sizes)}"]
+        chosen = self.run.model_dump(exclude_unset=True)
+        return "\n".join([*lines, *(f"  run.{name} = {value!r:.80}" for name, value in chosen.items())])
+
     @classmethod
-    def load(cls, path: Path | str, plugins: Sequence[Path | str] = ()) -> Self:
+    def load(cls, path: Path | str, plugins: Sequence[Path | str] = (), settings: Sequence[str] = ()) -> Self:
         """Read a grid file.
+
+        Args:
+            path: the file.
+            plugins: plugin files.
+            settings: values that stand in the place of the file's, as ``run.samples=64``.
 
         Raises:
             LeakboardError: no such file, not TOML, or anything in it that `parse` refuses.
@@ -59,7 +71,7 @@ class Grid:
                 expected="a TOML file in UTF-8",
                 nearest=nearest(str(path), map(str, beside)),
             ) from None
-        return cls.parse(text, name=path.stem, where=str(path), plugins=plugins)
+        return cls.parse(text, name=path.stem, where=str(path), plugins=plugins, settings=settings)
 
     @classmethod
     def of(cls, *, plugins: Sequence[Path | str] = (), name: str = "grid", **tables: Any) -> Self:
@@ -68,14 +80,21 @@ class Grid:
         Raises:
             LeakboardError: as `parse`.
         """
-        content: dict[str, Any] = {table: tables.pop(table, {}) for table in ("run", "checks")}
-        content["exclude"] = _listed(tables.pop("exclude", []))
-        content["grid"] = {axis: _listed(value) for axis, value in tables.items()}
+        content: dict[str, Any] = {table: plain(tables.pop(table, {})) for table in ("run", "checks")}
+        content["exclude"] = listed(tables.pop("exclude", []))
+        content["grid"] = {axis: listed(value) for axis, value in tables.items()}
         return cls._build(content, json.dumps(content, default=str), name, "Grid.of", plugins)
 
     @classmethod
-    def parse(cls, text: str, name: str = "grid", where: str = "grid", plugins: Sequence[Path | str] = ()) -> Self:
-        """Check the TOML text of a grid.
+    def parse(
+        cls,
+        text: str,
+        name: str = "grid",
+        where: str = "grid",
+        plugins: Sequence[Path | str] = (),
+        settings: Sequence[str] = (),
+    ) -> Self:
+        """Check the TOML text of a grid; ``settings`` stand in the place of its values, as ``run.samples=64``.
 
         Raises:
             LeakboardError: not TOML, unknown key, empty axis, unknown plugin or parameter, pattern without a match.
@@ -90,6 +109,9 @@ class Grid:
                 where=where,
                 expected="a TOML file with the tables [grid], [run], [checks] and [[exclude]]",
             ) from None
+        for setting in settings:
+            apply(setting, content)
+            text += f"\n# --set {setting!r}"
         return cls._build(content, text, name, where, plugins)
 
     @classmethod
@@ -120,13 +142,6 @@ class Grid:
             LeakboardError: a pattern is not of that form, names no axis or matches no cell, or no cell is left.
         """
         return replace(self, cells=selected(self.cells, tuple(only), tuple(skip)))
-
-
-def _listed(value: Any) -> Any:
-    """A list as a notebook gives it: one spec or rule, or any iterable of them."""
-    if isinstance(value, (str, dict)):
-        return [value]
-    return list(value) if isinstance(value, Iterable) else value
 
 
 def _expand(file: GridFile, registry: Registry, where: str) -> list[Cell]:

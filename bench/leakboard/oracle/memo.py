@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from leakboard.oracle.pools import Pools
 
 DECODED_BYTES = 1 << 30
+FREE = Cost()
 
 
 def digest(tensor: torch.Tensor) -> str:
@@ -45,6 +46,7 @@ class Memo:
         paid: what the victim really had to do.
         known: what it said, by the content of the question, and what that cost.
         pools: where generations that all samples share are kept; None keeps them here alone.
+        meter: told what the victim has to do, while it does it: denoiser evaluations over all samples of a batch.
         pools_made: by the question, denoiser evaluations of the pools that the victim really had to make, over all
             their images.
     """
@@ -59,6 +61,7 @@ class Memo:
     known: dict[str, tuple[Any, Cost]] = field(default_factory=dict)
     pools: Pools | None = None
     pools_made: dict[str, float] = field(default_factory=dict)
+    meter: Callable[[float], None] | None = None
 
     def ask(
         self,
@@ -76,7 +79,7 @@ class Memo:
         key = repr((query, arguments, [digest(tensor) for tensor in tensors]))
         if key not in self.known:
             start = time.perf_counter()
-            answer = self.batched(call, tensors)
+            answer = self.batched(call, tensors, cost)
             done = cost if isinstance(cost, Cost) else cost(answer)
             full = done + Cost(seconds=time.perf_counter() - start)
             self.paid += full
@@ -112,7 +115,7 @@ class Memo:
             start = time.perf_counter()
 
             def make() -> torch.Tensor:
-                made: torch.Tensor = self.batched(call, [torch.empty(count, 1)])
+                made: torch.Tensor = self.batched(call, [torch.empty(count, 1)], Cost(1, evaluations))
                 return made
 
             images, seconds, made = self.pools.get(repr(question), make) if self.pools else timed(make)
@@ -125,7 +128,9 @@ class Memo:
         answer, cost = self.known[key]
         return answer.clone(), cost
 
-    def batched(self, call: Callable[..., Any], tensors: Sequence[torch.Tensor]) -> Any:
+    def batched(
+        self, call: Callable[..., Any], tensors: Sequence[torch.Tensor], cost: Cost | Callable[[Any], Cost] = FREE
+    ) -> Any:
         """What ``call`` gives for the tensors (N, ...), which it gets in batches after the number of their first row.
 
         The batches are computed on the device; the answer lies where the tensors do. Both are copies: who writes in
@@ -138,10 +143,12 @@ class Memo:
             batches = zip(*(torch.split(tensor, self.batch_size) for tensor in tensors), strict=True)
             starts = range(0, len(tensors[0]), self.batch_size)
             try:
-                parts = [
-                    _moved(call(start, *(part.to(self.device, copy=True) for part in batch)), home)
-                    for start, batch in zip(starts, batches, strict=True)
-                ]
+                parts = []
+                for start, batch in zip(starts, batches, strict=True):
+                    parts.append(_moved(call(start, *(part.to(self.device, copy=True) for part in batch)), home))
+                    if self.meter:
+                        done = cost if isinstance(cost, Cost) else cost(parts[-1])
+                        self.meter(done.evaluations * len(batch[0]))
             except (RuntimeError, MemoryError) as error:
                 tried = min(self.batch_size, len(tensors[0]))
                 if tried == 1 or not _out_of_memory(error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import importlib.util
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from leakboard import api, hookspecs
-from leakboard.digests import function_digest
+from leakboard.digests import PLUGIN_FILE, file_beside, function_digest, imported_names
 from leakboard.errors import nearest
 from leakboard.recipe import Recipe
 from leakboard.registry.bind import types_of
@@ -146,9 +147,16 @@ def origin(entry: EntryPoint) -> str:
 
 
 def load_file(path: Path) -> ModuleType:
-    """Run a Python file as a module of its own, told apart from others of the same name by its place."""
+    """Run a Python file as a module of its own, told apart from others of the same name by its place.
+
+    Files beside it can be imported by their names, after everything that is installed.
+
+    Raises:
+        ImportError: it is no Python file, or it imports a file beside it whose name is taken.
+    """
+    neighbours(path)
     place = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    name = f"leakboard_file_{path.stem}_{place}"
+    name = f"{PLUGIN_FILE}{path.stem}_{place}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
@@ -160,3 +168,27 @@ def load_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def neighbours(path: Path) -> None:
+    """Let a plugin file import files that lie beside it.
+
+    Raises:
+        ImportError: something else of that name is found first, and would be imported in its place.
+    """
+    folder = str(path.resolve().parent)
+    try:
+        names = imported_names(ast.parse(path.read_bytes()))
+    except (OSError, SyntaxError, ValueError):
+        return  # running it tells more
+    beside = [name for name in names if file_beside(path, name)]
+    if beside and folder not in sys.path:
+        sys.path.append(folder)
+    for name in beside:
+        found = importlib.util.find_spec(name)
+        mine = file_beside(path, name)
+        if found is None or found.origin is None or mine is None or not mine.samefile(found.origin):
+            raise ImportError(
+                f"{path} imports {name}, which lies beside it, but {(found and found.origin) or 'another module'} has "
+                "that name too: give the file another name, or make a package with an entry point"
+            )

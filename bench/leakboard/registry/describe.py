@@ -166,4 +166,5 @@ def _value_text(registry: Registry, kind: Extension, name: str) -> str:
 def _attack_text(attack: Attack) -> str:
     parts = [(part, getattr(attack, part)) for part in ("observer", "distance", "classifier", "source", "notes")]
     lines = [f"  {part}: {value}" for part, value in parts if value]
+    lines += ["", attack.bibtex.strip()] if attack.bibtex else []
     return "\n".join([f"attack {attack.name}", "", *([attack.title, ""] if attack.title else []), *lines])

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from leakboard.workers import ExecutorSettings
 
 
-def run_tasks(executor: Executor, source: Source, settings: ExecutorSettings) -> None:
-    """Run all tasks of a source on an executor.
+def run_tasks(executor: Executor, source: Source, settings: ExecutorSettings, meter: str = "") -> None:
+    """Run all tasks of a source on an executor. They write what they pay into the folder ``meter``, if there is one.
 
     Raises:
         LeakboardError: the executor raised, settled what it should not, or left tasks undone; it is named.
@@ -26,7 +26,7 @@ def run_tasks(executor: Executor, source: Source, settings: ExecutorSettings) ->
     guard = _Guard(executor.name, source)
     try:
         with blamed(f"the executor {executor.name}", "run()"):
-            executor.run(guard, functools.partial(work, threads=settings.threads), settings)
+            executor.run(guard, functools.partial(work, threads=settings.threads, meter=meter), settings)
     except LeakboardError:
         if guard.raised is None:
             raise

@@ -13,6 +13,7 @@ from leakboard.runs.plan import Plan, make_plan
 from leakboard.runs.remeasure import outdated, tells_threshold
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
+from leakboard.store.database import NoStore
 from leakboard.store.engines import locate
 from leakboard.store.store import default_artifacts
 from leakboard.tasks.sample_lists import Populations
@@ -57,15 +58,15 @@ def plan(
 
 
 def existing(place: str | Path, artifacts: Path | str | None = None) -> Store | None:
-    """A store for reading, or None where there is no file yet.
+    """A store for reading, or None where there is no file yet, or an empty database.
 
     Raises:
         LeakboardError: what is there cannot be read.
     """
-    file = locate(place)
-    if isinstance(file, Path) and not file.exists():
+    try:
+        return Store(place, artifacts=Path(artifacts) if artifacts else None, read_only=True)
+    except NoStore:
         return None
-    return Store(place, artifacts=Path(artifacts) if artifacts else None, read_only=True)
 
 
 def missing(grid: Grid, store: Store, populations: Populations, *, features: bool = False) -> Plan:

@@ -59,6 +59,13 @@ class Plan:
         """Whether there is nothing to be done, and nothing to be written down."""
         return not (self.todo or self.skipped or self.outdated or self.observe or self.found)
 
+    def __repr__(self) -> str:
+        """A few lines, without asking what it will cost."""
+        counts = {"done": len(self.done), "skipped": len(self.skipped), "to do": len(self.todo)}
+        tasks = f"{len(self.observe):,} observation tasks, {len(self.score):,} scoring tasks"
+        told = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+        return f"Plan({len(self.cells):,} cells: {told})\n  {tasks}"
+
     @functools.cached_property
     def todo(self) -> tuple[Cell, ...]:
         """The cells that will be computed."""

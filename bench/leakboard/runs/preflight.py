@@ -33,6 +33,16 @@ def check_device(name: str, where: str = "[run] device") -> None:
         )
 
 
+def check_there(folder: Path, option: str) -> None:
+    """Refuse a folder that is to be read and is not there.
+
+    Raises:
+        LeakboardError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise LeakboardError(f"there is no folder {folder}", where=option, expected="a folder that exists")
+
+
 def check_folder(folder: Path, option: str) -> None:
     """Refuse a folder that can neither be written nor made.
 

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
+import threading
 import time
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
@@ -32,9 +33,12 @@ ENVIRONMENT = {
     "GOMP_SPINCOUNT": "0",
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
+    "PYTHONSAFEPATH": "1",
 }
-"""What workers are started with: threads that wait without spinning, and memory that is not handed back to the system
-between two layers of a network only to be asked for again."""
+"""What workers are started with: threads that wait without spinning, memory that is not handed back to the system
+between two layers of a network only to be asked for again, and no working folder in front of the standard library,
+where a file that happens to be called ``types.py`` would be run in its place."""
+_starting = threading.Lock()
 
 
 LOOK = 1.0
@@ -90,7 +94,7 @@ class _Worker:
         context: SpawnContext = multiprocessing.get_context("spawn")
         self.connection, inner = context.Pipe()
         self.process = context.Process(target=serve, args=(inner, work, self._note))
-        with _surroundings(OMP_NUM_THREADS=str(threads), **ENVIRONMENT):
+        with surroundings(OMP_NUM_THREADS=str(threads), **ENVIRONMENT):
             self.process.start()
         inner.close()
 
@@ -187,23 +191,24 @@ def _cause(code: int | None) -> str:
 
 
 @contextlib.contextmanager
-def _surroundings(**variables: str) -> Iterator[None]:
+def surroundings(**variables: str) -> Iterator[None]:
     """What a process about to be started inherits, and what so holds before any of its own code runs.
 
     Libraries read the variables when they are loaded. An interrupt from the keyboard is held back: it goes to the
-    worker as well, but is the parent's to act on.
+    worker as well, but is the parent's to act on. One thread at a time, for the variables belong to all of them.
     """
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    resource_tracker.ensure_running()  # which would lift the mask if it were started under it
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        if mask is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    with _starting:
+        before = {name: os.environ.get(name) for name in variables}
+        os.environ.update(variables)
+        resource_tracker.ensure_running()  # which would lift the mask if it were started under it
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+            if mask is not None:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -53,6 +53,12 @@ class RunReport:
     evaluations: float = 0
     stopped: str = ""
 
+    def __repr__(self) -> str:
+        """A few lines: the plan may have thousands of cells."""
+        counts = ", ".join(f"{count:,} {status}" for status, count in sorted(self.counts.items()))
+        lines = [f"RunReport({counts})", f"  {self.evaluations:,.0f} denoiser evaluations paid"]
+        return "\n".join([*lines, *([f"  stopped early: {self.stopped}"] if self.stopped else [])])
+
     @property
     def counts(self) -> Counter[str]:
         """Cells by status; ``missing`` for those never reached."""
@@ -85,7 +91,8 @@ def run(
         executor: ``serial`` (this process), ``processes``, or one that a plugin of the grid brings.
         workers: worker processes; 0 for one a core, or a single one on an accelerator.
         threads: torch threads a worker; 0 for an equal share of the cores, or what torch likes in this process.
-        progress: show a bar; by default when standard error is a terminal.
+        progress: show how far it is in a bar (True) or not at all (False); by default in a bar where standard error is
+            a terminal, else in a line at the start and then one a minute.
         command: the command line to write down.
         features: also make features again that are missing, pruned say, though every result made of them is there.
 
@@ -104,7 +111,7 @@ def run(
             # Nothing is written for a grid that contradicts itself, or that cannot run here.
             populations.check(grid.cells)
             check_device(grid.run.device)
-        store = Store(store, artifacts=Path(artifacts) if artifacts else None)
+        store = Store(store, artifacts=Path(artifacts) if artifacts else None, create=True)
     populations.artifacts = Artifacts(store.artifacts)
     first = missing(grid, store, populations, features=features)
     if first.observe:
@@ -179,7 +186,7 @@ class _Session:
 
     def _carry_out(self, plan: Plan, populations: Populations) -> bool:
         """Run the tasks of a plan. Tells whether artifacts turned out to be damaged."""
-        with terminal(self.progress) as shown:
+        with terminal(plan, self.progress) as shown:
             if plan.lost:
                 shown.say(f"the scores of {len(plan.lost)} results are missing or damaged: they will be made again")
             if plan.again:
@@ -188,7 +195,7 @@ class _Session:
             writer.begin(plan, populations)
             source = PlanSource(plan, writer, shown)
             try:
-                run_tasks(self.executor, source, self.settings)
+                run_tasks(self.executor, source, self.settings, shown.meter)
             finally:
                 self.evaluations += source.evaluations
         return bool(source.damaged)

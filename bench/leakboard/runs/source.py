@@ -71,7 +71,7 @@ class PlanSource:
                 return
             outcome = buried(task, outcome)
         self._queue.finish()
-        self._terminal.step()
+        self._terminal.step(task, outcome.evaluations)
         if outcome.damaged:
             self._discard(outcome.damaged)
             return

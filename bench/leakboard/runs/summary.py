@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from leakboard.kinds import AXES
 from leakboard.oracle.bypass import NOTHING
@@ -20,12 +20,13 @@ from leakboard.statistics.permutation import Scores
 from leakboard.texts import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
 
     from leakboard.runs.runner import RunReport
+    from leakboard.statistics.nulls import Family
     from leakboard.store import Store
 
 TOLD_AXES = (*(axis for axis in AXES if axis != "dataset"), "labels")
@@ -37,11 +38,9 @@ def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
 
     Datasets say what a reader must know: files that were skipped, say.
     """
-    results, tried = store.results(), store.cells()
-    keys = {cell.key for cell in report.plan.cells}
-    mine = results[results["cell"].isin(keys) & (results["measure"] == "auc")]
-    lines = [*_best(mine[mine["role"] == "attack"]), *_nulls(mine[mine["role"] == "null"], tried, store)]
-    lines += _notes(tried, store.components(), keys)
+    results, tried = mine(report, store), store.cells()
+    lines = [*_best(results[results["role"] == "attack"]), *_nulls(results[results["role"] == "null"], tried, store)]
+    lines += _notes(tried, store.components(), {cell.key for cell in report.plan.cells})
     counts = ", ".join(f"{count} {status}" for status, count in sorted(report.counts.items()))
     lines.append(f"cells: {counts}; {report.evaluations:,.0f} denoiser evaluations paid in this run")
     if report.plan.outdated:
@@ -56,18 +55,30 @@ def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
     return escaped("\n".join(lines))
 
 
+def mine(report: RunReport, store: Store) -> pd.DataFrame:
+    """The AUCs of the cells of a run's grid, as `Store.results` has them."""
+    results = store.results()
+    keys = {cell.key for cell in report.plan.cells}
+    return results[results["cell"].isin(keys) & (results["measure"] == "auc")]
+
+
+def best_attacks(results: pd.DataFrame) -> pd.DataFrame:
+    """Of some AUCs the highest per dataset, victim, defense, attacker and access."""
+    order = results.sort_values("value", ascending=False, kind="stable")
+    groups = ["dataset", "victim", "defense", "attacker", "access"]
+    return order.groupby(groups, sort=True, observed=True).head(1).sort_values(groups, kind="stable")
+
+
 def _best(results: pd.DataFrame) -> Iterator[str]:
     if results.empty:
         return
-    order = results.sort_values("value", ascending=False, kind="stable")
-    groups = ["dataset", "victim", "defense", "attacker", "access"]
-    best = order.groupby(groups, sort=True, observed=True).head(1).sort_values(groups, kind="stable")
+    best = best_attacks(results)
     wide = max(len(text) for text in best["defense"])
     for place, rows in best.groupby(["victim", "dataset"], observed=True):
         target = " on ".join(map(str, place))
         yield f"{target}: best attack per defense, attacker and access level (the maximum flatters)"
         yield from (f"  fitted: {fit}" for fit in sorted(set(rows["fit"]) - {"", "exact"}))
-        for row in _rows(rows):
+        for row in rows_of(rows):
             attack = row["attack"] or f"{row['observer']} + {row['distance']} + {row['classifier']}"
             yield (
                 f"  {row['defense']:<{wide}}  {row['attacker']:<8}  {row['access']:<5}  AUC {row['value']:.3f} "
@@ -83,32 +94,63 @@ def _past(row: dict[str, Any]) -> str:
     return f"  past the defense: {row['bypass'] or 'unknown'}"
 
 
+class Checked(NamedTuple):
+    """One distinct null check: its kind, its row of results, its verdict, and what AUC would have been found."""
+
+    kind: str
+    row: dict[str, Any]
+    verdict: str
+    detectable: float | None
+
+    @property
+    def alarms(self) -> bool:
+        """Whether it is not at chance."""
+        return bool(self.verdict == NOT_AT_CHANCE)
+
+
+class NullChecks(NamedTuple):
+    """The distinct null checks of a grid, and what is said of each kind of them together."""
+
+    checks: tuple[Checked, ...]
+    families: Mapping[str, Family]
+
+
+def judged(results: pd.DataFrame, tried: pd.DataFrame, store: Store) -> NullChecks:
+    """The verdicts on the null checks among some AUCs; ``tried`` is what `Store.cells` gives."""
+    with_scores = tried[tried["scores_key"].notna()]
+    keys = dict(zip(with_scores["cell"], with_scores["scores_key"], strict=True))
+    rows = rows_of(results)
+    checks = [_check(row, store, keys.get(row["cell"])) for row in rows]
+    judgement = judge(checks)
+    distinct = {
+        check.identity: Checked(check.family, row, single.verdict, single.detectable)
+        for check, row, single in zip(checks, rows, judgement.singles, strict=True)
+    }
+    families = {str(kind): family for kind, family in judgement.families.items()}
+    return NullChecks(tuple(distinct.values()), families)
+
+
 def _nulls(results: pd.DataFrame, tried: pd.DataFrame, store: Store) -> Iterator[str]:
     """The verdicts of the report: of each kind of null check, of its mean, and the checks that are not at chance."""
     if results.empty:
         yield "null checks: none in this grid"
         return
-    with_scores = tried[tried["scores_key"].notna()]
-    keys = dict(zip(with_scores["cell"], with_scores["scores_key"], strict=True))
-    rows = _rows(results)
-    checks = [_check(row, store, keys.get(row["cell"])) for row in rows]
-    judgement = judge(checks)
-    distinct = {
-        check.identity: (row, check, single) for check, row, single in zip(checks, rows, judgement.singles, strict=True)
-    }
-    yield f"null checks: {len(distinct)} distinct, family-wise error {FAMILY_ERROR:.0%} a kind"
+    found = judged(results, tried, store)
+    yield f"null checks: {len(found.checks)} distinct, family-wise error {FAMILY_ERROR:.0%} a kind"
     blind = []
-    for kind, family in judgement.families.items():
-        mine = [(row, single) for row, check, single in distinct.values() if check.family == kind]
-        values = [row["value"] for row, _ in mine]
-        alarms = [row for row, single in mine if single.verdict == NOT_AT_CHANCE]
-        few = sum(single.verdict == TOO_FEW for _, single in mine)
+    for kind, family in found.families.items():
+        singles = [each for each in found.checks if each.kind == kind]
+        values = [each.row["value"] for each in singles]
+        alarms = [each.row for each in singles if each.alarms]
+        few = sum(each.verdict == TOO_FEW for each in singles)
         blind += alarms if kind == "blind check" else []
-        verdict = f"{len(alarms)} NOT AT CHANCE" if alarms else "too few to tell" if few == len(mine) else "at chance"
-        more = f", {few} too few to tell" if 0 < few < len(mine) else ""
+        verdict = (
+            f"{len(alarms)} NOT AT CHANCE" if alarms else "too few to tell" if few == len(singles) else "at chance"
+        )
+        more = f", {few} too few to tell" if 0 < few < len(singles) else ""
         yield f"  {kind}: {family.checks}, AUC {min(values):.3f} to {max(values):.3f}, {verdict}{more}"
         shared = "NOT AT CHANCE: they share a fault" if family.verdict == NOT_AT_CHANCE else family.verdict
-        reach = _reach([single.detectable for _, single in mine], family.detectable)
+        reach = _reach([each.detectable for each in singles], family.detectable)
         yield f"    mean {family.mean:.4f}, {shared}{reach}"
         for row in alarms[:5]:
             yield f"    {' | '.join(str(row[axis]) for axis in TOLD_AXES)}: {row['value']:.3f}"
@@ -132,12 +174,13 @@ def _check(row: dict[str, Any], store: Store, scores_key: str | None) -> NullChe
     return NullCheck(row["labels"], row["access"], row["victim"], what, row["value"], *counts, scores)
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame, by the names of its columns."""
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _notes(tried: pd.DataFrame, components: pd.DataFrame, cells: set[str]) -> Iterator[str]:
     """What the datasets of some cells say of themselves."""
     datasets = set(tried[tried["cell"].isin(cells)]["dataset"])
-    for row in _rows(components[(components["kind"] == "dataset") & components["label"].isin(datasets)]):
+    for row in rows_of(components[(components["kind"] == "dataset") & components["label"].isin(datasets)]):
         yield from (f"note on {row['label']}: {note}" for note in row["info"].get("notes", ()))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leakboard.store.artifacts import ArtifactRow
-    from leakboard.store.exporting import Exported, export
+    from leakboard.store.exporting import Exported, as_csv, as_text, export
     from leakboard.store.merging import MergeReport, merge
     from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, TaskRow
     from leakboard.store.store import Store
@@ -23,6 +23,8 @@ __all__ = [
     "RunInfo",
     "Store",
     "TaskRow",
+    "as_csv",
+    "as_text",
     "export",
     "merge",
 ]
@@ -32,6 +34,8 @@ _HOMES = {
     "Exported": "exporting",
     "MergeReport": "merging",
     "Store": "store",
+    "as_csv": "exporting",
+    "as_text": "exporting",
     "export": "exporting",
     "merge": "merging",
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, select, text
 
-from leakboard.errors import LeakboardError
+from leakboard.errors import LeakboardError, nearest
 from leakboard.store.engines import WAIT, engine_for, explained, shown, transaction
 from leakboard.store.tables import MetaTable
 
@@ -19,19 +19,25 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
 FORMAT = "leakboard"
+MAKES_ONE = "`leakboard run GRID --store ...` makes one, and so does Store(..., create=True)"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 _HEADER = b"SQLite format 3\0"
 
 
-def open_engine(place: Path | URL, *, read_only: bool) -> Engine:
-    """An engine for a store that has been checked, made or upgraded.
+class NoStore(LeakboardError):
+    """There is no store yet: no such file, or an empty database."""
+
+
+def open_engine(place: Path | URL, *, read_only: bool, create: bool = False) -> Engine:
+    """An engine for a store that has been checked, made where that is wanted (``create``), or upgraded.
 
     Raises:
+        NoStore: there is none, and none is to be made.
         LeakboardError: there is no such store, it is not a store, it is of another version, or it cannot be written.
     """
     if isinstance(place, Path):
-        _check_file(place, read_only=read_only)
+        _check_file(place, read_only=read_only, create=create)
     reader = engine_for(place, read_only=True)
     fresh = isinstance(place, Path) and not place.exists()
     if fresh:
@@ -48,14 +54,13 @@ def open_engine(place: Path | URL, *, read_only: bool) -> Engine:
             expected=f"schema {revisions()[-1]} or older",
             next="pip install --upgrade leakboard",
         )
+    elif version is None and (read_only or not create):
+        raise NoStore("there is no store yet", where=shown(place), next=MAKES_ONE)
     elif read_only:
-        what = "there is no store yet" if version is None else "the store was made by an older Leakboard"
         raise LeakboardError(
-            what,
+            "the store was made by an older Leakboard",
             where=shown(place),
-            next="`leakboard run GRID --store ...` makes one"
-            if version is None
-            else "open it once with a command that writes, such as `leakboard run`: it is upgraded, and a copy kept",
+            next="open it once with a command that writes, such as `leakboard run`: it is upgraded, and a copy kept",
         )
     else:
         _migrate(place, backup=version is not None)
@@ -108,16 +113,15 @@ def migration_config(connection: Connection) -> Config:
     return config
 
 
-def _check_file(path: Path, *, read_only: bool) -> None:
+def _check_file(path: Path, *, read_only: bool, create: bool) -> None:
     if path.is_dir():
         raise LeakboardError(
             "the store is a folder", where=str(path), expected="a file", nearest=str(path / "store.db")
         )
     if not path.exists():
-        if read_only:
-            raise LeakboardError(
-                "there is no such store", where=str(path), next="`leakboard run GRID --store ...` makes one"
-            )
+        if read_only or not create:
+            beside = map(str, path.parent.glob("*.db"))
+            raise NoStore("there is no such store", where=str(path), nearest=nearest(str(path), beside), next=MAKES_ONE)
         if not path.parent.is_dir():
             raise LeakboardError("the store's folder does not exist", where=str(path.parent), next="make the folder")
         if not os.access(path.parent, os.W_OK):

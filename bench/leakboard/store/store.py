@@ -44,20 +44,23 @@ class Store:
     """Results of any number of runs. Every write is one transaction: a killed program leaves whole tasks.
 
     Args:
-        url: a file path (SQLite; made when missing) or an SQLAlchemy URL.
+        url: a file path (SQLite) or an SQLAlchemy URL.
         artifacts: folder of payload files, remembered; by default the one last used, else ``<stem>-artifacts``
             beside the file, or ``leakboard-artifacts`` in the current folder for a server.
-        read_only: never write; the store has to exist.
+        read_only: never write.
+        create: make the store where there is none yet; without, it has to exist, for a path may be misspelt.
 
     Raises:
         LeakboardError: the store cannot be opened; the message says why and what to do.
     """
 
-    def __init__(self, url: str | Path, *, artifacts: Path | None = None, read_only: bool = False) -> None:
+    def __init__(
+        self, url: str | Path, *, artifacts: Path | None = None, read_only: bool = False, create: bool = False
+    ) -> None:
         self.place = locate(url)
         self.url = shown(self.place)
         self.read_only = read_only
-        self._engine = open_engine(self.place, read_only=read_only)
+        self._engine = open_engine(self.place, read_only=read_only, create=create)
         self.artifacts = self._artifacts(artifacts)
 
     def __repr__(self) -> str:

@@ -20,6 +20,7 @@ from leakboard.keys import samples_key
 from leakboard.registry.find import shared
 from leakboard.store.artifacts import Artifacts, CannotWrite, Damaged, Missing
 from leakboard.surroundings import kept
+from leakboard.tasks.meter import Meter
 from leakboard.tasks.splits import choose
 from leakboard.tasks.task import ObserveTask, PartOutcome, Settings, TaskOutcome, keys_of, who
 from leakboard.tasks.time_limits import Allowance, stop_watching, watch
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
+    import torch
+
+    from leakboard.api import Victim
+    from leakboard.oracle.fitting import Fitting
     from leakboard.registry.find import Registry
     from leakboard.tasks.task import Task
 
@@ -36,13 +41,16 @@ _batches: dict[tuple[str, str, str], int] = {}
 """Samples a call, of victims that ran out of memory with more: the next task need not find out again."""
 
 
-def work(task: Task, threads: int = 0) -> TaskOutcome:
-    """Run one task; with ``threads`` torch threads, or as many as torch likes."""
+def work(task: Task, threads: int = 0, meter: str = "") -> TaskOutcome:
+    """Run one task; with ``threads`` torch threads, or as many as torch likes.
+
+    What it pays is told while it runs in the folder ``meter``, if there is one.
+    """
     try:
         registry = shared(task.settings.plugins)
         with contained(Missing, Damaged, CannotWrite) as caught:
             if isinstance(task, ObserveTask):
-                return _observe(task, registry, threads)
+                return _observe(task, registry, threads, meter)
             from leakboard.tasks.score import score
 
             return score(task, registry)
@@ -61,7 +69,7 @@ def serve(connection: Connection, run: Callable[[Any], Any], note: Path) -> None
     with contextlib.suppress(OSError, AttributeError):
         os.setsid()  # what plugins start is in this worker's group, and ends with it
     me = os.getpid()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     watch(note)
     while True:
         try:
@@ -77,7 +85,7 @@ def serve(connection: Connection, run: Callable[[Any], Any], note: Path) -> None
         connection.send(outcome)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A worker whose parent was killed must not go on, perhaps for ever."""
     parent = parent_process()
     if parent is not None:
@@ -100,54 +108,89 @@ def _unsound(task: Task) -> tuple[str, ...]:
     return tuple(key for key in needed if not artifacts.whole(key))
 
 
-def _observe(task: ObserveTask, registry: Registry, threads: int) -> TaskOutcome:
+def _observe(task: ObserveTask, registry: Registry, threads: int, meter: str) -> TaskOutcome:
     import torch
 
     from leakboard.oracle.fitting import Fitting
     from leakboard.oracle.memo import Memo
     from leakboard.oracle.pools import Pools
-    from leakboard.oracle.quality_gate import IMAGES, check_quality, wanted
+    from leakboard.oracle.quality_gate import IMAGES
     from leakboard.tasks.observe import observe
 
+    counted = Meter(meter) if meter else None
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     victim = registry.one("victim", task.victim).only
-    # on the CPU the victim computes where the images lie, and nothing is moved
-    device = None if task.settings.device == "cpu" else torch.device(task.settings.device)
     place = (task.victim, task.victim_identity, task.settings.device)
     batch = min(task.settings.batch, _batches.get(place, task.settings.batch))
     try:
-        with kept(), contained(CannotWrite) as caught:
-            with Allowance(task.settings.timeout, who("victim", task.victim)):
-                model = _model(task.victim, task.victim_identity, task.settings)
-            with Allowance(task.settings.timeout, who("dataset", task.dataset)):
-                samples = _samples(task.dataset, task.dataset_identity, task.settings.plugins)
-                chosen = choose(samples.ids, samples.member, task.sides)
-                shard = samples.take(chosen[task.start : task.stop])
-                prompts = victim.prompts_for(shard)
-                # pictures are shown with who is a member of this victim, which knows better than the dataset
-                members = victim.members(shard.ids)
-                shard = shard if members is None else replace(shard, member=members)
-            fitting = Fitting(shard.image_shape, model.image_shape, victim.fit)
-            fitting.check()
-            question = task.victim_identity, task.dataset_identity
-            if wanted(victim, model, question):
-                # always the same images, whatever the shard
-                few = samples.take(chosen[:IMAGES])
-                with torch.no_grad(), Allowance(task.settings.timeout, who("victim", task.victim)):
-                    images = fitting.to_victim(few.images.to(device))
-                    check_quality(question, victim, model, images, victim.prompts_for(few), batch)
+        with kept(), contained() as lost, Allowance(task.settings.timeout, who("victim", task.victim)):
+            model = _model(task.victim, task.victim_identity, task.settings)
+        with kept(), contained(CannotWrite) as caught, Allowance(task.settings.timeout, who("dataset", task.dataset)):
+            samples = _samples(task.dataset, task.dataset_identity, task.settings.plugins)
+            chosen = choose(samples.ids, samples.member, task.sides)
+            shard = samples.take(chosen[task.start : task.stop])
+            prompts = victim.prompts_for(shard)
+            # pictures are shown with who is a member of this victim, which knows better than the dataset
+            members = victim.members(shard.ids)
+            shard = shard if members is None else replace(shard, member=members)
         if caught.fault:
-            return _all_failed(task, caught.fault)
-        memo = Memo(model, batch, victim.evaluations_per_step, fitting, device)
+            return _all_failed(task, lost.fault or caught.fault)
+        if not lost.fault:
+            with kept(), contained() as lost:
+                few = samples.take(chosen[:IMAGES])  # always the same images, whatever the shard
+                fitting = _admitted(task, victim, model, few, batch)
+        failed: tuple[PartOutcome, ...] = ()
+        if lost.fault:
+            # what asks the victim nothing needs none, and says what it says of the dataset all the same
+            blind = tuple(want for want in task.wanted if registry.one("observer", want.observer).only.null)
+            failed = _all_failed(
+                replace(task, wanted=tuple(x for x in task.wanted if x not in blind)), lost.fault
+            ).parts
+            if not blind:
+                return TaskOutcome(failed)
+            task, model, fitting = replace(task, wanted=blind), Model(), Fitting()
+        memo = Memo(model, batch, victim.evaluations_per_step, fitting, _device(task))
+        memo.meter = counted.add if counted else None
         memo.pools = Pools(Artifacts(Path(task.settings.artifacts)), task.victim_identity, task.dataset_identity)
         with torch.no_grad():
             outcome = observe(task, registry, shard, memo, prompts, victim.access)
         if memo.batch_size < batch:
             _batches[place] = memo.batch_size
-        return outcome
+        return replace(outcome, parts=(*outcome.parts, *failed))
     finally:
+        if counted:
+            counted.close()
         torch.set_num_threads(before)
+
+
+def _admitted(task: ObserveTask, victim: Victim, model: Model, few: Samples, batch: int) -> Fitting:
+    """How images are made to fit a victim that may be attacked.
+
+    Raises:
+        Unsupported: they cannot be made to fit.
+        LeakboardError: the victim cannot denoise.
+    """
+    import torch
+
+    from leakboard.oracle.fitting import Fitting
+    from leakboard.oracle.quality_gate import check_quality, wanted
+
+    fitting = Fitting(few.image_shape, model.image_shape, victim.fit)
+    fitting.check()
+    question = task.victim_identity, task.dataset_identity
+    if wanted(victim, model, question):
+        with torch.no_grad(), Allowance(task.settings.timeout, who("victim", task.victim)):
+            images = fitting.to_victim(few.images.to(_device(task)))
+            check_quality(question, victim, model, images, victim.prompts_for(few), batch)
+    return fitting
+
+
+def _device(task: ObserveTask) -> torch.device | None:
+    """Where a victim computes; None on the CPU: there images lie already, and nothing is moved."""
+    import torch
+
+    return None if task.settings.device == "cpu" else torch.device(task.settings.device)
 
 
 def forget() -> None:

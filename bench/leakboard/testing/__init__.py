@@ -70,11 +70,13 @@ class CheckRow:
         check: its name; what ``declined_checks`` names it by.
         outcome: ``ok``, ``failed`` or ``declined``.
         detail: why it failed or was declined.
+        traceback: where the plugin raised what made it fail; empty where it raised nothing.
     """
 
     check: str
     outcome: Literal["ok", "failed", "declined"]
     detail: str = ""
+    traceback: str = ""
 
 
 def check_component(component: Component | type[Component], samples: Samples | None = None) -> list[CheckRow]:
@@ -115,10 +117,20 @@ def check_extension(value: object, samples: Samples | None = None) -> list[Check
     return [_run(check, subject) for check in checks]
 
 
-def summarize(rows: Sequence[CheckRow]) -> str:
-    """Every row, and how many there are of each outcome."""
+def summarize(rows: Sequence[CheckRow], *, tracebacks: bool = False) -> str:
+    """Every row, and how many there are of each outcome. A reason that several rows share is said once.
+
+    With ``tracebacks`` the traceback of each exception that a plugin raised stands below the first row it failed.
+    """
     counts = Counter(row.outcome for row in rows)
-    lines = [f"{row.outcome:>8}  {row.check}" + (f": {row.detail}" if row.detail else "") for row in rows]
+    lines, said = list[str](), dict[str, str]()
+    for row in rows:
+        again = said.get(row.detail)
+        detail = f"as {again}" if again else row.detail
+        lines.append(f"{row.outcome:>8}  {row.check}" + (f": {detail}" if detail else ""))
+        if row.detail and not again:
+            said[row.detail] = row.check
+            lines += row.traceback.splitlines() if tracebacks else []
     total = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("ok", "failed", "declined"))
     return "\n".join([*lines, f"{len(rows)} checks: {total}"])
 
@@ -141,4 +153,7 @@ def _run(check: Check, subject: Subject, declined: str = "") -> CheckRow:
         return CheckRow(check.name, "declined", str(reason))
     except AssertionError as wrong:
         return CheckRow(check.name, "failed", str(wrong))
-    return CheckRow(check.name, "failed", caught.fault.error) if caught.fault else CheckRow(check.name, "ok")
+    if not caught.fault:
+        return CheckRow(check.name, "ok")
+    place = f" ({caught.place})" if caught.place else ""
+    return CheckRow(check.name, "failed", f"{caught.fault.error}{place}", caught.fault.traceback)

@@ -52,7 +52,7 @@ def _body(subject: Subject) -> str:
     from leakboard.store import Store
 
     with tempfile.TemporaryDirectory() as folder:
-        text: object = subject.made.body(Store(Path(folder) / "empty.db"))
+        text: object = subject.made.body(Store(Path(folder) / "empty.db", create=True))
     assert isinstance(text, str), f"body returned {text!r:.80}, expected HTML"
     return text
 

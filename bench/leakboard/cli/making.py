@@ -1,0 +1,38 @@
+"""``new``: a plugin to begin with."""
+
+from __future__ import annotations
+
+import keyword
+from pathlib import Path
+
+import click
+
+from leakboard.cli.starters import PARTS, starter
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(list(PARTS)))
+@click.argument("name")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder to write  [default: leakboard-NAME]")
+def new(kind: str, name: str, out: str | None) -> None:
+    """Write a plugin that passes its checks, with its test and a pyproject.toml, to begin from."""
+    from leakboard.errors import LeakboardError
+
+    if not (name.isidentifier() and name.isascii() and name == name.lower()) or keyword.iskeyword(name):
+        raise LeakboardError(
+            f"a plugin cannot be called {name!r:.80}",
+            where="NAME",
+            expected="small letters, digits and _, like my_distance",
+        )
+    folder = Path(out or f"leakboard-{name.replace('_', '-')}")
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise LeakboardError(f"there is something already: {folder}", where="--out", expected="a new or empty folder")
+    try:
+        for path, text in starter(kind, name).items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LeakboardError(f"cannot write the plugin: {error.strerror or error}", where=str(folder)) from error
+    file = folder / "src" / f"leakboard_{name}" / f"{name}.py"
+    check = "show" if kind == "attack" else "check"
+    click.echo(f"{file}\n  leakboard {check} {name} --plugin {file}\n  pytest {folder}\n  pip install -e {folder}")
