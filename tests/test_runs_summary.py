@@ -31,7 +31,7 @@ def report_of(tmp_path):
             attempts.append(attempt(row, results=(auc,), **told))
         store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
         counts = Counter({"done": len(rows)}) + Counter({"failed": unknown})
-        plan = SimpleNamespace(cells=rows, outdated=(), absent=())
+        plan = SimpleNamespace(cells=rows, outdated=(), absent=0)
         done = SimpleNamespace(
             plan=plan, counts=counts, evaluations=12345.4, stopped=stopped, ok=not (stopped or unknown)
         )
@@ -114,7 +114,7 @@ def test_cells_of_other_grids_in_the_same_store_are_left_out(tmp_path):
     attempts = [attempt(rows[0], auc=0.6), attempt(rows[1], auc=0.9)]
     store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
     done = SimpleNamespace(
-        plan=SimpleNamespace(cells=rows[:1], outdated=(), absent=()),
+        plan=SimpleNamespace(cells=rows[:1], outdated=(), absent=0),
         counts=Counter(done=1),
         evaluations=0,
         stopped="",
@@ -132,7 +132,7 @@ def test_what_a_dataset_says_of_itself_is_told(tmp_path):
     rows = [cell(0), cell(1, dataset=other.identity)]
     store.record(run, components=[*parts, other], cells=rows, attempts=[attempt(row, "failed") for row in rows])
     done = SimpleNamespace(
-        plan=SimpleNamespace(cells=rows[:1], outdated=(), absent=()),
+        plan=SimpleNamespace(cells=rows[:1], outdated=(), absent=0),
         counts=Counter(failed=1),
         evaluations=0,
         stopped="",
