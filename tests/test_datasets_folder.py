@@ -9,7 +9,7 @@ from helpers.image_folders import folder, make_sides, picture
 from leakboard.api import LeakboardError, member_digest
 from leakboard.registry.bind import build
 from leakboard.registry.specs import parse
-from leakboard.tasks.duplicates import find_duplicates
+from leakboard.tasks.duplicates import describe
 from leakboard_plugins.datasets.folder import Folder
 
 
@@ -230,7 +230,7 @@ def test_a_picture_on_both_sides_is_warned_of_whatever_its_format(sides, ending)
     samples = folder(sides).load()
 
     assert len(samples.ids) == 5
-    assert any(f"members/a.png = nonmembers/copy.{ending}" in note for note in find_duplicates(samples))
+    assert any(f"members/a.png = nonmembers/copy.{ending}" in note for note in describe(samples).notes)
 
 
 def test_a_file_twice_in_one_folder_is_told(sides):
