@@ -12,7 +12,7 @@ from leakboard.store import ResultRow, RunInfo, Store
 def report_of(tmp_path):
     """The summary of a run whose cells have these AUCs, each (value, half width, role)."""
 
-    def make(*given, stopped="", unknown=0, access="gray", **told):
+    def make(*given, stopped="", unknown=0, access="gray", chosen=(), nfe=(), **told):
         store = Store(tmp_path / "r.db", create=True)
         run = store.begin_run(RunInfo(grid_name="demo", grid_text="", provenance={}))
         rows, attempts = [], []
@@ -28,6 +28,8 @@ def report_of(tmp_path):
                 method="delong",
             )
             rows.append(row)
+            told |= {"calibration_auc": chosen[number]} if chosen else {}
+            told |= {"nfe": nfe[number]} if nfe else {}
             attempts.append(attempt(row, results=(auc,), **told))
         store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
         counts = Counter({"done": len(rows)}) + Counter({"failed": unknown})
@@ -49,6 +51,27 @@ def test_the_best_attack_of_a_defense_stands_with_its_interval_and_n(report_of):
     assert "null checks: none in this grid" in text
     assert "cells: 3 done; 12,345 denoiser evaluations paid in this run" in text
     assert "--out report" in text
+
+
+def test_the_attack_that_calibration_samples_chose_is_reported_and_not_the_highest(report_of):
+    text = report_of((0.7, 0.05, "attack"), (0.8, 0.05, "attack"), (0.6, 0.05, "attack"), chosen=(0.9, 0.7, 0.8))
+
+    assert "best attack per defense, attacker and access level, chosen on calibration samples" in text
+    assert "AUC 0.700" in text
+    assert "0.800" not in text
+
+
+def test_between_equals_on_calibration_samples_evaluation_does_not_decide(report_of):
+    text = report_of((0.7, 0.05, "attack"), (0.8, 0.05, "attack"), chosen=(0.9, 0.9), nfe=(1.0, 2.0))
+
+    assert "AUC 0.700" in text
+
+
+def test_a_store_that_is_older_than_the_choice_says_that_the_maximum_flatters(report_of):
+    text = report_of((0.7, 0.05, "attack"), (0.8, 0.05, "attack"))
+
+    assert "the maximum flatters" in text
+    assert "AUC 0.800" in text
 
 
 def test_an_attack_without_a_name_is_told_by_its_parts(report_of):

@@ -98,6 +98,55 @@ def test_evaluation_labels_move_neither_scores_nor_the_threshold():
     assert one.threshold == two.threshold
 
 
+def test_a_cell_is_chosen_by_its_calibration_samples_and_a_null_check_by_nothing(task, tmp_path):
+    known = calibration(IDS, MEMBER, 0, 0.5)
+    before = answer(task).calibration_auc
+    assert 0.5 < before < 1
+    assert answer(task, competes=False).calibration_auc is None
+
+    spoilt = np.where(known[:, None], features(), np.random.default_rng(9).random((40, 3)))
+    keep(Artifacts(tmp_path), "one", spoilt[:16])
+    keep(Artifacts(tmp_path), "two", spoilt[16:])
+    assert answer(task).calibration_auc == before
+
+
+def test_a_naive_attacker_chooses_by_what_a_victim_without_defense_said(task, tmp_path):
+    before = answer(task).calibration_auc
+    keep(Artifacts(tmp_path), "defended", np.random.default_rng(5).random((40, 3)))
+
+    assert answer(task, evaluate_on=("defended",)).calibration_auc == before
+
+
+def test_a_classifier_that_cannot_be_cross_validated_keeps_its_cell(task, write):
+    plugin = write(
+        "greedy.py",
+        """
+        from dataclasses import dataclass
+        from leakboard import hookimpl
+        from leakboard.api import Classifier
+
+        @dataclass(frozen=True, kw_only=True)
+        class Greedy(Classifier):
+            \"\"\"Wants all 20 samples.\"\"\"
+            name = "greedy"
+
+            def fit(self, features, member, columns):
+                if len(features) < 20:
+                    raise ValueError("too few")
+                return lambda rows: -rows.mean(axis=1)
+
+        @hookimpl
+        def leakboard_classifiers():
+            return [Greedy]
+    """,
+    )
+    plugins = (*task.settings.plugins, str(plugin))
+    found = answer(replace(task, settings=replace(task.settings, plugins=plugins)), classifier="greedy()")
+
+    assert (found.status, found.calibration_auc) == ("done", None)
+    assert found.note == "not cross-validated on calibration samples: ValueError: too few"
+
+
 def test_a_naive_attacker_calibrates_on_the_undefended_features(task, tmp_path):
     defended = features(7)
     keep(Artifacts(tmp_path), "defended", defended)

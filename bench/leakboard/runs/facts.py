@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 OF_A_RESULT = (
     "dataset", "victim", "defense", "attacker", "access", "attack", "observer", "distance", "classifier", "seed",
-    "value", "low", "high", "n_member", "n_nonmember", "queries", "nfe", "note", "bypass",
+    "value", "low", "high", "calibration_auc", "n_member", "n_nonmember", "queries", "nfe", "note", "bypass",
 )  # fmt: skip
 """What is told of a best attack and of a null check that is not at chance; ``value`` is the AUC."""
 
@@ -26,7 +26,7 @@ def facts(report: RunReport, store: Store, page: Path | None = None) -> dict[str
     Returns:
         ``ok``, ``stopped`` (why it ended early, or empty), ``cells`` (counts by status), ``denoiser_evaluations``
         (paid in this run), ``store``, ``report`` (the page, or null), ``best`` (per dataset, victim, defense, attacker
-        and access the attack of the highest AUC; the maximum flatters) and ``null_checks`` (per kind its verdicts).
+        and access the attack that was chosen on calibration samples) and ``null_checks`` (per kind its verdicts).
     """
     results = mine(report, store)
     return {

@@ -277,4 +277,5 @@ def _work(cell: Cell, shards: _Shards) -> CellWork:
         evaluate_on=shards.keys(cell, cell.victim, cell.defense),
         shadows=shadows,
         null=cell.observer.only.null,
+        competes=not cell.is_null,
     )

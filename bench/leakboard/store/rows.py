@@ -150,6 +150,9 @@ class AttemptRow:
         note: what a reader must know of the numbers, one line each: a measure that failed, questions that were refused.
         bypass: which questions went past a defense, by where it stands (``query: predict_noise; output: decode``),
             ``nothing``, or empty when nobody knows.
+        calibration_auc: AUC of calibration samples whose labels the classifier had not seen, cross-validated where it
+            is fitted on them: the attack that is reported is chosen by it. None for null checks, and where none could
+            be had.
         measured_by: what made the numbers: `leakboard.keys.measure_key` by the name of each measure that came to an
             end, also of one that could tell no number.
         created: UTC; a cell's newest attempt is the one that counts. The store sets it right where a clock went back.
@@ -172,6 +175,7 @@ class AttemptRow:
     note: str = ""
     measured_by: Mapping[str, str] = field(default_factory=dict)
     bypass: str = ""
+    calibration_auc: float | None = None
     created: datetime = field(default_factory=now)
     results: tuple[ResultRow, ...] = ()
 

@@ -142,6 +142,7 @@ class AttemptTable(Base):
     note: Mapped[str] = mapped_column(server_default=text("''"))
     measured_by: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     bypass: Mapped[str] = mapped_column(server_default=text("''"))
+    calibration_auc: Mapped[float | None]
 
 
 class ResultTable(Base):

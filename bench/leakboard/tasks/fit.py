@@ -23,10 +23,17 @@ class Labelled(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """What became of a classifier: the scores (M,) of the evaluation samples, and a threshold, None without labels."""
+    """What became of a classifier.
+
+    Attributes:
+        scores: of the evaluation samples (M,).
+        threshold: chosen on labelled samples; None without labels.
+        unseen: scores of the calibration samples, where the classifier did not see their labels.
+    """
 
     scores: Array
     threshold: float | None
+    unseen: Array | None = None
 
 
 def by_own(
@@ -52,7 +59,7 @@ def by_own(
     """
     before, after = features
     # a mask copies: the classifier may spoil what it is given, and the threshold needs it whole
-    scorer = _checked(classifier, classifier.fit(before[known], member[known], columns))
+    scorer = scorer_of(classifier, classifier.fit(before[known], member[known], columns))
     threshold = choose_threshold(scorer(before[known]), member[known])
     return Fitted(scorer(after[~known]), threshold)
 
@@ -81,27 +88,36 @@ def by_shadows(
         rows = together.reshape(-1, *features.shape[1:])
         scorer = classifier.fit(rows, labels.reshape(-1), columns)
     del together
-    checked = _checked(classifier, scorer)
+    checked = scorer_of(classifier, scorer)
     seen = np.concatenate([checked(shadow.features.copy()) for shadow in shadows])
     threshold = choose_threshold(seen, np.concatenate([shadow.member for shadow in shadows]))
     # a scorer that knows every sample by its place gets them all, whichever are evaluated
-    scores = checked(features.copy())[evaluated] if by_sample else checked(features[evaluated])
-    return Fitted(scores, threshold)
+    if by_sample:
+        scores = checked(features.copy())
+        return Fitted(scores[evaluated], threshold, scores[~evaluated])
+    return Fitted(checked(features[evaluated]), threshold, checked(features[~evaluated]))
 
 
-def without_labels(classifier: Classifier, features: npt.NDArray[Any], columns: Sequence[str]) -> Fitted:
+def without_labels(
+    classifier: Classifier, features: npt.NDArray[Any], evaluated: Mask, columns: Sequence[str]
+) -> Fitted:
     """Score samples by a classifier that trains nothing: it is fitted on an empty table. There is no threshold.
 
     Raises:
         TypeError, ValueError: as `by_own`.
     """
     nothing = np.empty((0, *features.shape[1:]), features.dtype)
-    scorer = _checked(classifier, classifier.fit(nothing, np.empty(0, np.bool_), columns))
-    return Fitted(scorer(features), None)
+    scorer = scorer_of(classifier, classifier.fit(nothing, np.empty(0, np.bool_), columns))
+    return Fitted(scorer(features[evaluated]), None, scorer(features[~evaluated]))
 
 
-def _checked(classifier: Classifier, scorer: Scorer) -> Scorer:
-    """The scorer, its scores looked at."""
+def scorer_of(classifier: Classifier, scorer: Scorer) -> Scorer:
+    """A scorer that looks at the scores it gives.
+
+    Raises:
+        TypeError: there is no scorer.
+        ValueError: raised by the scorer, for scores of a wrong shape or such that are not finite.
+    """
     if not callable(scorer):
         raise TypeError(f"{classifier.name} returned {scorer!r:.80} from fit(), expected a scorer")
 

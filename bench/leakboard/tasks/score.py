@@ -26,6 +26,7 @@ from leakboard.tasks.fit import Fitted, Labelled, by_own, by_shadows, without_la
 from leakboard.tasks.measure import measure, registered
 from leakboard.tasks.members import members_of, refuse_telltale, refuse_vote
 from leakboard.tasks.sample_lists import get as population_of
+from leakboard.tasks.selection import calibration_auc
 from leakboard.tasks.splits import calibration, permuted, told_groups
 from leakboard.tasks.task import PartOutcome, TaskOutcome, who
 from leakboard.tasks.time_limits import Allowance
@@ -51,6 +52,7 @@ class Judged(NamedTuple):
         used: labelled samples that the classifier saw; those of several shadow victims count together.
         seconds: what the cell would take alone. Queries and denoiser evaluations are those of the victim under attack.
         note: in how many groups of near-duplicates the evaluation samples are, where there are any.
+        calibration_auc: see `AttemptRow`.
     """
 
     table: Table
@@ -60,7 +62,8 @@ class Judged(NamedTuple):
     threshold: float | None
     used: int
     seconds: float
-    note: str = ""
+    note: str
+    calibration_auc: float | None
 
 
 def score(task: ScoreTask, registry: Registry) -> TaskOutcome:
@@ -116,7 +119,7 @@ class _Scoring:
         if cell.labels == "permuted":
             member = permuted(ids, member, cell.key)
         classifier = self.registry.one("classifier", cell.classifier).only
-        table = self.tables.get(cell.evaluate_on, maps=classifier.maps)
+        seen = table = self.tables.get(cell.evaluate_on, maps=classifier.maps)
         if cell.null and not np.ptp(table.values, axis=0).any():
             raise Unsupported("the null check cannot look: what it measures is the same for all samples")
         # the victim was asked about all samples, and what was said of the evaluated ones is used here
@@ -128,20 +131,29 @@ class _Scoring:
             used, seconds = sum(len(shadow.member) for shadow in shadows), seconds + more
             fit = functools.partial(by_shadows, classifier, shadows, table.values, ~known, table.columns)
         elif cell.calibrate_on:
-            before = self.tables.get(cell.calibrate_on, maps=classifier.maps)
-            before, table = alike(before, table)
-            used, seconds = int(known.sum()), float(known.mean()) * before.seconds + seconds
-            fit = functools.partial(by_own, classifier, (before.values, table.values), member, known, table.columns)
+            seen, table = alike(self.tables.get(cell.calibrate_on, maps=classifier.maps), table)
+            used, seconds = int(known.sum()), float(known.mean()) * seen.seconds + seconds
+            fit = functools.partial(by_own, classifier, (seen.values, table.values), member, known, table.columns)
         else:
             used = 0
-            fit = functools.partial(without_labels, classifier, table.values[~known], table.columns)
+            fit = functools.partial(without_labels, classifier, table.values, ~known, table.columns)
         with kept(), allowance, _device(classifier, self.task.settings.device):
-            scores, threshold = fit()
-        truth = member[~known]
-        evaluated = [sample for sample, seen in zip(ids, known, strict=True) if not seen]
-        groups = self.population.groups
-        note = "" if groups is None else told_groups(groups[~known], truth)
-        return Judged(table, evaluated, scores, truth, threshold, used, seconds + allowance.spent, note)
+            fitted = fit()
+        truth, groups = member[~known], self.population.groups
+        evaluated = [sample for sample, its in zip(ids, known, strict=True) if not its]
+        notes = [] if groups is None else [told_groups(groups[~known], truth)]
+        chosen_by = None
+        if cell.competes:
+            limit = Allowance(self.task.settings.timeout, allowance.who)
+            with contained() as caught, kept(), limit, _device(classifier, self.task.settings.device):
+                labelled = Labelled(seen.values[known], member[known])
+                mine = [sample for sample, its in zip(ids, known, strict=True) if its]
+                theirs = None if groups is None else groups[known]
+                chosen_by = calibration_auc(classifier, fitted, labelled, table.columns, mine, cell.seed, theirs)
+            if caught.fault:  # it is no part of the attack: neither its price nor its fate depends on it
+                notes.append(f"not cross-validated on calibration samples: {caught.fault.error}")
+        note, seconds = "\n".join(filter(None, notes)), seconds + allowance.spent
+        return Judged(table, evaluated, fitted.scores, truth, fitted.threshold, used, seconds, note, chosen_by)
 
     def _shadows(
         self, cell: CellWork, member: Mask, known: Mask, table: Table, *, maps: bool
@@ -193,4 +205,5 @@ def _store(cell: CellWork, artifacts: Artifacts, judged: Judged) -> PartOutcome:
         stored=(row,),
         fit=judged.table.fit,
         bypass=judged.table.bypass,
+        calibration_auc=judged.calibration_auc,
     )

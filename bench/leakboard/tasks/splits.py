@@ -17,11 +17,21 @@ if TYPE_CHECKING:
 
 BLOCK = 64
 """Samples that are mixed with each other."""
+FOLDS = 5
+"""Parts of the calibration samples, each of which is scored by what was fitted on the others."""
 
 
 def _rank(ids: Sequence[str], rows: Iterable[int], purpose: str) -> list[int]:
     """Rows in an order that depends on their ids and the purpose only."""
     return sorted(rows, key=lambda row: hashlib.blake2b(f"{purpose}\x1f{ids[row]}".encode()).digest())
+
+
+def _together(rows: Iterable[int], groups: npt.NDArray[np.intp] | None) -> list[list[int]]:
+    """Rows in their order, those of one group together."""
+    parts: dict[int, list[int]] = {}
+    for row in rows:
+        parts.setdefault(row if groups is None else int(groups[row]), []).append(row)
+    return list(parts.values())
 
 
 def choose(ids: Sequence[str], member: Mask, sides: Sides) -> list[int]:
@@ -56,10 +66,8 @@ def calibration(
     mask = np.zeros(len(ids), bool)
     for side in (True, False):
         ranked = _rank(ids, np.flatnonzero(member == side).tolist(), f"calibration {seed}")
-        together: dict[int, list[int]] = {}
-        for row in ranked:
-            together.setdefault(row if groups is None else int(groups[row]), []).append(row)
-        parts = list(together.values()) if len(together) > 1 else [[row] for row in ranked]
+        together = _together(ranked, groups)
+        parts = together if len(together) > 1 else [[row] for row in ranked]
         wanted = min(max(round(share * len(ranked)), 1), len(ranked) - 1)
         taken: list[int] = []
         for part in parts[:-1]:
@@ -68,6 +76,29 @@ def calibration(
             taken += part
         mask[taken] = True
     return mask
+
+
+def folds(
+    ids: Sequence[str], member: Mask, seed: int, groups: npt.NDArray[np.intp] | None = None
+) -> npt.NDArray[np.intp] | None:
+    """The fold (N,) of each sample: `FOLDS`, or fewer where a side is that small; None where there are not even two.
+
+    Each fold has as many samples of each side as the others, as near as groups of near-duplicates let it, for these
+    stay together.
+    """
+    fold = np.zeros(len(ids), np.intp)
+    sides = [np.flatnonzero(member == side) for side in (True, False)]
+    parts = [len(rows) if groups is None else len(np.unique(groups[rows])) for rows in sides]
+    count = min(FOLDS, *parts)
+    if count < 2:
+        return None
+    for rows in sides:
+        sizes = np.zeros(count, int)
+        for part in _together(_rank(ids, rows.tolist(), f"fold {seed}"), groups):
+            smallest = int(sizes.argmin())
+            fold[part] = smallest
+            sizes[smallest] += len(part)
+    return fold
 
 
 def permuted(ids: Sequence[str], member: Mask, purpose: str) -> Mask:

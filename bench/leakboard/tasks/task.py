@@ -76,6 +76,7 @@ class CellWork:
         evaluate_on: keys of the feature shards that are scored.
         shadows: what it may see of other victims.
         null: whether it is a null check, whose numbers have to differ to show anything.
+        competes: whether it may be the attack that is reported: no null check of any kind.
     """
 
     key: str
@@ -87,6 +88,7 @@ class CellWork:
     evaluate_on: tuple[str, ...]
     shadows: tuple[Shadow, ...] = ()
     null: bool = False
+    competes: bool = True
 
     @property
     def needs(self) -> frozenset[str]:
@@ -141,6 +143,7 @@ class PartOutcome:
     note: str = ""
     measured_by: Mapping[str, str] = field(default_factory=dict)
     bypass: str = ""
+    calibration_auc: float | None = None
     stored: tuple[ArtifactRow, ...] = ()
 
 
