@@ -74,7 +74,7 @@ def calls(*, keep: bool = True) -> Any:
     """The recorded denoiser calls; with ``keep`` false nothing more is recorded."""
     import leakboard.registry.find
 
-    module = next(
+    module: Any = next(
         plugin
         for name, plugin in leakboard.registry.find.shared((str(RECORDING),)).manager.list_name_plugin()
         if name == str(RECORDING)

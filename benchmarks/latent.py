@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import common
 import torch
 
-from leakboard.noise import seeds_of
+from leakboard.noise import seeder
 from leakboard.oracle.door import Door
 from leakboard.oracle.fitting import Fitting
 from leakboard.oracle.memo import Memo
@@ -34,7 +34,7 @@ def plain(samples: Samples, images: torch.Tensor, folder: str) -> Callable[[], t
     pipeline = StableDiffusionImg2ImgPipeline.from_pretrained(folder, torch_dtype=torch.float32)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
-    seeds = seeds_of(0, "reconstruct", 0, samples.ids)
+    seeds = seeder(0, samples.ids)("reconstruct", 0)
 
     def run() -> torch.Tensor:
         made = []

@@ -44,11 +44,13 @@ def main() -> None:
         grid.write_text(GRID, encoding="utf-8")
         start = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "leakboard", "run", grid, "--store", store], check=True, capture_output=True
+            [sys.executable, "-m", "leakboard", "run", str(grid), "--store", str(store)],
+            check=True,
+            capture_output=True,
         )
         print(f"first run: {time.perf_counter() - start:.0f} s")
         for _ in range(3):
-            command = [sys.executable, "-c", AGAIN, "run", grid, "--store", store]
+            command = [sys.executable, "-c", AGAIN, "run", str(grid), "--store", str(store)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             cells = next(line for line in done.stdout.splitlines() if line.startswith("cells:"))
             print(f"again: {done.stdout.splitlines()[-1]}  ({cells})")

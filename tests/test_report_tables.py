@@ -64,6 +64,14 @@ def test_headline_takes_most_samples_then_the_lowest_seed():
     assert headline([chosen, everything]) == [everything]
 
 
+def test_the_attack_to_report_is_the_one_that_calibration_samples_chose():
+    high, chosen = made(0.9, calibration_auc=0.7), made(0.8, calibration_auc=0.75)
+
+    assert best([high, chosen]) is chosen
+    assert best([made(0.95), high]) is high  # one that was not cross-validated is no choice
+    assert best([made(0.7), made(0.95)]).auc.value == 0.95  # a store that is older than the choice
+
+
 def test_best_prefers_the_cheaper_of_equals():
     assert best([made(0.8, nfe=10.0), made(0.8, nfe=1.0)]).nfe == 1.0
     assert best([]) is None
@@ -213,11 +221,27 @@ def test_prices_pair_the_same_samples(store, cells):
     assert change.value == pytest.approx(change.cell.auc.value - found[0].base.auc.value)
 
 
+def test_a_defense_that_does_nothing_is_rarely_called_lowering():
+    """Holm over its column: the smallest of eight p-values is multiplied by eight."""
+    change = prices.Change(made(0.6), -0.05, -0.09, -0.01, 0.01)
+    rows = [
+        prices.Price(f"d{number}", {"adaptive": dataclasses.replace(change, p_value=p_value)}, {}, None, None, 0)
+        for number, p_value in enumerate([0.01, *[0.5] * 7])
+    ]
+    (first, *_) = corrected = prices.corrected(rows)
+
+    assert first.best["adaptive"].adjusted == pytest.approx(0.08)
+    assert not first.best["adaptive"].lowers
+    assert [row.best["adaptive"].p_value for row in corrected] == [row.best["adaptive"].p_value for row in rows]
+    assert prices.corrected(rows[:1])[0].best["adaptive"].lowers
+
+
 def test_unpaired_scores_still_give_a_wider_interval(cells, store):
     attacks = [cell for cell in cells if cell.role == "attack" and cell.seed == 0]
     paired = prices.change(attacks[0], attacks[1], ScoreReader(store))
     unpaired = prices.change(attacks[0], attacks[1], lambda _: None)
-    assert unpaired.p_value is None
+    assert (paired.paired, unpaired.paired) == (True, False)
+    assert unpaired.p_value > paired.p_value
     assert unpaired.value == pytest.approx(paired.value)
     assert unpaired.low < paired.low < paired.high < unpaired.high
     bare = [dataclasses.replace(c, measures={"auc": dataclasses.replace(c.auc, low=None)}) for c in attacks[:2]]

@@ -114,6 +114,7 @@ def _index(store: Store, files: Files, known: Sequence[Measure], title: str, lin
             attackers=attackers.legend(cells),
             marks=bypasses.legend(cells),
             noted=any(cell.note for cell in cells),
+            chosen=all(cell.calibration_auc is not None for cell in attacks_of(cells)),
             doubts=summary.doubts(cells, checks, store.failures(), done),
             findings=summary.findings(cells, lists),
             columns=board.columns(measured),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from leakboard.statistics.auc import paired_auc_difference
-from leakboard.statistics.intervals import Interval, sum_interval
+from leakboard.statistics.intervals import Interval, normal_quantile, sum_interval
+from leakboard.statistics.multiple import holm
 from leakboard_reports import attackers
 from leakboard_reports.payloads import ContactSheet, psnr, shared
 from leakboard_reports.reading import Cell, attacks_of, best, defense_order, headline, is_none, places
@@ -19,30 +21,42 @@ if TYPE_CHECKING:
     ReadScores = Callable[[Cell], Scores | None]
 
 
+LEVEL = 0.05
+"""Probability that any defense of a column is called lowering or raising where none is."""
+
+
 @dataclass(frozen=True)
 class Change:
-    """AUC of ``cell`` minus AUC of the best cell without a defense. ``p_value`` is None where pairing failed."""
+    """AUC of ``cell`` minus AUC of the reported attack without a defense, with its 95 % interval.
+
+    Attributes:
+        p_value: of no difference; None without intervals.
+        paired: whether both were compared on the same samples.
+        adjusted: the p-value after Holm's correction over the defenses that stand in one column of a table.
+    """
 
     cell: Cell
     value: float
     low: float | None
     high: float | None
     p_value: float | None
+    paired: bool = True
+    adjusted: float | None = None
 
     @property
     def lowers(self) -> bool:
-        """Whether the whole interval lies below zero."""
-        return self.high is not None and self.high < 0
+        """Whether it lies below zero, at 5 % over all defenses of the column."""
+        return self.value < 0 and self.adjusted is not None and self.adjusted < LEVEL
 
     @property
     def raises(self) -> bool:
-        """Whether the whole interval lies above zero."""
-        return self.low is not None and self.low > 0
+        """Whether it lies above zero, at 5 % over all defenses of the column."""
+        return self.value > 0 and self.adjusted is not None and self.adjusted < LEVEL
 
 
 @dataclass(frozen=True)
 class Price:
-    """One defense: changes by attacker, for the best attack under it and for the best attack without it."""
+    """One defense: changes by attacker, for the attack chosen under it and for the one chosen without it."""
 
     defense: str
     best: dict[str, Change]
@@ -54,7 +68,7 @@ class Price:
 
 @dataclass(frozen=True)
 class PriceList:
-    """All defenses of one victim against ``attackers`` of like knowledge; ``base`` is their best attack without any.
+    """All defenses of one victim against ``attackers`` of like knowledge; ``base`` is their attack, chosen without any.
 
     ``told`` is how a heading calls them, see `attackers.told`.
     """
@@ -77,7 +91,7 @@ def price_lists(cells: Iterable[Cell], sheets: Sequence[ContactSheet], scores: R
             defenses = sorted({cell.defense for cell in mine if not cell.undefended}, key=defense_order)
             if base and defenses:
                 images = [sheet for sheet in sheets if sheet.place == place and sheet.seed == base.seed]
-                rows = tuple(_price(defense, mine, base, images, scores) for defense in defenses)
+                rows = corrected([_price(defense, mine, base, images, scores) for defense in defenses])
                 who = attackers.OWN if base.attacker in attackers.OWN else (base.attacker,)
                 lists.append(PriceList(*place, base, rows, who, attackers.told(mine)))
     return lists
@@ -91,9 +105,30 @@ def change(cell: Cell, base: Cell, scores: ReadScores) -> Change:
         return Change(cell, found.value, found.low, found.high, found.p_value)
     a, b = cell.auc, base.auc
     if a.low is None or a.high is None or b.low is None or b.high is None:
-        return Change(cell, a.value - b.value, None, None, None)
+        return Change(cell, a.value - b.value, None, None, None, paired=False)
+    value = a.value - b.value
     limits = sum_interval(a.value, Interval(a.low, a.high), -b.value, Interval(-b.high, -b.low))
-    return Change(cell, a.value - b.value, limits.low, limits.high, None)
+    # the normal p-value of the half of the interval that looks at zero
+    half = limits.high - value if value < 0 else value - limits.low
+    p_value = math.erfc(abs(value) / half * normal_quantile(0.95) / math.sqrt(2)) if half > 0 else float(value == 0)
+    return Change(cell, value, limits.low, limits.high, p_value, paired=False)
+
+
+def corrected(rows: Sequence[Price]) -> tuple[Price, ...]:
+    """Rows whose changes bear p-values that are Holm's over all rows."""
+    best, same = _holm([row.best for row in rows]), _holm([row.same for row in rows])
+    return tuple(replace(row, best=a, same=b) for row, a, b in zip(rows, best, same, strict=True))
+
+
+def _holm(changes: Sequence[dict[str, Change]]) -> list[dict[str, Change]]:
+    """Changes of each row by attacker, corrected for each attacker by itself."""
+    found = [dict(each) for each in changes]
+    for attacker in {attacker for each in changes for attacker in each}:
+        tested = [each for each in found if attacker in each and each[attacker].p_value is not None]
+        p_values = [each[attacker].p_value or 0.0 for each in tested]
+        for each, adjusted in zip(tested, holm(p_values), strict=True):
+            each[attacker] = replace(each[attacker], adjusted=adjusted)
+    return found
 
 
 def _price(

@@ -39,6 +39,7 @@ class Cell:
         note: what a reader must know of the numbers (refused questions, say).
         bypass: which questions went past the defense (``query: predict_noise; output: decode``), ``nothing``, or
             ``unknown``.
+        calibration_auc: what the attack to report is chosen by; None where nothing is known.
     """
 
     key: str
@@ -65,6 +66,7 @@ class Cell:
     scores_key: str | None
     note: str = ""
     bypass: str = UNKNOWN
+    calibration_auc: float | None = None
 
     @property
     def auc(self) -> Estimate:
@@ -152,14 +154,18 @@ def _preference(cell: Cell) -> tuple[float, int]:
     return -sum(side or math.inf for side in cell.sides), cell.seed
 
 
-def by_auc(cell: Cell) -> tuple[float, float, str]:
-    """Sorts the highest AUC first; between equals the cheaper and then the alphabetically first."""
-    return -cell.auc.value, cell.nfe or 0.0, cell.title
+def by_choice(cell: Cell) -> tuple[bool, float, float, str]:
+    """Sorts the attack to report first: that of the highest AUC on calibration samples, of equals the cheapest.
+
+    Cells of older stores, which know no such number, come last, those of the highest AUC first.
+    """
+    chosen = cell.calibration_auc
+    return chosen is None, -(cell.auc.value if chosen is None else chosen), cell.nfe or 0.0, cell.title
 
 
 def best(cells: Iterable[Cell]) -> Cell | None:
-    """The first `by_auc`, if there is any."""
-    return min(cells, key=by_auc, default=None)
+    """The first `by_choice`, if there is any."""
+    return min(cells, key=by_choice, default=None)
 
 
 def places(cells: Iterable[Cell]) -> list[tuple[str, str]]:
@@ -177,6 +183,7 @@ def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
         **{name: _number(row[name]) for name in ("queries", "nfe", "seconds", "peak_mb")},
         "fit": str(row["fit"] or UNKNOWN),
         "note": _text(row.get("note")) or "",
+        "calibration_auc": _number(row.get("calibration_auc")),
         "bypass": NOTHING if is_none(row["defense"]) else _text(row.get("bypass")) or UNKNOWN,
     }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from leakboard.statistics.nulls import chance_p_value
 from leakboard_reports import attackers
-from leakboard_reports.reading import Cell, attacks_of, by_auc, headline, places
+from leakboard_reports.reading import Cell, attacks_of, by_choice, headline, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,9 +23,10 @@ class Top:
     """The best attack of attackers who know equally much.
 
     Attributes:
-        cell: the best without a defense (with the lightest one, if none ran without).
-        tried: how many attacks it is the best of.
-        leaks: whether it beats chance after correcting for that number.
+        cell: the one that calibration samples chose, without a defense (with the lightest one, if none ran without).
+        tried: how many attacks it was chosen from.
+        leaks: whether it beats chance: by itself where calibration samples chose it, and else, as the highest of
+            ``tried``, after correcting for that number.
         told: how a heading calls the attackers, see `attackers.told`.
     """
 
@@ -105,8 +106,9 @@ def findings(cells: Iterable[Cell], lists: Sequence[PriceList]) -> list[Finding]
 def _top(cells: Sequence[Cell]) -> Top:
     """Of some cells, at least one."""
     bare = [cell for cell in cells if cell.undefended] or list(cells)
-    top = min(bare, key=by_auc)
-    return Top(top, len(bare), _beats_chance(top, len(bare)), attackers.told(bare))
+    top = min(bare, key=by_choice)
+    guesses = len(bare) if top.calibration_auc is None else 1
+    return Top(top, len(bare), _beats_chance(top, guesses), attackers.told(bare))
 
 
 def adaptive_change(price: Price) -> Change | None:
@@ -129,6 +131,6 @@ def doubts(cells: Sequence[Cell], nulls: Nulls, failures: pd.DataFrame, done: in
     )
 
 
-def _beats_chance(cell: Cell, tried: int) -> bool:
+def _beats_chance(cell: Cell, guesses: int) -> bool:
     auc = cell.auc
-    return auc.value > 0.5 and chance_p_value(auc.value, auc.n_member, auc.n_nonmember) * tried < 0.05
+    return auc.value > 0.5 and chance_p_value(auc.value, auc.n_member, auc.n_nonmember) * guesses < 0.05

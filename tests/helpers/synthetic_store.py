@@ -13,6 +13,7 @@ from leakboard.api import Measure
 from leakboard.keys import contact_sheet_key
 from leakboard.oracle.bypass import told
 from leakboard.statistics.measures import BUILT_IN
+from leakboard.statistics.ranking import rank
 from leakboard.statistics.thresholds import choose_threshold
 from leakboard.store import AttemptRow, CellRow, ComponentRow, RunInfo, Store
 from leakboard.store.artifacts import Artifacts
@@ -259,6 +260,7 @@ def build(
                     batch_size=64,
                     fit=FITS.get(victim, "exact"),
                     bypass=bypass(defense, attack),
+                    calibration_auc=None if null else rank(scores[calibration], member[calibration]).auc,
                     results=results(scores, member, calibration, attacker),
                 )
             )
