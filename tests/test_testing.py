@@ -29,7 +29,8 @@ DECLINED = {"threshold": ["labels flip the ranking"], "value": ["closer measures
 
 @pytest.mark.parametrize(("kind", "spec"), BUILT_IN, ids=[spec for _, spec in BUILT_IN])
 def test_built_in_plugins_keep_to_the_contract(kind, spec, clothes):
-    given = shared(()).one("dataset", "emoji").only.load() if spec == "emoji_sd" else clothes
+    drawn = {"emoji_sd": "emoji", "openclipart_sd": "openclipart"}
+    given = shared(()).one("dataset", drawn[spec]).only.load() if spec in drawn else clothes
     rows = check_component(shared(()).one(kind, spec).only, given)
 
     assert len(rows) >= 9

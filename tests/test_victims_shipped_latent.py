@@ -10,17 +10,23 @@ from leakboard.registry.find import shared
 from leakboard_plugins.victims.folders import shipped
 from leakboard_plugins.victims.latent.emoji_sd import EmojiSd
 from leakboard_plugins.victims.latent.fashion_sd import FashionSd
+from leakboard_plugins.victims.latent.openclipart_sd import OpenclipartSd
 
-LEVELS = ["light", "moderate", "heavy", "untrained"]
-TRAINED = LEVELS[:3]
-VICTIMS = [EmojiSd, FashionSd]
-DATASETS = {EmojiSd: "emoji", FashionSd: "fashion_mnist"}
-SHAPES = {EmojiSd: (3, 32, 32), FashionSd: (1, 32, 32)}
-PSNR = {EmojiSd: 20, FashionSd: 25}
-PROMPTS = {EmojiSd: "red heart", FashionSd: "a photo of a bag"}
+FOUR = ("light", "moderate", "heavy", "untrained")
+LEVELS = {EmojiSd: FOUR, FashionSd: FOUR, OpenclipartSd: FOUR[1:]}
+DATASETS = {EmojiSd: "emoji", FashionSd: "fashion_mnist", OpenclipartSd: "openclipart"}
+SHAPES = {EmojiSd: (3, 32, 32), FashionSd: (1, 32, 32), OpenclipartSd: (3, 64, 64)}
+PSNR = {EmojiSd: 20, FashionSd: 25, OpenclipartSd: 20}
+PROMPTS = {EmojiSd: "red heart", FashionSd: "a photo of a bag", OpenclipartSd: "a red car"}
+PAIRS = [(victim, level) for victim, levels in LEVELS.items() for level in levels]
 
-every_victim = pytest.mark.parametrize("victim", VICTIMS, ids=lambda victim: victim.name)
-every_level = pytest.mark.parametrize("level", LEVELS)
+every_victim = pytest.mark.parametrize("victim", LEVELS, ids=lambda victim: victim.name)
+every_level = pytest.mark.parametrize(("victim", "level"), PAIRS, ids=[f"{v.name}-{level}" for v, level in PAIRS])
+trained_levels = pytest.mark.parametrize(
+    ("victim", "level"),
+    [pair for pair in PAIRS if pair[1] != "untrained"],
+    ids=[f"{victim.name}-{level}" for victim, level in PAIRS if level != "untrained"],
+)
 
 
 def manifest(victim, level):
@@ -35,20 +41,18 @@ def trained_with():
 
 @every_victim
 def test_all_levels_ship_and_match_their_manifests(victim):
-    assert victim().check_shipped() == LEVELS
+    assert victim().check_shipped() == list(LEVELS[victim])
 
 
-@every_victim
 @every_level
 def test_a_level_is_small_and_says_nothing_of_where_it_was_made(victim, level):
     files = victim(level=level).files()
 
-    assert sum(path.stat().st_size for path in files) < 3_000_000
+    assert sum(path.stat().st_size for path in files) < 3_300_000
     for path in files:
         assert path.suffix != ".json" or "_name_or_path" not in path.read_text(encoding="utf-8")
 
 
-@every_victim
 @every_level
 def test_a_level_opens(victim, level):
     model = victim(level=level).open("cpu")
@@ -57,8 +61,7 @@ def test_a_level_opens(victim, level):
     assert model.image_shape == SHAPES[victim]
 
 
-@every_victim
-@pytest.mark.parametrize("level", TRAINED)
+@trained_levels
 def test_it_was_trained_on_exactly_the_members_of_the_dataset(victim, level, trained_with):
     samples = trained_with[victim]
     members = [name for name, member in zip(samples.ids, samples.member, strict=True) if member]
@@ -79,7 +82,8 @@ def test_untrained_has_seen_no_member_and_is_a_null_check(victim):
 
 @every_victim
 def test_longer_training_means_a_larger_gap_between_members_and_others(victim):
-    losses = [manifest(victim, level)["loss"] for level in ("untrained", *TRAINED)]
+    *trained, untrained = LEVELS[victim]
+    losses = [manifest(victim, level)["loss"] for level in (untrained, *trained)]
     gaps = [loss["gap"] for loss in losses]
 
     noise = sum(losses[0][side]["error"] ** 2 for side in ("members", "held_out")) ** 0.5
@@ -87,7 +91,6 @@ def test_longer_training_means_a_larger_gap_between_members_and_others(victim):
     assert gaps == sorted(gaps)
 
 
-@every_victim
 @every_level
 def test_the_autoencoder_alone_does_not_tell_members(victim, level):
     stated = manifest(victim, level)["autoencoder"]
@@ -100,7 +103,7 @@ def test_the_autoencoder_alone_does_not_tell_members(victim, level):
 def test_the_autoencoder_is_the_same_at_every_level(victim):
     part = "vae/diffusion_pytorch_model.safetensors"
 
-    assert len({manifest(victim, level)["weights"]["parts"][part] for level in LEVELS}) == 1
+    assert len({manifest(victim, level)["weights"]["parts"][part] for level in LEVELS[victim]}) == 1
 
 
 @every_victim
@@ -123,14 +126,20 @@ def clothes_and_wrong_captions(samples):
     return torch.nn.functional.pad(few.images, (2, 2, 2, 2)), few.prompts, wrong
 
 
-def emoji_and_wrong_captions(samples):
+def pictures_and_wrong_captions(samples):
     """Members, for captions of held-out pictures name what the model never saw; wrong is that of the neighbour."""
-    few = samples.take(range(0, 512, 8))
+    members = [row for row in range(len(samples.ids)) if samples.member[row]]
+    few = samples.take(members[:: len(members) // 64])
     return few.images, few.prompts, (*few.prompts[1:], few.prompts[0])
 
 
 @pytest.mark.parametrize(
-    ("victim", "choose"), [(EmojiSd, emoji_and_wrong_captions), (FashionSd, clothes_and_wrong_captions)]
+    ("victim", "choose"),
+    [
+        (EmojiSd, pictures_and_wrong_captions),
+        (FashionSd, clothes_and_wrong_captions),
+        (OpenclipartSd, pictures_and_wrong_captions),
+    ],
 )
 def test_the_right_caption_helps_to_denoise(victim, choose, trained_with):
     images, prompts, wrong = choose(trained_with[victim])

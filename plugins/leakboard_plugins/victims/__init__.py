@@ -3,8 +3,9 @@
 from leakboard.api import Victim
 from leakboard_plugins.victims.latent.emoji_sd import EmojiSd
 from leakboard_plugins.victims.latent.fashion_sd import FashionSd
+from leakboard_plugins.victims.latent.openclipart_sd import OpenclipartSd
 from leakboard_plugins.victims.latent.stable_diffusion import StableDiffusion
 from leakboard_plugins.victims.pixel.ddpm import Ddpm
 from leakboard_plugins.victims.pixel.fashion_ddpm import FashionDdpm
 
-VICTIMS: list[type[Victim]] = [Ddpm, EmojiSd, FashionDdpm, FashionSd, StableDiffusion]
+VICTIMS: list[type[Victim]] = [Ddpm, EmojiSd, FashionDdpm, FashionSd, OpenclipartSd, StableDiffusion]
