@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from helpers.contract_checks import HERE, failed, outcome
+from helpers.contract_checks import failed, outcome
 from leakboard.api import (
     Classifier,
 )
@@ -39,9 +39,9 @@ class Ranked(Classifier):
     [(Upside(), {"members score higher"}), (Ranked(), {"independent of the batch"})],
 )
 def test_classifiers_that_break_the_contract(classifier, checks):
-    assert checks <= failed(classifier) - HERE
+    assert checks <= failed(classifier)
     allowed = {"features that never vary", "one finite score a sample", "learns from shadow victims"}
-    assert failed(classifier) - HERE - checks <= allowed
+    assert failed(classifier) - checks <= allowed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class Direction(Classifier):
 
 @pytest.mark.parametrize("maps", [False, True])
 def test_a_classifier_of_numbers_or_maps_keeps_to_the_contract(maps):
-    assert failed(Direction(maps=maps)) == HERE
+    assert failed(Direction(maps=maps)) == set()
 
 
 class Peeking(Direction):
