@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ACCESS_ORDER = ("black", "gray", "white", "none")
+ACCESS_NAMES = {"black": "black box", "gray": "gray box", "white": "white box", "none": "blind"}
+ACCESS_MEANINGS = {
+    "black": "gets images alone",
+    "gray": "also gets intermediate images, latents and noise predictions",
+    "white": "also gets gradients and weights",
+    "none": "asks the victim nothing",
+}
+"""What each access level gives, as headings tell it."""
 EXACT, NOTHING, UNKNOWN = "exact", "nothing", "unknown"
 """Images that needed no fitting to the victim, no question past the defense, and what an older store does not tell."""
 
@@ -158,7 +166,7 @@ def by_auc(cell: Cell) -> tuple[float, float, str]:
 
 
 def best(cells: Iterable[Cell]) -> Cell | None:
-    """The first `by_auc`, if there is any."""
+    """The best attack of some cells, if there is any: the one place where it is picked, for all views."""
     return min(cells, key=by_auc, default=None)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from leakboard.statistics.nulls import chance_p_value
 from leakboard_reports import attackers
-from leakboard_reports.reading import Cell, attacks_of, by_auc, headline, places
+from leakboard_reports.reading import Cell, attacks_of, best, headline, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,10 +73,26 @@ class Doubts:
     unmeasured: int = 0
 
     @property
+    def alarming(self) -> bool:
+        """Whether a null check says that no verdict can be trusted: a reader has to know before reading any."""
+        return bool(self.nulls.alarms or self.nulls.shared)
+
+    @property
+    def lacking(self) -> bool:
+        """Whether something is missing that a reader would count on."""
+        return bool(self.failed or self.unmeasured or not self.nulls.count)
+
+    @property
     def serious(self) -> bool:
         """Whether a reader should stop and look."""
-        found = self.nulls.alarms or self.nulls.shared
-        return bool(found or self.failed or self.unmeasured or not self.nulls.count)
+        return self.alarming or self.lacking
+
+    @property
+    def noted(self) -> bool:
+        """Whether there is anything to note beside the verdicts."""
+        return self.cells > 0 and bool(
+            self.lacking or self.skipped or self.uncalibrated or self.hidden or self.nulls.too_few
+        )
 
 
 def findings(cells: Iterable[Cell], lists: Sequence[PriceList]) -> list[Finding]:
@@ -105,7 +121,8 @@ def findings(cells: Iterable[Cell], lists: Sequence[PriceList]) -> list[Finding]
 def _top(cells: Sequence[Cell]) -> Top:
     """Of some cells, at least one."""
     bare = [cell for cell in cells if cell.undefended] or list(cells)
-    top = min(bare, key=by_auc)
+    top = best(bare)
+    assert top is not None
     return Top(top, len(bare), _beats_chance(top, len(bare)), attackers.told(bare))
 
 
