@@ -179,7 +179,7 @@ def test_rendering_again_replaces_only_our_own_files(store, tmp_path):
     assert after == {**before, Path("assets/mine.txt"): b"mine"}
     report(Store(tmp_path / "empty.db", create=True), out)
     left = {str(path.relative_to(out)) for path in (out / "assets").iterdir()}
-    assert left == {"assets/board.css", "assets/board.js", "assets/tables.js", "assets/mine.txt"}
+    assert left == {*(f"assets/{name}" for name in pages.STATIC), "assets/mine.txt"}
     assert first == out / "index.html"
 
 
@@ -287,12 +287,12 @@ def test_the_leaderboard_sorts_filters_and_pages(page, visit, cells):
     tab = visit(page)
     attacks = [cell for cell in cells if cell.role == "attack"]
     shown = [c for c in headline(attacks) if c.undefended]
-    assert tab.locator("#board tbody tr").count() == len(shown)
+    assert tab.locator("#board tr.entry").count() == len(shown)
     assert "defense none" in tab.inner_text("#board caption")
     for name in ("victim", "defense", "attacker", "seed"):
         tab.select_option(f"select[name={name}]", "")
     assert f"of {len(attacks)} rows shown, {len(cells)} in all" in tab.inner_text("#board-status")
-    assert tab.locator("#board tbody tr").count() == 25
+    assert tab.locator("#board tr.entry").count() == 25
     tab.click("#board-next")
     assert tab.inner_text("#board-status").startswith("26\N{EN DASH}")
     tab.check("input[name=nulls]")
@@ -306,15 +306,15 @@ def test_the_leaderboard_sorts_filters_and_pages(page, visit, cells):
     tab.keyboard.press("Enter")
     assert tab.get_attribute("#board th[data-key=auc]", "aria-sort") == "ascending"
     lowest = min(cell.auc.value for cell in attacks)
-    assert tab.locator("#board tbody tr .c-auc b").first.inner_text() == f"{lowest:.3f}"
+    assert tab.locator("#board tr.entry .c-auc b").first.inner_text() == f"{lowest:.3f}"
     assert tab.evaluate("document.activeElement.textContent") == "AUC", "sorting keeps the focus"
     tab.fill("input[name=search]", "complete hog")
-    assert all("hog" in text for text in tab.locator("#board tbody th").all_inner_texts())
+    assert all("hog" in text for text in tab.locator("#board tr.entry th").all_inner_texts())
     tab.fill("input[name=search]", "no such thing")
     assert "No row matches" in tab.inner_text("#board tbody")
     tab.click("button[type=reset]")
-    tab.wait_for_selector("#board tbody td.c-auc")
-    assert tab.locator("#board tbody tr").count() == len(shown)
+    tab.wait_for_selector("#board tr.entry td.c-auc")
+    assert tab.locator("#board tr.entry").count() == len(shown)
 
 
 @in_browser
@@ -337,7 +337,7 @@ def test_columns_can_be_chosen(page, visit):
 @in_browser
 def test_readers_without_scripts_see_the_same_first_rows(page, visit):
     def rows(tab):
-        return [re.sub(r"\s+", " ", text) for text in tab.locator("#board tbody tr").all_inner_texts()]
+        return [re.sub(r"\s+", " ", text) for text in tab.locator("#board tr.entry").all_inner_texts()]
 
     plain, scripted = visit(page, scripts=False), visit(page)
     assert rows(plain) == rows(scripted)
@@ -364,4 +364,4 @@ def test_text_of_others_runs_no_script(tmp_path, visit):
     tab = visit(index)
     tab.fill("input[name=search]", "psnr")
     assert tab.log == []
-    assert HOSTILE in tab.inner_text("#board tbody tr >> nth=0")
+    assert HOSTILE in tab.inner_text("#board tr.entry >> nth=0")

@@ -44,7 +44,7 @@ TEXTS = (
 NUMBERS = ("rank", "seed", "members", "nonmembers", "n_member", "n_nonmember", "queries", "nfe", "seconds", "peak_mb")
 NEVER_ALIKE = ("rank", "attack", "auc")
 """Columns that stay in the table even if all rows agree on them; what they agree on otherwise is told above it once."""
-ALWAYS_TOLD = ("dataset", "seed")
+ALWAYS_TOLD = ("dataset", "victim", "defense", "attacker", "seed", "n_member", "fit")
 """What the caption tells of rows that agree on it, although it is no column at first."""
 COSTS = ("queries", "nfe", "seconds", "peak_mb")
 FILTERS = ("dataset", "victim", "defense", "attacker", "access", "seed")
@@ -90,18 +90,18 @@ def columns(measured: Sequence[measures.Column]) -> list[Column]:
     return [
         Column("rank", "Rank", "number", True),
         Column("attack", "Attack", "text", True),
+        Column("dataset", "Dataset", "text", False),
         Column("victim", "Victim", "text", True),
         Column("defense", "Defense", "text", True),
         Column("attacker", "Attacker", "text", True),
+        Column("access", "Access", "text", False),
+        Column("seed", "Seed", "number", False),
         *(Column(each.name, each.title, "measure", each.name not in LESS, each.unit) for each in measured),
         Column("n_member", "Members / non-members", "number", True, "evaluated samples"),
         Column("queries", "Queries", "number", True, "per sample"),
         Column("nfe", "NFE", "number", True, "per sample"),
         Column("seconds", "Time", "number", True, "s, all samples"),
         Column("fit", "Image fit", "text", True),
-        Column("dataset", "Dataset", "text", False),
-        Column("access", "Access", "text", False),
-        Column("seed", "Seed", "number", False),
         Column("members", "Members in use", "number", False, "samples"),
         Column("nonmembers", "Non-members in use", "number", False, "samples"),
         Column("labels", "Labels", "text", False),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from leakboard_reports.prices import Price, PriceList
 
-MARGIN = 4.0
+MARGIN = 6.0
 """Percent of the width of a strip that stays free on both sides, so that no mark is cut."""
 
 

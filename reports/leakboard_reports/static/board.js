@@ -42,12 +42,14 @@
     if (flag === "hidden") return [make("span", "muted", ABSENT), make("span", "sub", `too few: ${why}`)];
     const text = make("span", "nobreak", make("b", "", value(row, `${name}_text`)));
     const limits = value(row, `${name}_limits`);
+    const doubtful = flag === "uncalibrated";
+    if (doubtful) {
+      const mark = make("abbr", "", "\u2020");
+      mark.title = flag;
+      text.append(mark);
+    }
     if (limits) text.append(" ", make("span", "ci", limits));
-    if (flag !== "uncalibrated") return [text];
-    const mark = make("abbr", "", "\u2020");
-    mark.title = flag;
-    text.append(mark);
-    return [text, make("span", "sub", `\u2020 ${why}`)];
+    return doubtful ? [text, make("span", "sub", `\u2020 ${why}`)] : [text];
   };
   const whisker = (row) => {
     const x = (number) => (2 + (92 * (Math.min(Math.max(number, 0.25), 1) - 0.25)) / 0.75).toFixed(1);
