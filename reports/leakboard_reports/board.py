@@ -131,7 +131,9 @@ def payload(rows: Sequence[dict[str, Any]], measured: Sequence[measures.Column])
     words = {name: _ordered(name, {row[name] for row in rows}) for name in TEXTS}
     number = {name: {word: place for place, word in enumerate(words[name])} for name in TEXTS}
     names = [*TEXTS, *NUMBERS, "auc_low", "auc_high"]
-    common = {part: sorted({row[f"{each.name}_{part}"] for row in rows for each in measured}) for part in ("flag", "why")}
+    common = {
+        part: sorted({row[f"{each.name}_{part}"] for row in rows for each in measured}) for part in ("flag", "why")
+    }
     for each in measured:
         for part, texts in common.items():
             number[f"{each.name}_{part}"] = {text: place for place, text in enumerate(texts)}

@@ -43,7 +43,7 @@ class Column:
         return f"{chance}{'%, ' if self.format.endswith('%') else ''}[95% interval]"
 
     def reason(self, flag: str, n_nonmember: int) -> str:
-        """Why a flagged number is not to be trusted, or not shown: how many non-members there are, and would have to be.
+        """Why a flagged number is not to be trusted, or not shown: how many non-members there are, of how many needed.
 
         Empty without a flag. The false-positive rate is the one in the measure's name; any other measure tells its
         number of non-members alone.

@@ -24,7 +24,7 @@ window.leakboardProposals = (rows, filters, value) => {
   const nearestWord = (word, some) => {
     const known = new Set(some.flatMap((row) => TEXTS.flatMap((name) => String(value(row, name)).toLowerCase().match(/\p{L}[\p{L}\p{N}]+/gu) ?? [])));
     const [near] = [...known].map((each) => [distance(word, each), each]).sort(([a, x], [b, y]) => a - b || x.localeCompare(y, "en"));
-    return near && near[0] <= Math.max(1, word.length / 3) ? near[1] : "";
+    return near && near[0] <= Math.max(1, word.length / 2) ? near[1] : "";
   };
 
   const without = (left) => {
