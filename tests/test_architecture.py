@@ -34,6 +34,7 @@ MAY_IMPORT = {
         "leakboard.statistics.auc",
         "leakboard.statistics.intervals",
         "leakboard.statistics.measures",
+        "leakboard.statistics.multiple",
         "leakboard.statistics.nulls",
         "leakboard.statistics.permutation",
         "leakboard.statistics.roc",

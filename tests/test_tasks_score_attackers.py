@@ -255,7 +255,9 @@ def test_shadows_come_stacked_to_those_that_only_fit():
     assert np.array_equal(rows, np.concatenate([shadow.features for shadow in shadows]))
     assert np.array_equal(member, np.concatenate([shadow.member for shadow in shadows]))
     assert columns == ["a", "b"]
-    assert np.array_equal(classifier.asked[-1], victim[evaluated]), "only what is evaluated is scored"
+    assert np.array_equal(classifier.asked[-2], victim[evaluated]), "what is evaluated is scored by itself"
+    assert np.array_equal(classifier.asked[-1], victim[~evaluated]), "and what the attack is chosen by"
+    assert np.allclose(fitted.unseen, victim[~evaluated].sum(axis=1) + 2)
     assert np.allclose(fitted.scores, victim[evaluated].sum(axis=1) + 2)
 
 
@@ -265,6 +267,7 @@ def test_shadows_come_one_by_one_to_those_that_ask_and_every_sample_is_scored_in
     assert features.shape == (2, 6, 2)
     assert np.array_equal(member, [shadow.member for shadow in shadows])
     assert np.array_equal(classifier.asked[-1], victim)
+    assert np.allclose(fitted.unseen, victim[~evaluated].sum(axis=1) + 2)
     assert np.allclose(fitted.scores, victim[evaluated].sum(axis=1) + 2)
 
 
@@ -283,11 +286,12 @@ def test_the_threshold_is_the_best_one_for_the_shadow_victims(how):
 
 def test_without_labels_a_classifier_is_given_an_empty_table():
     classifier = Rows()
-    fitted = without_labels(classifier, np.ones((5, 2)), ["a", "b"])
+    fitted = without_labels(classifier, np.ones((7, 2)), np.arange(7) < 5, ["a", "b"])
     rows, member, columns = classifier.given
     assert (rows.shape, member.shape, member.dtype, columns) == ((0, 2), (0,), bool, ["a", "b"])
     assert fitted.threshold is None
     assert fitted.scores.tolist() == [4.0] * 5
+    assert fitted.unseen.tolist() == [4.0] * 2
 
 
 def test_a_scoring_task_imports_no_torch_for_those_who_ask_for_no_device(task, tmp_path):

@@ -20,7 +20,8 @@ BUILT_IN = [
     (kind, SPECS.get(name, name))
     for kind, classes in shared(()).classes.items()
     for name in classes
-    if name not in {"folder", "ddpm", "stable_diffusion", "hf", "cifar10", "cifar100", "stl10", "celeba", "imagenet"}
+    if name
+    not in {"folder", "ddpm", "stable_diffusion", "hf", "cifar10", "cifar100", "stl10", "celeba", "imagenet", "arrays"}
 ]
 
 
@@ -48,6 +49,14 @@ def test_the_folder_dataset_keeps_to_the_contract(tmp_path):
             Image.fromarray(pixels).save(tmp_path / side / f"{number}.png")
     folders = {side: str(tmp_path / side) for side in ("members", "nonmembers")}
     rows = check_component(shared(()).classes["dataset"]["folder"](**folders))
+
+    assert {row.outcome for row in rows} == {"ok"}, summarize(rows)
+
+
+def test_the_arrays_dataset_keeps_to_the_contract(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", images=pixels, member=np.arange(16) < 8)
+    rows = check_component(shared(()).classes["dataset"]["arrays"](path=str(tmp_path / "images.npz")))
 
     assert {row.outcome for row in rows} == {"ok"}, summarize(rows)
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+AT_START = ("OMP_", "GOMP_", "MALLOC_", "PYTHONSAFEPATH")
+"""Beginnings of variables that count when a process starts, and later no more. They are left alone: another thread of
+the run sets them while it starts a process."""
+
+
 class Part(NamedTuple):
     """One thing that is shared: what it is called, how it is read, and how it is put back; None where it cannot be."""
 
@@ -75,7 +80,7 @@ def _parts() -> list[Part]:
         Part("working folder", os.getcwd, os.chdir),
         Part("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
         Part("sys.path", lambda: list(sys.path), lambda value: sys.path.__setitem__(slice(None), value)),
-        Part("environment variables", lambda: dict(os.environ), _environ),
+        Part("environment variables", _variables, _environ),
         Part("standard streams", lambda: (sys.stdin, sys.stdout, sys.stderr), _streams),
         Part("file mode mask", _umask, os.umask),
     ]
@@ -144,9 +149,13 @@ def _torch() -> list[Part]:
     ]
 
 
+def _variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(AT_START)}
+
+
 def _environ(value: dict[str, str]) -> None:
-    for name in os.environ.keys() - value.keys():
-        del os.environ[name]
+    for name in _variables().keys() - value.keys():
+        os.environ.pop(name, None)
     os.environ.update(value)
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from leakboard_reports import attackers, bypasses
-from leakboard_reports.reading import attacks_of, defense_order, headline, places
+from leakboard_reports.formats import ABSENT, amount
+from leakboard_reports.reading import (
+    ACCESS_MEANINGS,
+    ACCESS_NAMES,
+    ACCESS_ORDER,
+    attacks_of,
+    defense_order,
+    headline,
+    places,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,8 +22,8 @@ if TYPE_CHECKING:
     from leakboard_reports import measures
     from leakboard_reports.reading import Cell
 
-FIRST_ROWS = 25
-"""Rows in the page itself, for readers without scripts."""
+FIRST_ROWS = 10
+"""Rows of each access level that the page opens with."""
 
 TEXTS = (
     "attack",
@@ -33,20 +42,47 @@ TEXTS = (
     "bypass",
 )
 NUMBERS = ("rank", "seed", "members", "nonmembers", "n_member", "n_nonmember", "queries", "nfe", "seconds", "peak_mb")
-OFTEN_ALIKE = ("dataset", "victim", "defense", "attacker", "labels", "fit")
-"""Columns that are told once, above the table, when all rows agree on them."""
+NEVER_ALIKE = ("rank", "attack", "auc")
+"""Columns that stay in the table even if all rows agree on them; what they agree on otherwise is told above it once."""
+ALWAYS_TOLD = ("dataset", "victim", "defense", "attacker", "seed", "n_member", "fit")
+"""What the caption tells of rows that agree on it, although it is no column at first."""
+COSTS = ("queries", "nfe", "seconds", "peak_mb")
 FILTERS = ("dataset", "victim", "defense", "attacker", "access", "seed")
 LESS = ("tpr_at_0.1pct_fpr",)
 """Measures that are shown only on demand: they need more samples than most grids have."""
 
 
 class Column(NamedTuple):
-    """One column: its name in a row, its heading, ``text``, ``number`` or ``measure``, and whether it starts shown."""
+    """One column: its name in a row, its heading, its kind, whether it starts shown, and what its numbers count.
+
+    The kind is ``text``, ``number`` or ``measure``.
+    """
 
     key: str
     label: str
     kind: str
     shown: bool
+    unit: str = ""
+
+    @property
+    def spoken(self) -> str:
+        """The heading as it stands within a sentence."""
+        return self.label if self.label[1:2].isupper() else self.label[:1].lower() + self.label[1:]
+
+
+class Level(NamedTuple):
+    """The rows of one access level: its name, its heading in words, and how many there are beside the first ones."""
+
+    access: str
+    name: str
+    gives: str
+    rows: list[dict[str, Any]]
+    total: int
+
+    @property
+    def shown(self) -> int:
+        """How many rows the page opens with."""
+        return len(self.rows)
 
 
 def columns(measured: Sequence[measures.Column]) -> list[Column]:
@@ -54,36 +90,40 @@ def columns(measured: Sequence[measures.Column]) -> list[Column]:
     return [
         Column("rank", "Rank", "number", True),
         Column("attack", "Attack", "text", True),
+        Column("dataset", "Dataset", "text", False),
         Column("victim", "Victim", "text", True),
         Column("defense", "Defense", "text", True),
         Column("attacker", "Attacker", "text", True),
-        Column("access", "Access", "text", True),
-        *(Column(each.name, each.title, "measure", each.name not in LESS) for each in measured),
-        Column("n_member", "Members / non-members", "number", True),
-        Column("queries", "Queries", "number", True),
-        Column("nfe", "NFE", "number", True),
-        Column("seconds", "Seconds", "number", True),
-        Column("fit", "Image fit", "text", True),
-        Column("dataset", "Dataset", "text", False),
+        Column("access", "Access", "text", False),
         Column("seed", "Seed", "number", False),
-        Column("members", "Members in use", "number", False),
-        Column("nonmembers", "Non-members in use", "number", False),
+        *(Column(each.name, each.title, "measure", each.name not in LESS, each.unit) for each in measured),
+        Column("n_member", "Members / non-members", "number", True, "evaluated samples"),
+        Column("queries", "Queries", "number", True, "per sample"),
+        Column("nfe", "NFE", "number", True, "per sample"),
+        Column("seconds", "Time", "number", True, "s, all samples"),
+        Column("fit", "Image fit", "text", True),
+        Column("members", "Members in use", "number", False, "samples"),
+        Column("nonmembers", "Non-members in use", "number", False, "samples"),
         Column("labels", "Labels", "text", False),
-        Column("peak_mb", "Peak MB", "number", False),
+        Column("peak_mb", "Peak memory", "number", False, "MB"),
     ]
 
 
 def written(rows: Sequence[dict[str, Any]], measured: Sequence[measures.Column]) -> list[dict[str, Any]]:
     """Rows of `tables.leaderboard` as they are shown, with and without scripts.
 
-    Numbers are rounded; of each measure there is also how it and its interval are written.
+    Numbers are rounded; of each measure there is also how it and its interval are written, and what is wrong with it.
     """
-    return [
-        {name: _short(value) for name, value in row.items()}
-        | {f"{each.name}_text": each.write(row[each.name]) for each in measured}
-        | {f"{each.name}_limits": each.limits(row[f"{each.name}_low"], row[f"{each.name}_high"]) for each in measured}
-        for row in rows
-    ]
+    return [{name: _short(value) for name, value in row.items()} | _texts(row, measured) for row in rows]
+
+
+def _texts(row: dict[str, Any], measured: Sequence[measures.Column]) -> dict[str, str]:
+    texts = {}
+    for each in measured:
+        texts[f"{each.name}_text"] = each.write(row[each.name])
+        texts[f"{each.name}_limits"] = each.limits(row[f"{each.name}_low"], row[f"{each.name}_high"])
+        texts[f"{each.name}_why"] = each.reason(row[f"{each.name}_flag"], row["n_nonmember"])
+    return texts
 
 
 def payload(rows: Sequence[dict[str, Any]], measured: Sequence[measures.Column]) -> dict[str, Any]:
@@ -91,13 +131,27 @@ def payload(rows: Sequence[dict[str, Any]], measured: Sequence[measures.Column])
     words = {name: _ordered(name, {row[name] for row in rows}) for name in TEXTS}
     number = {name: {word: place for place, word in enumerate(words[name])} for name in TEXTS}
     names = [*TEXTS, *NUMBERS, "auc_low", "auc_high"]
-    flags = sorted({row[f"{each.name}_flag"] for row in rows for each in measured})
+    common = {
+        part: sorted({row[f"{each.name}_{part}"] for row in rows for each in measured}) for part in ("flag", "why")
+    }
     for each in measured:
-        number[f"{each.name}_flag"] = {flag: place for place, flag in enumerate(flags)}
-        names += [each.name, *(f"{each.name}_{part}" for part in ("text", "limits", "flag"))]
+        for part, texts in common.items():
+            number[f"{each.name}_{part}"] = {text: place for place, text in enumerate(texts)}
+        names += [each.name, *(f"{each.name}_{part}" for part in ("text", "limits", "flag", "why"))]
     packed = [[number[c][row[c]] if c in number else row[c] for c in names] for row in rows]
     marks = {bypass: bypasses.marks(bypass) for bypass in words["bypass"]}
-    return {"columns": names, "words": words, "rows": packed, "alike": OFTEN_ALIKE, "flags": flags, "marks": marks}
+    return {
+        "columns": names,
+        "words": words,
+        "rows": packed,
+        "flags": common["flag"],
+        "whys": common["why"],
+        "marks": marks,
+        "levels": [[access, ACCESS_NAMES[access], ACCESS_MEANINGS[access]] for access in ACCESS_ORDER],
+        "first": FIRST_ROWS,
+        "never_alike": NEVER_ALIKE,
+        "always_told": ALWAYS_TOLD,
+    }
 
 
 def choices(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
@@ -127,10 +181,47 @@ def matching(rows: Sequence[dict[str, Any]], start: dict[str, str]) -> list[dict
     return [row for row in rows if row["role"] == "attack" and all(str(row[name]) == v for name, v in start.items())]
 
 
-def alike(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """What all rows agree on, by column."""
-    found = {name: {str(row[name]) for row in rows} for name in OFTEN_ALIKE}
-    return {name: values.pop() for name, values in found.items() if len(values) == 1}
+def levels(rows: Sequence[dict[str, Any]]) -> list[Level]:
+    """Rows apart by access level: attackers who get more are no competitors of those who get less."""
+    apart = [(access, [row for row in rows if row["access"] == access]) for access in ACCESS_ORDER]
+    return [
+        Level(access, ACCESS_NAMES[access], ACCESS_MEANINGS[access], some[:FIRST_ROWS], len(some))
+        for access, some in apart
+        if some
+    ]
+
+
+def alike(rows: Sequence[dict[str, Any]], shown: Sequence[Column]) -> dict[str, str]:
+    """What all rows agree on, by column: the words of the caption, for what needs no column.
+
+    A measure is one only where no row has a number to show, for numbers are what the table is for.
+    """
+    found = {}
+    for column in shown:
+        texts = {_told(row, column) for row in rows}
+        if column.key not in NEVER_ALIKE and len(texts) == 1 and (text := texts.pop()) is not None:
+            found[column.key] = " ".join(word for word in (column.spoken, text, _counted(column)) if word)
+    return found
+
+
+def told_alike(columns: Sequence[Column]) -> list[Column]:
+    """Columns that the caption may tell of: those that start shown, and `ALWAYS_TOLD`."""
+    return [column for column in columns if column.shown or column.key in ALWAYS_TOLD]
+
+
+def _told(row: dict[str, Any], column: Column) -> str | None:
+    """What stands in a cell, as text; None for a measure's number."""
+    key = column.key
+    if column.kind == "measure":
+        hidden = row[f"{key}_flag"] == "hidden"
+        return f"{ABSENT}, {row[f'{key}_why']}" if hidden else row[f"{key}_text"] if row[key] is None else None
+    if key == "n_member":
+        return f"{row['n_member']} / {row['n_nonmember']}"
+    return amount(row[key]) if key in COSTS else str(row[key])
+
+
+def _counted(column: Column) -> str:
+    return "" if column.kind == "measure" else column.unit
 
 
 def _ordered(name: str, values: set[str]) -> list[str]:

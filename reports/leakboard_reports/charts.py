@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from leakboard.statistics.roc import roc
 from leakboard_reports import attackers
 from leakboard_reports.formats import decimal, percent
-from leakboard_reports.reading import ACCESS_ORDER, Cell, best, headline, places
+from leakboard_reports.reading import ACCESS_NAMES, ACCESS_ORDER, Cell, best, headline, places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from leakboard.statistics.permutation import Scores
 
-ACCESS_NAMES = {"black": "black box", "gray": "gray box", "white": "white box", "none": "blind"}
 # Each has a contrast of at least 3 to both page colours, and dashes tell the lines apart without colour.
 COLOURS = {"black box": "#2f74d0", "gray box": "#cf4a1a", "white box": "#8a5fd0", "blind": "#7d838c"}
 INK = "#1b1f24"

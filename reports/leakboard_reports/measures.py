@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
     from leakboard.api import Measure
     from leakboard_reports.reading import Cell
+
+EXPECTED = {"uncalibrated": 10, "hidden": 1}
+"""Non-members that have to be expected above the threshold for a flag to be gone, see `leakboard.statistics.roc`."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,24 @@ class Column:
         except ValueError:  # a plugin's mistake, which must not lose the number
             text = f"{value:.6g}"
         return text.replace("-", MINUS)
+
+    @property
+    def unit(self) -> str:
+        """What a heading says of its numbers."""
+        chance = "chance 0.5, " if self.name in ("auc", "balanced_accuracy") else ""
+        return f"{chance}{'%, ' if self.format.endswith('%') else ''}[95% interval]"
+
+    def reason(self, flag: str, n_nonmember: int) -> str:
+        """Why a flagged number is not to be trusted, or not shown: how many non-members there are, of how many needed.
+
+        Empty without a flag. The false-positive rate is the one in the measure's name; any other measure tells its
+        number of non-members alone.
+        """
+        if not flag:
+            return ""
+        found = re.fullmatch(r"tpr_at_([\d.]+)pct_fpr", self.name)
+        needed = round(EXPECTED[flag] * 100 / float(found[1])) if found and flag in EXPECTED else None
+        return f"{n_nonmember:,} of {needed:,} non-members" if needed else f"{n_nonmember:,} non-members are too few"
 
     def limits(self, low: float | None, high: float | None) -> str:
         """An interval in brackets; empty without one."""

@@ -15,6 +15,7 @@ from leakboard_reports import (
     charts,
     measures,
     nulls,
+    overview,
     pictures,
     prices,
     subjects,
@@ -24,7 +25,7 @@ from leakboard_reports import (
 )
 from leakboard_reports.output import Files
 from leakboard_reports.payloads import ScoreReader, read_contact_sheets
-from leakboard_reports.reading import attacks_of, places, read_cells
+from leakboard_reports.reading import ACCESS_NAMES, attacks_of, places, read_cells
 from leakboard_reports.templating import INDEX, Link, environment, joined
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from leakboard.store import Store
     from leakboard_reports.reading import Cell
 
-STATIC = ("board.css", "board.js", "tables.js")
+STATIC = ("board.css", "print.css", "board.js", "proposals.js", "tables.js")
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,14 @@ def _index(store: Store, files: Files, known: Sequence[Measure], title: str, lin
     ]
 
     lists = prices.price_lists(cells, contact_sheets, scores)
+    leading = overview.overviews(cells, lists)
+    files.table("overview.csv", overview.rows(leading))
     checks = nulls.null_checks(cells, scores)
     shown = board.written(rows, measured)
     offered = board.choices(rows)
     start = board.opening(cells, offered)
     first = board.matching(shown, start)
+    columns = board.columns(measured)
     done = int((tried["status"] == "done").sum())
     return (
         environment()
@@ -117,14 +121,17 @@ def _index(store: Store, files: Files, known: Sequence[Measure], title: str, lin
             chosen=all(cell.calibration_auc is not None for cell in attacks_of(cells)),
             doubts=summary.doubts(cells, checks, store.failures(), done),
             findings=summary.findings(cells, lists),
-            columns=board.columns(measured),
+            columns=columns,
             choices=offered,
             start=start,
             board=board.payload(shown, measured),
-            first_rows=first[: board.FIRST_ROWS],
+            levels=board.levels(first),
             matching=len(first),
-            fixed=(fixed := board.alike(first)),
-            fixed_words=", ".join(f"{name} {value}" for name, value in fixed.items() if name != "labels"),
+            fixed=board.alike(first, board.told_alike(columns)),
+            access_names=ACCESS_NAMES,
+            overviews=leading,
+            scale=overview.scale(leading),
+            accesses=overview.accesses(leading),
             heatmaps=tables.heatmaps(cells),
             price_lists=lists,
             plots=[(plot, charts.vega(plot), found) for plot, found in zip(plots, drawn, strict=True)],

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ACCESS_ORDER = ("black", "gray", "white", "none")
+ACCESS_NAMES = {"black": "black box", "gray": "gray box", "white": "white box", "none": "blind"}
+ACCESS_MEANINGS = {
+    "black": "gets images alone",
+    "gray": "also gets intermediate images, latents and noise predictions",
+    "white": "also gets gradients and weights",
+    "none": "asks the victim nothing",
+}
+"""What each access level gives, as headings tell it."""
 EXACT, NOTHING, UNKNOWN = "exact", "nothing", "unknown"
 """Images that needed no fitting to the victim, no question past the defense, and what an older store does not tell."""
 
@@ -164,7 +172,7 @@ def by_choice(cell: Cell) -> tuple[bool, float, float, str]:
 
 
 def best(cells: Iterable[Cell]) -> Cell | None:
-    """The first `by_choice`, if there is any."""
+    """The attack to report of some cells, if there is any: the one place where it is picked, for all views."""
     return min(cells, key=by_choice, default=None)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from leakboard.statistics.nulls import chance_p_value
 from leakboard_reports import attackers
-from leakboard_reports.reading import Cell, attacks_of, by_choice, headline, places
+from leakboard_reports.reading import Cell, attacks_of, best, headline, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Top:
-    """The best attack of attackers who know equally much.
+    """The attack to report of attackers who know equally much.
 
     Attributes:
         cell: the one that calibration samples chose, without a defense (with the lightest one, if none ran without).
@@ -74,10 +74,26 @@ class Doubts:
     unmeasured: int = 0
 
     @property
+    def alarming(self) -> bool:
+        """Whether a null check says that no verdict can be trusted: a reader has to know before reading any."""
+        return bool(self.nulls.alarms or self.nulls.shared)
+
+    @property
+    def lacking(self) -> bool:
+        """Whether something is missing that a reader would count on."""
+        return bool(self.failed or self.unmeasured or not self.nulls.count)
+
+    @property
     def serious(self) -> bool:
         """Whether a reader should stop and look."""
-        found = self.nulls.alarms or self.nulls.shared
-        return bool(found or self.failed or self.unmeasured or not self.nulls.count)
+        return self.alarming or self.lacking
+
+    @property
+    def noted(self) -> bool:
+        """Whether there is anything to note beside the verdicts."""
+        return self.cells > 0 and bool(
+            self.lacking or self.skipped or self.uncalibrated or self.hidden or self.nulls.too_few
+        )
 
 
 def findings(cells: Iterable[Cell], lists: Sequence[PriceList]) -> list[Finding]:
@@ -106,7 +122,8 @@ def findings(cells: Iterable[Cell], lists: Sequence[PriceList]) -> list[Finding]
 def _top(cells: Sequence[Cell]) -> Top:
     """Of some cells, at least one."""
     bare = [cell for cell in cells if cell.undefended] or list(cells)
-    top = min(bare, key=by_choice)
+    top = best(bare)
+    assert top is not None
     guesses = len(bare) if top.calibration_auc is None else 1
     return Top(top, len(bare), _beats_chance(top, guesses), attackers.told(bare))
 

@@ -11,7 +11,7 @@ from leakboard_reports import attackers
 from leakboard_reports.reading import ACCESS_ORDER, Cell, attacks_of, best, defense_order, headline, places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 MAX_ROWS = 30
 """A heatmap with more rows than this merges the distances of an observer."""
@@ -19,9 +19,15 @@ MAX_ROWS = 30
 
 @dataclass(frozen=True)
 class HeatRow:
-    """One attack under every defense: its best cell, and that cell's difference to no defense."""
+    """One attack under every defense: its best cell, and that cell's difference to no defense.
+
+    ``chosen`` names what was chosen as the best (a classifier; a distance too where distances are merged), if the row
+    stands for several.
+    """
 
     title: str
+    access: str
+    chosen: tuple[str, ...]
     cells: tuple[Cell | None, ...]
     changes: tuple[float | None, ...]
 
@@ -40,6 +46,12 @@ class Heatmap:
     def title(self) -> str:
         """Who attacks, as a heading calls it."""
         return attackers.called(self.attacker)
+
+    @property
+    def levels(self) -> list[tuple[str, list[HeatRow]]]:
+        """Rows apart by access level."""
+        apart = ((access, [row for row in self.rows if row.access == access]) for access in ACCESS_ORDER)
+        return [(access, rows) for access, rows in apart if rows]
 
 
 @dataclass(frozen=True)
@@ -116,13 +128,26 @@ def _heat_rows(cells: Sequence[Cell], attacker: str, defenses: Sequence[str]) ->
     # Without a defense there is nothing to adapt to: adaptive and naive attackers share those cells.
     alike = attackers.OWN if attacker in attackers.OWN else (attacker,)
     pool = [cell for cell in cells if cell.attacker == attacker or (cell.undefended and cell.attacker in alike)]
-    fine: dict[str, list[Cell]] = defaultdict(list)
-    coarse: dict[str, list[Cell]] = defaultdict(list)
-    for cell in pool:
-        fine[cell.attack or f"{cell.observer} · {cell.distance}"].append(cell)
-        coarse[cell.attack or cell.observer].append(cell)
-    rows = [_heat_row(title, group, defenses) for title, group in (fine if len(fine) <= MAX_ROWS else coarse).items()]
+    fine = _grouped(pool, lambda cell: f"{cell.observer} · {cell.distance}")
+    groups = fine if len(fine) <= MAX_ROWS else _grouped(pool, lambda cell: cell.observer)
+    rows = [_heat_row(title, group, defenses) for (title, _), group in groups.items()]
     return tuple(sorted(rows, key=lambda row: (-_first(row), row.title)))
+
+
+def _grouped(cells: Sequence[Cell], called: Callable[[Cell], str]) -> dict[tuple[str, str], list[Cell]]:
+    """By title and access: published attacks under their names, and whatever ``called`` puts together.
+
+    A published attack stands with the others too, as one choice of a classifier among several; alone it has its own
+    row only.
+    """
+    groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    together = {(called(cell), cell.access) for cell in cells if not cell.attack}
+    for cell in cells:
+        if cell.attack:
+            groups[cell.attack, cell.access].append(cell)
+        if (key := (called(cell), cell.access)) in together:
+            groups[key].append(cell)
+    return groups
 
 
 def _first(row: HeatRow) -> float:
@@ -134,7 +159,16 @@ def _heat_row(title: str, cells: Sequence[Cell], defenses: Sequence[str]) -> Hea
     tops = tuple(best(cell for cell in cells if cell.defense == defense) for defense in defenses)
     base = next((top for top in tops if top and top.undefended), None)
     changes = tuple(top.auc.value - base.auc.value if top and base and not top.undefended else None for top in tops)
-    return HeatRow(title, tops, changes)
+    return HeatRow(title, cells[0].access, _chosen(cells, tops), tops, changes)
+
+
+def _chosen(cells: Sequence[Cell], tops: Sequence[Cell | None]) -> tuple[str, ...]:
+    """What tells the best cells from the others of their row, without repeats."""
+    if len({cell.triple for cell in cells}) == 1:
+        return ()
+    merged = len({cell.distance for cell in cells}) > 1
+    words = (f"{top.distance} · {top.classifier}" if merged else top.classifier for top in tops if top)
+    return tuple(dict.fromkeys(words))
 
 
 def seed_rows(cells: Iterable[Cell]) -> list[SeedRow]:

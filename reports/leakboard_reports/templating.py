@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from leakboard import __version__
 from leakboard_reports import bypasses, formats
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def environment() -> Environment:
     )
     found.filters.update({name: getattr(formats, name) for name in FILTERS}, json=to_json, flatten=formats.flatten)
     found.filters["marks"] = bypasses.marks
+    found.globals["version"] = __version__
     return found
 
 

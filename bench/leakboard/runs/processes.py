@@ -207,7 +207,7 @@ def surroundings(**variables: str) -> Iterator[None]:
         finally:
             for name, value in before.items():
                 if value is None:
-                    del os.environ[name]
+                    os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
             if mask is not None:

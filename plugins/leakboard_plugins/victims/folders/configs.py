@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from leakboard.api import LeakboardError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
-
-    from pydantic_core import ErrorDetails
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -74,7 +73,7 @@ def validated(kind: type[_Checked], content: dict[str, Any], path: Path) -> _Che
         ) from error
 
 
-def _wish(wrong: ErrorDetails) -> str:
+def _wish(wrong: Mapping[str, Any]) -> str:
     """What a value should be, without the words of the library that compared it."""
     own = wrong.get("ctx", {}).get("error")
     return str(own) if own else wrong["msg"].replace("Input should be ", "")
