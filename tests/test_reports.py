@@ -335,11 +335,11 @@ def test_the_leaderboard_sorts_and_filters_within_each_level_of_access(page, vis
 @in_browser
 def test_columns_can_be_chosen(page, visit):
     tab = visit(page)
-    assert tab.locator("#board th[data-key=peak_mb]").count() == 0
+    assert tab.locator("#board th[data-key=seconds]").count() == 0
     tab.click(".columns summary")
-    tab.check("input[value=peak_mb]")
+    tab.check("input[value=seconds]")
     tab.uncheck("input[value=nfe]")
-    assert tab.locator("#board th[data-key=peak_mb]").count() == 1
+    assert tab.locator("#board th[data-key=seconds]").count() == 1
     assert tab.locator("#board th[data-key=nfe]").count() == 0
     tab.keyboard.press("Escape")
     assert not tab.evaluate("document.querySelector('.columns').open")
