@@ -69,6 +69,29 @@ def test_dssim_keeps_its_digits_on_bright_flat_images(spread):
     expect(Dssim(), Pair(images[0], images[1], "output"), similarity, 4e-6)
 
 
+LEVELS = [(0.3, 1.0), (0.9, 0.2), (0.9, 0.35), (0.1, 0.95), (1.0, 1.0)]
+
+
+@pytest.mark.parametrize("spread", [0, 1e-4, 1e-2])
+@pytest.mark.parametrize("window", [3, 7, 11, 21])
+@pytest.mark.parametrize("gaussian", [False, True])
+def test_dssim_keeps_its_promise_on_flat_and_nearly_flat_pairs(gaussian, window, spread):
+    """Flat, and of two flat halves: there are windows far from the mean of the image, without any variance."""
+    draw = torch.Generator().manual_seed(1)
+    images = torch.tensor(LEVELS * 3).T.reshape(2, -1, 1, 1, 1).repeat(1, 1, 1, 28, 28)
+    images[0, 5:, ..., 14:], images[1, 10:, ..., 14:] = 0, 0.5
+    images = (images + torch.randn(images.shape, generator=draw) * spread).clamp(0, 1)
+    sigma, options = 1.5 * window / 11, {}
+    if gaussian:
+        radius = (window // 2 + 0.1) / sigma  # scikit-image rounds it to the half of the window
+        options = {"gaussian_weights": True, "sigma": sigma, "truncate": radius, "use_sample_covariance": False}
+
+    def reference(a, b):
+        return (1 - structural_similarity(a[0], b[0], win_size=window, data_range=1, **options)) / 2
+
+    expect(Dssim(window=window, gaussian=gaussian), Pair(images[0], images[1], "output"), reference, 1e-6)
+
+
 def test_dssim_refuses_images_smaller_than_its_window():
     with pytest.raises(Unsupported, match="window=11"):
         Dssim(window=11).measure(pair((2, 1, 10, 28)))

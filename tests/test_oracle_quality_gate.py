@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
+import torch
 
 from leakboard.api import LeakboardError, Model, Unsupported, Victim
 from leakboard.oracle import quality_gate
@@ -68,6 +69,29 @@ def test_an_untrained_victim_is_refused_with_its_loss(images):
     with pytest.raises(LeakboardError, match=r"denoising loss of gated is at chance: [0-9.]+ where a linear guess"):
         quality_gate.check_quality(ONE, Gated(), model, images, None)
     assert not quality_gate.wanted(Victim(), model, ONE)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize(
+    ("question", "where"), [("encode", "encoding images"), ("predict_noise", "noise at timestep 200 of 1000")]
+)
+def test_a_victim_whose_weights_diverged_is_refused_by_name(question, where, value, trained, images):
+    """Every comparison with NaN is false, also that of its loss with chance."""
+
+    class Diverged(Relabelled):
+        def predict_noise(self, state, timestep, prompts):
+            answer = self.trained.predict_noise(state, timestep, prompts).clone()
+            answer[0, 0, 0, 0] = value
+            return answer
+
+    model = Diverged("epsilon", trained, "epsilon")
+    if question == "encode":
+        model.encode = lambda part: torch.full_like(part, value)
+    with pytest.raises(LeakboardError, match="gated answers with NaN or infinity") as refusal:
+        quality_gate.check_quality(ONE, Gated(), model, images, None)
+    assert where in str(refusal.value)
+    assert "take weights that did not diverge" in str(refusal.value)
+    assert quality_gate.wanted(Gated(), model, ONE)
 
 
 TYPES = ("epsilon", "v_prediction", "sample")

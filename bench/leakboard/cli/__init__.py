@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from leakboard import __version__
-from leakboard.cli import checking, looking, making, running, storing, training
+from leakboard.cli import checking, looking, making, power, running, storing, training
 from leakboard.errors import LeakboardError
 from leakboard.texts import escaped
 
@@ -56,6 +56,7 @@ def main() -> None:
 for command in (
     running.run,
     running.plan,
+    power.power,
     looking.list_plugins,
     looking.show,
     checking.check,

@@ -132,6 +132,7 @@ def plan(
     from leakboard.grid.grid import Grid
     from leakboard.runs.missing import existing
     from leakboard.runs.missing import plan as plan_grid
+    from leakboard.runs.too_few import too_few
 
     selected = Grid.load(grid, plugins, settings).select(only, skip)
     tell_broken(selected.plugins)
@@ -139,9 +140,12 @@ def plan(
     made = plan_grid(selected, opened or store, artifacts)
     history = (opened.seconds_per_evaluation(), opened.seconds_per_cell()) if opened else ({}, None)
     numbers = made.summary(*history)
+    warnings = too_few(made.evaluated)
     if as_json:
         reasons = [{"cell": key, "reason": reason} for key, reason in made.skipped.items()]
-        click.echo(json.dumps({**numbers, "skipped_cells": reasons}, indent=2))
+        evaluated = {dataset: sides._asdict() for dataset, sides in made.evaluated.items()}
+        more = {"skipped_cells": reasons, "evaluated": evaluated, "warnings": warnings}
+        click.echo(json.dumps({**numbers, **more}, indent=2))
         return
     for name, value in numbers.items():
         shown = "unknown (no history in the store)" if value is None else f"{value:,.0f}"
@@ -153,3 +157,5 @@ def plan(
         click.echo(f"  {sum(costs):>14,.0f}  in {len(costs)} tasks: {label}")
     for reason in sorted(set(made.skipped.values())):
         click.echo(f"  skipped: {reason}")
+    for line in warnings:
+        click.echo(line)

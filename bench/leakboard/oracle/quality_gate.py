@@ -51,7 +51,7 @@ def check_quality(
     would say.
 
     Raises:
-        LeakboardError: its loss is at chance, or so much lower when its predictions are read as another type that the
+        LeakboardError: it answers what is no finite number, its loss is at chance, or so much lower when its predictions are read as another type that the
             type in its configuration must be wrong.
     """
     ids = [str(row) for row in range(len(images))]
@@ -65,6 +65,7 @@ def check_quality(
         return model.predict_noise(part, timestep, rows_of(prompts, start, part))
 
     clean = ask("encode", images, lambda _, part: model.encode(part))
+    _check_finite(victim, clean, "encoding images")
     loss = chance = 0.0
     misread: defaultdict[tuple[str, str], float] = defaultdict(float)
     for share in SHARES:
@@ -74,6 +75,7 @@ def check_quality(
         noise = normal(0, "admission", timestep, ids, clean)
         state = level.sqrt() * clean + (1 - level).sqrt() * noise
         predicted = ask("predict_noise", state, predict).to(clean)
+        _check_finite(victim, predicted, f"predicting noise at timestep {timestep} of {len(model.alphas_cumprod)}")
         linear = (noise * state).sum() / state.square().sum() * state
         loss += _error(predicted, noise)
         chance += _error(linear, noise)
@@ -103,6 +105,18 @@ def _predicts_noise(model: Model) -> bool:
         return len(model.alphas_cumprod) > 0
     except Unsupported:
         return False
+
+
+def _check_finite(victim: Victim, answer: torch.Tensor, doing: str) -> None:
+    """No comparison with NaN is true: it would pass every limit below."""
+    if not answer.isfinite().all():
+        images = int((~answer.isfinite()).flatten(1).any(1).sum())
+        raise LeakboardError(
+            f"{victim.name} answers with NaN or infinity",
+            where=f"{doing}: {images} of {len(answer)} images",
+            expected="finite numbers",
+            next="take weights that did not diverge; if these are whole, half precision may overflow: dtype='float32'",
+        )
 
 
 def _other_readings(

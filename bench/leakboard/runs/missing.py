@@ -54,7 +54,7 @@ def plan(
     else:
         made = make_plan(grid, {}, folder, _samples(grid, populations))
     populations.check(made.todo)
-    return made
+    return replace(made, evaluated=populations.evaluated(made.todo))
 
 
 def existing(place: str | Path, artifacts: Path | str | None = None) -> Store | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from leakboard.grid.cells import asked
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from leakboard.grid.cells import Cell
     from leakboard.grid.grid import Grid
+    from leakboard.kinds import Sides
     from leakboard.registry.bind import Bound
     from leakboard.store.artifacts import ArtifactRow, Artifacts
     from leakboard.tasks.sample_lists import Population
@@ -41,6 +42,7 @@ class Plan:
         again: keys of features that results were made of, and that are made again for their own sake.
         absent: how many such features are not on disk and stay away: nothing but an export of features needs them.
         found: files that belong to the grid and lie on disk whole, though the store does not know them.
+        evaluated: by label of a dataset, the fewest samples a side that a cell to be computed will be measured on.
     """
 
     cells: tuple[Cell, ...]
@@ -53,6 +55,7 @@ class Plan:
     again: frozenset[str] = frozenset()
     absent: int = 0
     found: tuple[ArtifactRow, ...] = ()
+    evaluated: Mapping[str, Sides] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:

@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
     from leakboard.api import Estimate
 
+RATES = {"tpr_at_1pct_fpr": 0.01, "tpr_at_0.1pct_fpr": 0.001}
+"""Measures that read a TPR off at a false-positive rate, and the rates."""
+
 BUILT_IN = (
     Measure("auc", auc, "AUC"),
-    Measure("tpr_at_1pct_fpr", functools.partial(tpr_at_fpr, rate=0.01), "TPR at 1% FPR", ".1%"),
-    Measure("tpr_at_0.1pct_fpr", functools.partial(tpr_at_fpr, rate=0.001), "TPR at 0.1% FPR", ".1%"),
+    *(
+        Measure(name, functools.partial(tpr_at_fpr, rate=rate), f"TPR at {rate * 100:g}% FPR", ".1%")
+        for name, rate in RATES.items()
+    ),
     Measure("balanced_accuracy", balanced_accuracy, "balanced accuracy"),
 )
 

@@ -37,6 +37,21 @@ def roc(scores: npt.ArrayLike, member: npt.ArrayLike, points: int = 60) -> tuple
     return allowed / total, (len(ranked.members) - missed) / len(ranked.members)
 
 
+SHOWN, CALIBRATED = 1, 10
+"""Non-members that are expected above the threshold, at least: for a TPR to be shown at all, and unmarked."""
+
+
+def flag_of(nonmembers: int, rate: float) -> Flag:
+    """How far a TPR at a false-positive rate can be trusted, by the number of evaluated non-members alone."""
+    expected = nonmembers * rate
+    return "hidden" if expected < SHOWN else "uncalibrated" if expected < CALIBRATED else ""
+
+
+def nonmembers_for(rate: float, expected: int) -> int:
+    """The fewest non-members of which so many are expected above a threshold with this false-positive rate."""
+    return math.ceil(expected / rate - 1e-9)
+
+
 def tpr_at_fpr(
     scores: npt.ArrayLike,
     member: npt.ArrayLike,
@@ -58,8 +73,8 @@ def tpr_at_fpr(
        share of the error each, is valid by proof and a quarter wider; this one is valid by simulation
        (`benchmarks/coverage.py`).
 
-    It is flagged ``uncalibrated`` when there are too few non-members to trust the false-positive rate (fewer than ten
-    expected above the threshold), and ``hidden`` when not even one is expected.
+    It is flagged by `flag_of`: ``uncalibrated`` when there are too few non-members to trust the false-positive rate
+    (fewer than ten expected above the threshold), and ``hidden`` when not even one is expected.
 
     Raises:
         LeakboardError: as `leakboard.statistics.ranking.rank`.
@@ -76,6 +91,5 @@ def tpr_at_fpr(
     cuts = np.array([above(cut) for cut in descending[lowest : lowest + len(weights) + 1]])
     low, high = mixed_clopper_pearson(cuts[:-1], cuts[1:], weights, m, level)
     allowed = min(n, math.floor(rate * n + 1e-9))
-    flag: Flag = "hidden" if n * rate < 1 else "uncalibrated" if n * rate < 10 else ""
     method = "Clopper-Pearson, mixed over the order statistics"
-    return Estimate(above(descending[allowed + 1]) / m, low, high, method, flag)
+    return Estimate(above(descending[allowed + 1]) / m, low, high, method, flag_of(n, rate))

@@ -90,6 +90,7 @@ class Populations:
     artifacts: Artifacts | None = None
     known: dict[str, Population] = field(default_factory=dict)
     unsaved: set[str] = field(default_factory=set)
+    labelled: dict[tuple[str, str, Sides], Population] = field(default_factory=dict)
 
     def all(self, dataset: Bound) -> Population:
         """Every sample of a dataset.
@@ -109,19 +110,10 @@ class Populations:
                 members of a shadow victim tell those of the victim under attack, or the dataset is unfit for any
                 attack or too small.
         """
-        known: dict[tuple[str, str, Sides], Population] = {}
-
-        def labelled(cell: Cell, victim: Bound) -> Population:
-            """The samples in use, with the flags of a victim."""
-            place = cell.dataset.identity, victim.identity, cell.sides
-            if place not in known:
-                known[place] = self._labelled(cell, victim)
-            return known[place]
-
         looked_at: set[tuple[object, ...]] = set()
         for cell in cells:
-            mine, shadows = labelled(cell, cell.victim), cell.attacker.shadows
-            flags = [labelled(cell, shadow).member for shadow in shadows]
+            mine, shadows = self.in_use(cell, cell.victim), cell.attacker.shadows
+            flags = [self.in_use(cell, shadow).member for shadow in shadows]
             split = (id(mine), *map(id, flags), cell.seed, cell.calibration)
             if not shadows or split in looked_at:
                 continue
@@ -130,6 +122,37 @@ class Populations:
             for shadow, theirs in zip(shadows, flags, strict=True):
                 refuse_telltale(cell.victim.label, mine.member[evaluated], shadow.label, theirs[evaluated])
             refuse_vote(cell.victim.label, mine.member[evaluated], [theirs[evaluated] for theirs in flags])
+
+    def evaluated(self, cells: Iterable[Cell]) -> dict[str, Sides]:
+        """The fewest members and non-members of each dataset, by label, that one of the cells evaluates.
+
+        Raises:
+            LeakboardError: as `check`.
+        """
+        fewest: dict[str, Sides] = {}
+        looked_at: set[tuple[object, ...]] = set()
+        for cell in cells:
+            mine = self.in_use(cell, cell.victim)
+            split = (id(mine), cell.seed, cell.calibration)
+            if split in looked_at:
+                continue
+            looked_at.add(split)
+            counted = ~calibration(mine.ids, mine.member, cell.seed, cell.calibration, mine.groups)
+            members = int(mine.member[counted].sum())
+            sides, label = Sides(members, int(counted.sum()) - members), cell.dataset.label
+            fewest[label] = Sides(*map(min, fewest.get(label, sides), sides))
+        return fewest
+
+    def in_use(self, cell: Cell, victim: Bound) -> Population:
+        """The samples in use, with the flags of a victim.
+
+        Raises:
+            LeakboardError: as `check`.
+        """
+        place = cell.dataset.identity, victim.identity, cell.sides
+        if place not in self.labelled:
+            self.labelled[place] = self._labelled(cell, victim)
+        return self.labelled[place]
 
     def _labelled(self, cell: Cell, victim: Bound) -> Population:
         population = self.all(cell.dataset)
