@@ -269,7 +269,7 @@ def build(
 
 def report(store, out, *pages):
     """The index of a report as the command line writes it, with the pages that come with it and some more."""
-    return leakboard_report(store, out, [*leakboard_pages(), *pages], MEASURES)
+    return leakboard_report(store, out, [*leakboard_pages(), *pages], MEASURES, pictures=False)
 
 
 def made(auc, *, low=None, high=None, **axes):

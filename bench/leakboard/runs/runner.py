@@ -22,6 +22,7 @@ from leakboard.store import RunInfo, Store
 from leakboard.store.artifacts import Artifacts
 from leakboard.store.engines import locate
 from leakboard.tasks.sample_lists import Populations
+from leakboard.texts import discreet, home
 from leakboard.workers import executor_settings
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def run(
     if not isinstance(store, Store):
         place = locate(store)
         if artifacts:
-            check_folder(Path(artifacts), "artifacts")
+            check_folder(home(Path(artifacts)), "artifacts")
         if isinstance(place, Path) and not place.exists():
             # Nothing is written for a grid that contradicts itself, or that cannot run here.
             populations.check(grid.cells)
@@ -140,7 +141,12 @@ def _run(
     command: str,
 ) -> RunReport:
     """Carry out a plan, and write down how it went."""
-    info = RunInfo(grid_name=grid.name, grid_text=grid.text, command=command, provenance=provenance())
+    info = RunInfo(
+        grid_name=grid.name,
+        grid_text=discreet(grid.text),
+        command=discreet(command),
+        provenance=provenance(),
+    )
     session = _Session(grid, store, store.begin_run(info), chosen, settings, progress)
     status: RunStatus = "failed"
     try:
