@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from leakboard_reports.payloads import ContactSheet
 
-TOLD = ("members", "nonmembers", "notes")
-"""Facts that the table of datasets shows."""
+TOLD = ("members", "nonmembers", "notes", "public")
+"""Facts that the table of datasets shows, and what decides whether there are pictures."""
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ def build(
         )
     )
     rows = {
-        ("dataset", "fashion_mnist"): component("dataset", "fashion_mnist"),
+        ("dataset", "fashion_mnist"): component("dataset", "fashion_mnist", public=True),
         **{("victim", v): component("victim", v, manifest=manifest) for v in victims},
         **{("defense", d): component("defense", d) for d in defenses},
     }

@@ -97,6 +97,21 @@ def merge(into: str, sources: tuple[str, ...], *, strict: bool) -> None:
         click.echo(f"left behind: {done.missing} missing and {done.damaged} damaged artifacts", err=True)
 
 
+@click.command()
+@store_argument
+@artifacts_option
+@click.option("--out", required=True, type=Place(dir_okay=False), help="The archive: .zip, .tar, .tar.gz or .tgz.")
+@click.option("--pictures", is_flag=True, help="Pack also images of datasets that are not public, if some were kept.")
+def pack(store: str, artifacts: str | None, out: str, *, pictures: bool) -> None:
+    """Write STORE and its payload files into one archive that opens anywhere, without paths, names and passwords."""
+    from leakboard.store.packing import pack as pack_store
+
+    done = pack_store(open_store(store, artifacts), out, pictures=pictures)
+    for line in done.left_out:
+        click.echo(f"left out: {line}", err=True)
+    click.echo(f"{done.path}: the store and {done.files:,} files, {done.bytes / 2**20:.1f} MiB")
+
+
 DIFFERS = 3
 """Exit code of `verify` where a store does not say what its files say."""
 

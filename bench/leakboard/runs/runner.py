@@ -14,6 +14,7 @@ from leakboard.runs.missing import missing
 from leakboard.runs.preflight import check_device, check_folder
 from leakboard.runs.provenance import provenance
 from leakboard.runs.remeasure import remeasure
+from leakboard.runs.rows import component_rows
 from leakboard.runs.source import PlanSource
 from leakboard.runs.stop import Stopped
 from leakboard.runs.terminal import terminal
@@ -118,6 +119,7 @@ def run(
     if first.observe:
         check_device(grid.run.device)
     if first.empty and not populations.unsaved:
+        store.renew(component_rows(grid.cells, populations.known))
         return RunReport(first, store.latest_status())
     populations.check(first.todo)
     with alone(grid, Artifacts(store.artifacts)) as waited:

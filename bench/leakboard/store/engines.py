@@ -71,7 +71,9 @@ def locate(url: str | Path) -> Path | URL:
 
 def shown(place: Path | URL) -> str:
     """The place as it may be printed, without a password."""
-    return str(place) if isinstance(place, Path) else place.render_as_string(hide_password=True)
+    if isinstance(place, Path):
+        return str(place)
+    return place.set(query={}).render_as_string(hide_password=True)  # a query may hold one too
 
 
 def engine_for(place: Path | URL, *, read_only: bool, foreign_keys: bool = True) -> Engine:

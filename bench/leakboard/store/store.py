@@ -22,6 +22,7 @@ from leakboard.store.inserting import (
     add_run,
     add_tasks,
     after_the_last,
+    renewed,
 )
 from leakboard.store.processes import is_dead, machine
 from leakboard.store.queries import as_row, attempt_rows, chunks, last_attempts
@@ -120,11 +121,19 @@ class Store:
             LeakboardError: the store cannot be written now.
         """
         with self.writing() as connection:
-            add_components(connection, components)
+            add_components(connection, components, renew=True)
             add_cells(connection, cells)
             add_attempts(connection, run_id, after_the_last(connection, attempts))
             add_artifacts(connection, run_id, artifacts)
             add_tasks(connection, run_id, [task] if task else [])
+
+    def renew(self, components: Sequence[ComponentRow]) -> None:
+        """Bring up to date what components are called that are in the store; nothing is written if that is no news."""
+        with self.reading() as connection:
+            news = renewed(connection, components)
+        if news:
+            with self.writing() as connection:
+                add_components(connection, components, renew=True)
 
     def latest_status(self) -> dict[str, str]:
         """Status of each cell's last attempt, by cell key; cells never tried are left out."""
@@ -246,7 +255,10 @@ class Store:
         base = self.place.parent if isinstance(self.place, Path) else Path()
         given = home(given)
         if given is None:
-            return base / last if last else default_artifacts(self.place)
+            default = default_artifacts(self.place)
+            # the one last used; after both were copied elsewhere it lies beside the store
+            places = (base / last, base / Path(last).name, default) if last else (default,)
+            return next((place for place in places if place.is_dir()), places[0])
         chosen = _portable(given, base) if isinstance(self.place, Path) else str(given.absolute())
         if chosen != last and not self.read_only:
             with self.writing() as connection:
