@@ -106,11 +106,9 @@ def _is_path(text: str) -> bool:
 def _parts(text: str) -> tuple[str, ...]:
     """The parts of a path below the working folder or a home, for what lies above says who works where."""
     path = _absolute(text)
-    for above in (Path.cwd(), _absolute("~")):
-        if path != above and path.is_relative_to(above):
-            return path.relative_to(above).parts
-    parts = path.parts[1:]
-    return (parts[2:] if parts[:1] and parts[0] in HOMES else parts) or path.parts[-1:]
+    ways = [path.parts[1:], path.parts[3:] if path.parts[1:2] and path.parts[1] in HOMES else ()]
+    ways += [path.relative_to(above).parts for above in (Path.cwd(), _absolute("~")) if path.is_relative_to(above)]
+    return min(filter(None, ways), key=len, default=path.parts[-1:])
 
 
 def _absolute(text: str) -> Path:
