@@ -12,7 +12,6 @@ import numpy.typing as npt
 from leakboard.errors import LeakboardError
 from leakboard.statistics.permutation import Scores
 from leakboard.store.artifacts import Artifacts
-from leakboard.store.payloads import called, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +78,8 @@ class ScoreReader:
 
 def read_contact_sheets(store: Store, components: pd.DataFrame) -> list[ContactSheet]:
     """The newest contact sheet of every dataset, victim, defense and seed, under the labels that cells have."""
-    labels = labels_of(components)
+    rows = components.to_dict("records")
+    labels = {(row["kind"], text): str(row["label"]) for row in rows for text in (row["spec"], row["identity"])}
     artifacts = Artifacts(store.artifacts)
     found: dict[tuple[str, str, str, int], ContactSheet] = {}
     kept = [key for kind in ("fidelity", "preview") for key in store.artifact_digests(kind)]
@@ -88,7 +88,7 @@ def read_contact_sheets(store: Store, components: pd.DataFrame) -> list[ContactS
             tensors, meta = artifacts.get(key)
         except LeakboardError:
             continue
-        dataset, victim, defense = (called(labels, meta, kind) for kind in ("dataset", "victim", "defense"))
+        dataset, victim, defense = (_called(labels, meta, kind) for kind in ("dataset", "victim", "defense"))
         found[dataset, victim, defense, int(meta["seed"])] = ContactSheet(
             dataset,
             victim,
@@ -104,6 +104,12 @@ def read_contact_sheets(store: Store, components: pd.DataFrame) -> list[ContactS
             meta.get("fit", ""),
         )
     return list(found.values())
+
+
+def _called(labels: Mapping[tuple[str, str], str], meta: Mapping[str, str], kind: str) -> str:
+    """What a component is called that the meta of a file names, by identity if it does."""
+    spec = meta[kind]
+    return labels.get((kind, meta.get(f"{kind}_identity", "")), labels.get((kind, spec), spec))
 
 
 def _change(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leakboard.faults import contained
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,6 +16,7 @@ def names_of(*kinds: Kind) -> Callable[[click.Context, click.Parameter, str], li
     """Completes the names of plugins of some kinds, or of all; those of files given with ``--plugin`` too."""
 
     def complete(context: click.Context, _parameter: click.Parameter, start: str) -> list[str]:
+        from leakboard.faults import contained
         from leakboard.registry.find import shared
 
         # a shell that completes shows nothing of what went wrong: the command itself will
