@@ -1,5 +1,6 @@
 """Identity is content: where files lie is nobody's business, and what they are called is up to whoever asks."""
 
+import json
 import shutil
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 import leakboard
 from helpers.image_folders import make_sides
 from helpers.shelves import SHELF, fill, shelf
+from leakboard.api import member_digest
 from leakboard.errors import LeakboardError
 from leakboard.grid.grid import Grid
 from leakboard.registry.find import Registry
@@ -43,6 +45,20 @@ def test_other_content_or_another_parameter_is_another_component(registry, home)
     texts = ("shelf(root='~/d')", "shelf(root='~/e')", "shelf(root='~/d', public=True)")
 
     assert len({registry.one("dataset", text).identity for text in texts}) == 3
+
+
+def test_the_same_weights_with_other_members_are_another_victim(registry, tmp_path):
+    shipped = registry.one("victim", "fashion_ddpm(level='light')").only.folder
+    points = {}
+    for name in ("one", "two", "other"):
+        shutil.copytree(shipped, tmp_path / name)
+    manifest = json.loads((tmp_path / "other" / "manifest.json").read_text())
+    changed = manifest | {"member_digest": member_digest(["somebody", "else"])}
+    (tmp_path / "other" / "manifest.json").write_text(json.dumps(changed))
+    for name in ("one", "two", "other"):
+        points[name] = registry.one("victim", f"ddpm(model={str(tmp_path / name)!r})").identity
+
+    assert points["one"] == points["two"] != points["other"]
 
 
 def test_which_side_a_file_lies_on_counts_and_so_does_its_name(registry, tmp_path):

@@ -60,11 +60,16 @@ class Bound:
     def identity(self) -> str:
         """sha256 over kind, `content`, the digest of the plugins' code and of the files they read.
 
+        Of a victim that a path leads to, also over who its members are: the same weights may lie beside two manifests.
+
         Raises:
             LeakboardError: a file is missing, there is no source code to go by, or a plugin fails to name its files.
         """
         code = [code_digest(cast("Any", type(link))) for link in self.chain]
         files = [entry for link in self._contents for entry in link.files]
+        if self.kind == "victim" and self.content != self.spec:
+            with blamed(self.label, "trained_on()"):
+                files += [["trained on", digest] for link in self.chain if (digest := cast("Any", link).trained_on())]
         return hashlib.sha256(json.dumps([self.kind, self.content, code, files]).encode()).hexdigest()
 
     @functools.cached_property
