@@ -45,7 +45,7 @@ def store(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(store, tmp_path_factory):
     out = tmp_path_factory.mktemp("page") / "report"
-    return leakboard_report(store, out, [], [*MEASURES, ADVANTAGE])
+    return leakboard_report(store, out, [], [*MEASURES, ADVANTAGE], pictures=False)
 
 
 def block(page, name):

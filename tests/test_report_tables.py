@@ -344,7 +344,7 @@ def test_datasets_are_told_with_size_and_notes(store):
         "fashion_mnist", "1,024", "1,025", "28 x 28 grey", ("MIT licence", "2 near duplicates")
     )
     assert bare == datasets.DatasetRow("another", *[formats.ABSENT] * 3, ())
-    colour = dataclasses.replace(contact_sheets[0], original=np.zeros((2, 3, 32, 40), np.uint8))
+    colour = dataclasses.replace(contact_sheets[0], shape=(3, 32, 40))
     assert datasets.size_of(colour) == "32 x 40 RGB"
 
 

@@ -204,7 +204,7 @@ def test_components_runs_and_tasks(store):
     assert components["spec"][0] == f"{components['label'][0]}(full=1)"
     assert runs["status"].tolist() == ["done"]
     assert runs["provenance"][0] == {"git": "abc"}
-    assert runs["host"][0] == socket.gethostname()
+    assert socket.gethostname() not in runs["host"][0]
     assert tasks[["kind", "nfe", "run"]].to_numpy().tolist() == [["observe", 8.0, 1]]
 
 

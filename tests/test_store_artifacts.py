@@ -172,11 +172,14 @@ def test_folder_below_a_file_holds_nothing(tmp_path):
 def test_pictures_that_are_not_whole_are_kept_anew(artifacts, harm):
     """Whole ones stay when the victim returned nothing this time, for they may show what it returned before."""
     samples = Samples(("a", "b"), torch.zeros(2, 1, 4, 4), np.array([True, False]))
-    task = SimpleNamespace(dataset="d", victim="v", dataset_identity="d1", victim_identity="v1")
-    defense = SimpleNamespace(identity="n1", spec="none")
+    task = SimpleNamespace(dataset="d", victim="v", dataset_identity="d1", victim_identity="v1", pictures=True)
+    defense = SimpleNamespace(identity="n1", shown="none")
+    registry = SimpleNamespace(one=lambda _, spec: SimpleNamespace(shown=spec))
 
     def keep():
-        return keep_contact_sheet(task, artifacts, samples, defense, seed=0, seen=samples.images, returned=None, fit="")
+        return keep_contact_sheet(
+            task, registry, artifacts, samples, defense, seed=0, seen=samples.images, returned=None, fit=""
+        )
 
     (row,) = keep()
     assert keep() == []

@@ -51,6 +51,11 @@ class Dataset(Component):
 
     kind = "dataset"
 
+    @property
+    def public(self) -> bool:
+        """True where everybody may see its images: reports show some. Those that ship with Leakboard do not say it."""
+        return False
+
     def load(self) -> Samples:
         """Read the samples; nothing is downloaded.
 

@@ -88,8 +88,11 @@ def leakboard_pages() -> list[Page]:  # type: ignore[empty-body]
 
 
 @hookspec(firstresult=True)
-def leakboard_report(store: Store, out: Path, pages: list[Page], measures: list[Measure]) -> Path | None:
+def leakboard_report(
+    store: Store, out: Path, pages: list[Page], measures: list[Measure], pictures: bool
+) -> Path | None:
     """Render a store and the ``pages`` of all plugins into the folder ``out``; return the page to open first.
 
     A page that fails gives HTML that says so; ``measures`` tell what numbers are called and how they are written.
+    Images of datasets whose component says no ``public`` are shown with ``pictures`` only.
     """

@@ -51,6 +51,11 @@ def contact_sheet_key(dataset: str, victim: str, defense: str, seed: int) -> str
     return content_key("contact sheets", "preview", dataset, victim, defense, seed)
 
 
+def fidelity_key(dataset: str, victim: str, defense: str, seed: int) -> str:
+    """Key of the numbers that stand in the place of these pictures where no picture is kept."""
+    return content_key("contact sheets", "fidelity", dataset, victim, defense, seed)
+
+
 def features_key(asked: Sequence[str], seed: int, ids: Sequence[str]) -> str:
     """Key of one shard of features.
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from leakboard_reports.payloads import ContactSheet
 
-TOLD = ("members", "nonmembers", "notes")
-"""Facts that the table of datasets shows."""
+TOLD = ("members", "nonmembers", "notes", "public")
+"""Facts that the table of datasets shows, and what decides whether there are pictures."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def rows(datasets: Iterable[tuple[str, Mapping[str, Any]]], sheets: Sequence[Con
 
 def size_of(sheet: ContactSheet) -> str:
     """Height, width and colour of the images."""
-    channels, height, width = sheet.original.shape[1:]
+    channels, height, width = sheet.shape
     colour = {1: "grey", 3: "RGB"}.get(channels, f"of {channels} channels")
     return f"{height} x {width} {colour}"
 

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def leakboard_report(store: Store, out: Path, pages: Sequence[Page], measures: Sequence[Measure]) -> Path:
+def leakboard_report(
+    store: Store, out: Path, pages: Sequence[Page], measures: Sequence[Measure], pictures: bool
+) -> Path:
     """Static pages of a store; the page to open first is ``out/index.html``."""
     from leakboard_reports.pages import render
 
-    return render(store, out, pages, measures)
+    return render(store, out, pages, measures, pictures=pictures)
 
 
 @hookimpl

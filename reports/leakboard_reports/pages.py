@@ -50,12 +50,12 @@ class Axes:
         return f"{victim} on {dataset}" if self.many_datasets else victim
 
 
-def render(store: Store, out: Path, pages: Sequence[Page], known: Sequence[Measure]) -> Path:
+def render(store: Store, out: Path, pages: Sequence[Page], known: Sequence[Measure], *, pictures: bool = False) -> Path:
     """Write the report of ``store`` into the folder ``out``; returns ``out/index.html``.
 
     ``pages`` join it, each in the frame of the index; ``known`` measures have a title and a format. An existing report
     there is replaced; other files in the folder are left alone. The index is written last, in one step, so that a
-    reader never sees a page without its assets.
+    reader never sees a page without its assets. Images of datasets that are not public show with ``pictures``.
 
     Raises:
         LeakboardError: ``out`` cannot be written.
@@ -68,10 +68,12 @@ def render(store: Store, out: Path, pages: Sequence[Page], known: Sequence[Measu
         files.asset(name, (resources.files("leakboard_reports") / "static" / name).read_bytes())
     for page, link in zip(pages, links[1:], strict=True):
         files.page(page.name, joined(link, page.body(store), title, links))
-    return files.index(_index(store, files, known, title, links))
+    return files.index(_index(store, files, known, title, links, all_pictures=pictures))
 
 
-def _index(store: Store, files: Files, known: Sequence[Measure], title: str, links: Sequence[Link]) -> str:
+def _index(
+    store: Store, files: Files, known: Sequence[Measure], title: str, links: Sequence[Link], *, all_pictures: bool
+) -> str:
     """The first page; what it needs beside itself is written on the way."""
     results, tried, components = store.results(), store.cells(), store.components()
     cells = read_cells(results, tried)
@@ -79,8 +81,10 @@ def _index(store: Store, files: Files, known: Sequence[Measure], title: str, lin
     rows = tables.leaderboard(cells, [each.name for each in measured])
     plots = charts.plots(cells, scores := ScoreReader(store))
     contact_sheets = read_contact_sheets(store, components)
-    sheets = pictures.sheets(contact_sheets)
-    axes = Axes(len({cell.dataset for cell in cells}) > 1)
+    datasets = {cell.dataset for cell in cells}
+    private = [name for name in store.private_datasets() if name in datasets]
+    sheets = pictures.sheets(s for s in contact_sheets if all_pictures or s.dataset not in private)
+    axes = Axes(len(datasets) > 1)
 
     if plots:
         # Large and slow to make: kept from report to report as long as its version is the same.
@@ -138,6 +142,8 @@ def _index(store: Store, files: Files, known: Sequence[Measure], title: str, lin
             vega=files.vega,
             sheets=dict(sorted(sheets.items(), key=lambda item: _place_order(item[0], cells))),
             lost=pictures.lost(store.lost_contact_sheets()),
+            left_out=[] if all_pictures else private,
+            shown_private=[name for name in private if name in {place[0] for place in sheets}],
             nulls=checks,
             family_error=FAMILY_ERROR,
             power=POWER,

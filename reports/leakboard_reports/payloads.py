@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from leakboard.statistics.permutation import Scores
 from leakboard.store.artifacts import Artifacts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from leakboard.store import Store
@@ -24,10 +26,10 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ContactSheet:
-    """Some images of one victim behind one defense, uint8 (n, C, H, W).
+    """Some images of one victim behind one defense, uint8 (n, C, H, W), or what is known of them where none were kept.
 
     ``returned`` are its answers to ``question``, None if it was never asked; ``fit`` tells how images were fitted to
-    it, if they were.
+    it, if they were. ``squared_error`` (n,) is how far the defense moves each, ``shape`` theirs (C, H, W).
     """
 
     dataset: str
@@ -35,9 +37,11 @@ class ContactSheet:
     defense: str
     seed: int
     ids: tuple[str, ...]
+    squared_error: npt.NDArray[np.float64]
+    shape: tuple[int, int, int]
     member: npt.NDArray[np.bool_]
-    original: Pixels
-    seen: Pixels
+    original: Pixels | None
+    seen: Pixels | None
     returned: Pixels | None
     question: str
     fit: str = ""
@@ -74,25 +78,27 @@ class ScoreReader:
 
 def read_contact_sheets(store: Store, components: pd.DataFrame) -> list[ContactSheet]:
     """The newest contact sheet of every dataset, victim, defense and seed, under the labels that cells have."""
-    labels = {(row.kind, row.spec): str(row.label) for row in components.itertuples()}
+    rows = components.to_dict("records")
+    labels = {(row["kind"], text): str(row["label"]) for row in rows for text in (row["spec"], row["identity"])}
     artifacts = Artifacts(store.artifacts)
     found: dict[tuple[str, str, str, int], ContactSheet] = {}
-    for key in store.artifact_digests("preview"):
+    kept = [key for kind in ("fidelity", "preview") for key in store.artifact_digests(kind)]
+    for key in kept:
         try:
             tensors, meta = artifacts.get(key)
         except LeakboardError:
             continue
-        kinds = ("dataset", "victim", "defense")
-        dataset, victim, defense = (labels.get((kind, meta[kind]), meta[kind]) for kind in kinds)
+        dataset, victim, defense = (_called(labels, meta, kind) for kind in ("dataset", "victim", "defense"))
         found[dataset, victim, defense, int(meta["seed"])] = ContactSheet(
             dataset,
             victim,
             defense,
             int(meta["seed"]),
             tuple(json.loads(meta["ids"])),
-            tensors["member"].astype(np.bool_),
-            tensors["original"],
-            tensors["seen"],
+            *_change(tensors, meta),
+            tensors.get("member", np.empty(0)).astype(np.bool_),
+            tensors.get("original"),
+            tensors.get("seen"),
             tensors.get("returned"),
             meta.get("question", ""),
             meta.get("fit", ""),
@@ -100,10 +106,33 @@ def read_contact_sheets(store: Store, components: pd.DataFrame) -> list[ContactS
     return list(found.values())
 
 
-def psnr(first: Pixels, second: Pixels) -> float:
-    """Peak signal-to-noise ratio in dB over all images together; infinite when they are identical."""
-    error = float(np.mean((first.astype(np.float64) - second.astype(np.float64)) ** 2))
+def _called(labels: Mapping[tuple[str, str], str], meta: Mapping[str, str], kind: str) -> str:
+    """What a component is called that the meta of a file names, by identity if it does."""
+    spec = meta[kind]
+    return labels.get((kind, meta.get(f"{kind}_identity", "")), labels.get((kind, spec), spec))
+
+
+def _change(
+    tensors: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, str]
+) -> tuple[npt.NDArray[np.float64], tuple[int, int, int]]:
+    """How far each image was moved, and the shape of all."""
+    if "original" not in tensors:
+        channels, height, width = json.loads(meta["shape"])
+        return tensors["squared_error"], (channels, height, width)
+    channels, height, width = tensors["original"].shape[1:]
+    error = (tensors["seen"].astype(np.float64) - tensors["original"]) ** 2
+    return error.mean(axis=(1, 2, 3)), (channels, height, width)
+
+
+def decibels(squared_error: npt.NDArray[np.float64]) -> float:
+    """Peak signal-to-noise ratio in dB over all images together; infinite when none was moved."""
+    error = float(np.mean(squared_error))
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def psnr(first: Pixels, second: Pixels) -> float:
+    """`decibels` of two stacks of images; infinite when they are identical."""
+    return decibels((first.astype(np.float64) - second.astype(np.float64)) ** 2)
 
 
 def shared(first: ContactSheet, second: ContactSheet) -> tuple[list[int], list[int]]:

@@ -72,6 +72,8 @@ def sheets(contact_sheets: Iterable[ContactSheet]) -> dict[tuple[str, str], list
         chosen.setdefault((kept.dataset, kept.victim, kept.defense), kept)
     found: dict[tuple[str, str], list[Sheet]] = {}
     for kept in chosen.values():
+        if kept.original is None:
+            continue
         found.setdefault(kept.place, []).append(_sheet(kept))
     return found
 

@@ -10,7 +10,7 @@ from leakboard.statistics.auc import paired_auc_difference
 from leakboard.statistics.intervals import Interval, normal_quantile, sum_interval
 from leakboard.statistics.multiple import holm
 from leakboard_reports import attackers
-from leakboard_reports.payloads import ContactSheet, psnr, shared
+from leakboard_reports.payloads import ContactSheet, decibels, psnr, shared
 from leakboard_reports.reading import Cell, attacks_of, best, defense_order, headline, is_none, places
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _price(
     after = next((sheet for sheet in sheets if sheet.defense == defense), None)
     if after is None:
         return Price(defense, tops, same, None, None, 0)
-    return Price(defense, tops, same, psnr(after.original, after.seen), _output_psnr(before, after), len(after.ids))
+    return Price(defense, tops, same, decibels(after.squared_error), _output_psnr(before, after), len(after.ids))
 
 
 def _output_psnr(before: ContactSheet | None, after: ContactSheet) -> float | None:

@@ -184,7 +184,7 @@ def build(
         )
     )
     rows = {
-        ("dataset", "fashion_mnist"): component("dataset", "fashion_mnist"),
+        ("dataset", "fashion_mnist"): component("dataset", "fashion_mnist", public=True),
         **{("victim", v): component("victim", v, manifest=manifest) for v in victims},
         **{("defense", d): component("defense", d) for d in defenses},
     }
@@ -271,7 +271,7 @@ def build(
 
 def report(store, out, *pages):
     """The index of a report as the command line writes it, with the pages that come with it and some more."""
-    return leakboard_report(store, out, [*leakboard_pages(), *pages], MEASURES)
+    return leakboard_report(store, out, [*leakboard_pages(), *pages], MEASURES, pictures=False)
 
 
 def made(auc, *, low=None, high=None, **axes):

@@ -77,6 +77,7 @@ class Tiny(Dataset):
     """Random images of 8 x 8; members are a little brighter, so that there is something to find."""
 
     name: ClassVar[str] = "tiny"
+    public: ClassVar[bool] = True
     count: int = 24
     seed: int = 0
 

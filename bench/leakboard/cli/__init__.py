@@ -65,6 +65,7 @@ for command in (
     storing.export,
     looking.failures,
     storing.merge,
+    storing.pack,
     storing.verify,
     looking.doctor,
     training.train,

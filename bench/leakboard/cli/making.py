@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from leakboard.cli.options import Place
 from leakboard.cli.starters import PARTS, starter
 
 
 @click.command()
 @click.argument("kind", type=click.Choice(list(PARTS)))
 @click.argument("name")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder to write  [default: leakboard-NAME]")
+@click.option("--out", type=Place(file_okay=False), help="Folder to write  [default: leakboard-NAME]")
 def new(kind: str, name: str, out: str | None) -> None:
     """Write a plugin that passes its checks, with its test and a pyproject.toml, to begin from."""
     from leakboard.errors import LeakboardError

@@ -8,15 +8,25 @@ from typing import Any
 import click
 
 from leakboard.cli import completing
+from leakboard.texts import home
 
-grid_argument = click.argument("grid", type=click.Path(dir_okay=False))
+
+class Place(click.Path):
+    """A path of which a ``~`` is the home also where no shell expands it: after the = of an option."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, expanded."""
+        return super().convert(home(value), param, ctx)
+
+
+grid_argument = click.argument("grid", type=Place(dir_okay=False))
 store_argument = click.argument("store")
 store_option = click.option("--store", default="leakboard.db", show_default=True, help="File or SQLAlchemy URL.")
 artifacts_option = click.option(
-    "--artifacts", type=click.Path(file_okay=False), help="Folder of payload files  [default: beside the store]"
+    "--artifacts", type=Place(file_okay=False), help="Folder of payload files  [default: beside the store]"
 )
 plugin_option = click.option(
-    "--plugin", "plugins", multiple=True, type=click.Path(dir_okay=False), help="Python file with plugins; repeatable."
+    "--plugin", "plugins", multiple=True, type=Place(dir_okay=False), help="Python file with plugins; repeatable."
 )
 only_option = click.option(
     "--only",
@@ -34,6 +44,9 @@ skip_option = click.option(
 )
 
 
+pictures_option = click.option(
+    "--pictures", is_flag=True, help="Show images also of datasets that are not public, if some were kept."
+)
 set_option = click.option(
     "--set",
     "settings",

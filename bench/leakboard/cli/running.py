@@ -11,6 +11,7 @@ import click
 
 from leakboard.cli.completing import names_of
 from leakboard.cli.options import (
+    Place,
     artifacts_option,
     grid_argument,
     only_option,
@@ -49,7 +50,12 @@ from leakboard.cli.options import (
 @only_option
 @skip_option
 @plugin_option
-@click.option("--report", type=click.Path(file_okay=False), help="Also write the HTML report into this folder.")
+@click.option("--report", type=Place(file_okay=False), help="Also write the HTML report into this folder.")
+@click.option(
+    "--pictures",
+    is_flag=True,
+    help="Keep images also of datasets that are not public, and show them in --report; as [run] pictures = true.",
+)
 @click.option("--features", is_flag=True, help="Also make missing features again that no result waits for.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON, and nothing else.")
 def run(
@@ -66,6 +72,7 @@ def run(
     skip: tuple[str, ...],
     plugins: tuple[str, ...],
     report: str | None,
+    pictures: bool,
     features: bool,
     as_json: bool,
 ) -> None:
@@ -82,6 +89,7 @@ def run(
     if report:
         check_folder(Path(report), "--report")
     try:
+        settings = (*settings, *(("run.pictures=true",) if pictures else ()))
         chosen = Grid.load(grid, plugins, settings).select(only, skip)
         chosen = chosen.on(device) if device else chosen
         tell_broken(chosen.plugins)
@@ -100,8 +108,8 @@ def run(
         click.echo("interrupted: nothing finished is lost, the same command continues", err=True)
         sys.exit(130)
     opened = Store(store, read_only=True)
-    written = write_report(opened, report, plugins=plugins) if report else None
-    for line in written.faults if written else ():
+    written = write_report(opened, report, plugins=plugins, pictures=chosen.run.pictures) if report else None
+    for line in (*written.faults, *written.told) if written else ():
         click.echo(line, err=True)
     page = written.page if written else None
     click.echo(json.dumps(facts(done, opened, page), indent=2) if as_json else summary(done, opened, page))
@@ -152,7 +160,7 @@ def plan(
         click.echo(f"{name.replace('_', ' '):>24}  {shown}")
     tasks: dict[str, list[float]] = {}
     for task, cost in zip(made.observe, made.evaluations, strict=True):
-        tasks.setdefault(f"{task.victim} | {task.query}", []).append(cost)
+        tasks.setdefault(f"{task.title or task.victim} | {task.query}", []).append(cost)
     for label, costs in tasks.items():
         click.echo(f"  {sum(costs):>14,.0f}  in {len(costs)} tasks: {label}")
     for reason in sorted(set(made.skipped.values())):

@@ -7,23 +7,32 @@ from pathlib import Path
 
 import click
 
-from leakboard.cli.options import artifacts_option, open_store, plugin_option, store_argument, store_option
+from leakboard.cli.options import (
+    Place,
+    artifacts_option,
+    open_store,
+    pictures_option,
+    plugin_option,
+    store_argument,
+    store_option,
+)
 
 
 @click.command()
 @store_argument
 @artifacts_option
-@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder for the pages.")
+@click.option("--out", required=True, type=Place(file_okay=False), help="Folder for the pages.")
+@pictures_option
 @plugin_option
-def report(store: str, artifacts: str | None, out: str, plugins: tuple[str, ...]) -> None:
+def report(*, store: str, artifacts: str | None, out: str, pictures: bool, plugins: tuple[str, ...]) -> None:
     """Write the HTML leaderboard of STORE: static pages that work from file://, without a network.
 
     Exit code 1 when a page of a plugin could not be made: all others are written, and it says why.
     """
     from leakboard.runs.report import report as write_report
 
-    written = write_report(open_store(store, artifacts), out, plugins=plugins)
-    for line in written.faults:
+    written = write_report(open_store(store, artifacts), out, plugins=plugins, pictures=pictures)
+    for line in (*written.faults, *written.told):
         click.echo(line, err=True)
     click.echo(written.page)
     sys.exit(1 if written.faults else 0)
@@ -39,7 +48,7 @@ def report(store: str, artifacts: str | None, out: str, plugins: tuple[str, ...]
     type=click.Choice(["csv", "parquet", "json", "latex", "bibtex"]),
     help="[default: by the file's ending]",
 )
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write; - is standard output.")
+@click.option("--out", required=True, type=Place(dir_okay=False), help="File to write; - is standard output.")
 @plugin_option
 def export(
     *, store: str, artifacts: str | None, what: str, form: str | None, out: str, plugins: tuple[str, ...]
@@ -86,6 +95,21 @@ def merge(into: str, sources: tuple[str, ...], *, strict: bool) -> None:
         click.echo(f"{what} ({', '.join(key[:12] for key in done.differing[:5])})", err=True)
     if done.missing or done.damaged:
         click.echo(f"left behind: {done.missing} missing and {done.damaged} damaged artifacts", err=True)
+
+
+@click.command()
+@store_argument
+@artifacts_option
+@click.option("--out", required=True, type=Place(dir_okay=False), help="The archive: .zip, .tar, .tar.gz or .tgz.")
+@click.option("--pictures", is_flag=True, help="Pack also images of datasets that are not public, if some were kept.")
+def pack(store: str, artifacts: str | None, out: str, *, pictures: bool) -> None:
+    """Write STORE and its payload files into one archive that opens anywhere, without paths, names and passwords."""
+    from leakboard.store.packing import pack as pack_store
+
+    done = pack_store(open_store(store, artifacts), out, pictures=pictures)
+    for line in done.left_out:
+        click.echo(f"left out: {line}", err=True)
+    click.echo(f"{done.path}: the store and {done.files:,} files, {done.bytes / 2**20:.1f} MiB")
 
 
 DIFFERS = 3

@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from leakboard.cli.completing import names_of
-from leakboard.cli.options import plugin_option
+from leakboard.cli.options import Place, plugin_option
 
 
 @click.command(epilog="Recipes: leakboard list recipes.")
 @click.argument("recipe", shell_complete=names_of("recipe"))
-@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder for checkpoints and manifests.")
+@click.option("--out", required=True, type=Place(file_okay=False), help="Folder for checkpoints and manifests.")
 @click.option("--device", default="cpu", show_default=True, help="Where to train: cpu, cuda or mps.")
 @plugin_option
 def train(recipe: str, out: str, device: str, plugins: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from leakboard.errors import LeakboardError, nearest
+from leakboard.registry.bind import told_apart
 from leakboard.registry.specs import parse, spell
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class Attacker:
     def spec(self) -> str:
         """Canonical spelling, every parameter of every shadow victim written out."""
         return _spelt(self.name, [victim.spec for victim in self.shadows])
+
+    @functools.cached_property
+    def shown(self) -> str:
+        """The same as others may read it: what is stored."""
+        return _spelt(self.name, [victim.shown for victim in self.shadows])
 
     @functools.cached_property
     def label(self) -> str:
@@ -119,11 +125,12 @@ def _shadows(spec: Spec, registry: Registry, where: str) -> tuple[Bound, ...]:
             next="leakboard list victims",
         )
     found = [victim for text in texts for victim in registry.axis("victim", text, f"{where}, victims of shadow")]
-    shadows = {victim.spec: victim for victim in found}
+    shadows = {victim.spec: victim for victim in told_apart(found)}
     if len(shadows) < len(found):
         twice = next(victim.label for place, victim in enumerate(found) if victim in found[:place])
         raise LeakboardError(f"shadow has the victim {twice} twice", where=where, expected="each victim once")
-    return tuple(shadows[text] for text in sorted(shadows))
+    # by what they are, so that another place of theirs, on another machine, makes no other attacker
+    return tuple(sorted(shadows.values(), key=lambda victim: (victim.content, victim.identity)))
 
 
 def _spelt(name: str, victims: list[str]) -> str:

@@ -65,7 +65,9 @@ class Cell:
     def axis(self, name: str) -> tuple[str, ...]:
         """The spellings under which one axis can be selected."""
         value = getattr(self, name)
-        return (value.spec, value.label) if isinstance(value, (Bound, Attacker)) else (str(value),)
+        if isinstance(value, (Bound, Attacker)):
+            return value.spec, value.shown, value.label
+        return (str(value),)
 
     def skip_reason(self) -> str:
         """Why the components do not fit, or an empty string."""

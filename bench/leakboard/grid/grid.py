@@ -16,8 +16,10 @@ from leakboard.grid.cells import Cell
 from leakboard.grid.filters import excluded, selected
 from leakboard.grid.given import apply, listed, plain
 from leakboard.grid.tables import Axes, GridFile, RunSettings, validated
+from leakboard.registry.bind import told_apart
 from leakboard.registry.find import Registry, shared
 from leakboard.registry.specs import DIGITS, bounded
+from leakboard.texts import home
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +61,7 @@ class Grid:
         Raises:
             LeakboardError: no such file, not TOML, or anything in it that `parse` refuses.
         """
-        path = Path(path)
+        path = Path(home(path))
         try:
             text = path.read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
@@ -118,7 +120,7 @@ class Grid:
     def _build(
         cls, content: Mapping[str, Any], text: str, name: str, where: str, plugins: Sequence[Path | str]
     ) -> Self:
-        files = tuple(dict.fromkeys(str(path) for path in plugins))
+        files = tuple(dict.fromkeys(str(home(path)) for path in plugins))
         file = validated(GridFile, content, where)
         cells = excluded(_expand(file, shared(files), where), file.exclude, where)
         _refuse_own_shadow(cells, where)
@@ -194,7 +196,7 @@ def _refuse_own_shadow(cells: Iterable[Cell], where: str) -> None:
 
 def _axis(registry: Registry, kind: Axis, specs: Sequence[str], where: str) -> list[Bound]:
     place = f"{where}, grid.{kind}"
-    return [point for text in specs for point in registry.axis(kind, text, place)]
+    return told_apart([point for text in specs for point in registry.axis(kind, text, place)])
 
 
 def _triples(axes: Axes, registry: Registry, where: str) -> list[tuple[Bound, Bound, Bound, str]]:

@@ -33,6 +33,7 @@ class RunSettings(BaseModel):
         batch: samples a denoiser call at most.
         timeout: seconds that each component may take: an observer, a distance or a defense on one shard, a classifier
             to be fitted, a victim to be opened; 0 for no limit.
+        pictures: keep images also of datasets that are not public, and show them in a report of the run.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     """
 
@@ -46,6 +47,7 @@ class RunSettings(BaseModel):
     shard: Annotated[int, Field(ge=2, le=MOST)] = 256
     batch: Annotated[int, Field(ge=1, le=MOST)] = 128
     timeout: Annotated[float, Field(ge=0, le=1e7)] = 0.0
+    pictures: bool = False
     device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = "cpu"
 
     @property

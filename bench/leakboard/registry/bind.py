@@ -9,15 +9,18 @@ import inspect
 import json
 import sys
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from leakboard.digests import code_digest, file_digest
 from leakboard.errors import LeakboardError, nearest
 from leakboard.faults import blamed
+from leakboard.registry.places import contents, deepest, published
 from leakboard.registry.specs import Spec, parse, spell
 from leakboard.registry.traits import check_traits
+from leakboard.texts import home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
     from leakboard.api import Axis, Component, Defense
+    from leakboard.registry.places import Contents
 
 NO_DEFENSE = "none"
 
@@ -34,14 +38,18 @@ class Bound:
     """One point of an axis: a plugin instance, or a chain of defenses.
 
     Attributes:
-        spec: canonical spelling, every parameter written out.
-        label: short spelling, defaults left out; what tables show.
+        spec: canonical spelling, every parameter written out: what makes it again on this machine.
+        shown: the same as others may read it, of paths their last part: what is stored.
+        label: short spelling, defaults left out, or the name that a grid gives it: what tables show.
+        name: that name, or an empty string.
     """
 
     kind: Axis
     chain: tuple[Component, ...]
     spec: str
+    shown: str
     label: str
+    name: str = ""
 
     @property
     def only(self) -> Any:
@@ -50,26 +58,94 @@ class Bound:
 
     @functools.cached_property
     def identity(self) -> str:
-        """sha256 over kind, canonical spelling, the digest of the plugins' code and of the files they read.
+        """sha256 over kind, `content`, the digest of the plugins' code and of the files they read.
+
+        Of a victim that a path leads to, also over who its members are: the same weights may lie beside two manifests.
 
         Raises:
             LeakboardError: a file is missing, there is no source code to go by, or a plugin fails to name its files.
         """
         code = [code_digest(cast("Any", type(link))) for link in self.chain]
+        files = [entry for link in self._contents for entry in link.files]
+        if self.kind == "victim" and self.content != self.spec:
+            with blamed(self.label, "trained_on()"):
+                files += [["trained on", digest] for link in self.chain if (digest := cast("Any", link).trained_on())]
+        return hashlib.sha256(json.dumps([self.kind, self.content, code, files]).encode()).hexdigest()
+
+    @functools.cached_property
+    def content(self) -> str:
+        """Canonical spelling without a word about where files lie: the same on every machine."""
+        links = zip(self.chain, self._contents, strict=True)
+        return " + ".join(spell(link.name, found.parameters) for link, found in links)
+
+    @functools.cached_property
+    def files(self) -> tuple[tuple[Path, ...], ...]:
+        """The files that each plugin names.
+
+        Raises:
+            LeakboardError: one fails to.
+        """
         with blamed(self.label, "files()"):
-            files = [file_digest(path) for link in self.chain for path in link.files()]
-        return hashlib.sha256(json.dumps([self.kind, self.spec, code, files]).encode()).hexdigest()
+            return tuple(tuple(map(Path, link.files())) for link in self.chain)
+
+    @functools.cached_property
+    def _contents(self) -> list[Contents]:
+        return [
+            contents(parameters(link), words_of(link), files, file_digest)
+            for link, files in zip(self.chain, self.files, strict=True)
+        ]
+
+    @property
+    def depth(self) -> int:
+        """How many parts of its paths `seen_from` can tell; a given name has one."""
+        return 1 if self.name else max(deepest(parameters(link), words_of(link)) for link in self.chain)
+
+    def seen_from(self, parts: int) -> Bound:
+        """The same with a label that tells more parts of each path, where one does not tell it from another."""
+        return replace(self, label=_label(self.chain, parts))
 
 
-def bind(kind: Axis, chain: Sequence[Component]) -> Bound:
+def bind(kind: Axis, chain: Sequence[Component], name: str = "") -> Bound:
     """Put instances on an axis. ``none`` disappears from chains of several defenses, and its place says nothing."""
     links = tuple(link for link in chain if link.name != NO_DEFENSE) or (type(chain[0])(),)
     return Bound(
         kind,
         links,
         " + ".join(spell(link.name, parameters(link)) for link in links),
-        " + ".join(spell(link.name, _given(link)) for link in links),
+        " + ".join(spell(link.name, published(parameters(link), words_of(link))) for link in links),
+        name or _label(links, 1),
+        name,
     )
+
+
+def _label(links: Sequence[Component], parts: int) -> str:
+    return " + ".join(spell(link.name, published(given(link), words_of(link), parts)) for link in links)
+
+
+def told_apart(points: Sequence[Bound]) -> list[Bound]:
+    """Points of one axis with labels of their own, as far as their paths can make them so.
+
+    Raises:
+        LeakboardError: two have been given one name.
+    """
+    made = list(points)
+    for label in {point.label for point in points}:
+        alike = [place for place, point in enumerate(made) if point.label == label]
+        if len({made[place].spec for place in alike}) == 1:
+            continue
+        if any(made[place].name for place in alike):
+            raise LeakboardError(
+                f"two of the grid's {points[0].kind}s are called {label!r}",
+                where=f"name={label!r}",
+                expected="a name of its own for each",
+            )
+        for parts in range(2, 1 + max(made[place].depth for place in alike)):
+            seen = {place: made[place].seen_from(parts) for place in alike}
+            if len({point.label for point in seen.values()}) == len({point.spec for point in seen.values()}):
+                for place, point in seen.items():
+                    made[place] = point
+                break
+    return made
 
 
 def at(chain: Sequence[Component], place: str) -> tuple[Defense, ...]:
@@ -87,8 +163,8 @@ def build(cls: type[Component], spec: Spec, where: str = "") -> Component:
     from pydantic import ValidationError
 
     place, advice = where or f"spec {str(spec)!r}", f"leakboard show {spec.name}"
-    checks, given = _checks(cast("Any", cls)), dict(spec.parameters)
-    for key in given.keys() - checks.keys():
+    checks, wanted = _checks(cast("Any", cls)), dict(spec.parameters)
+    for key in wanted.keys() - checks.keys():
         known = f"one of {', '.join(checks)}" if checks else "no parameters"
         raise LeakboardError(
             f"{spec.name} has no parameter {key!r}",
@@ -98,14 +174,14 @@ def build(cls: type[Component], spec: Spec, where: str = "") -> Component:
             next=advice,
         )
     for field in fields_of(cls):
-        if is_required(field) and field.name not in given:
+        if is_required(field) and field.name not in wanted:
             what = f"{spec.name} needs the parameter {field.name!r}"
             raise LeakboardError(what, where=place, expected=f"{spec.name}({field.name}=...)", next=advice)
     checked = {}
-    for key, value in given.items():
+    for key, value in wanted.items():
         with blamed(spec.name, f"the check of {key}"):
             try:
-                checked[key] = checks[key].validate_python(value)
+                checked[key] = checks[key].validate_python(home(value))
             except ValidationError as error:
                 choices = [choice for choice in _choices(types_of(cast("Any", cls))[key]) if isinstance(choice, str)]
                 raise LeakboardError(
@@ -144,7 +220,8 @@ def parameters(component: Component) -> dict[str, Any]:
     return {field.name: getattr(component, field.name) for field in fields_of(type(component))}
 
 
-def _given(component: Component) -> dict[str, Any]:
+def given(component: Component) -> dict[str, Any]:
+    """The parameters of an instance that differ from their defaults."""
     defaults = {field.name: default_of(field) for field in fields_of(type(component)) if not is_required(field)}
     return {key: value for key, value in parameters(component).items() if key not in defaults or value != defaults[key]}
 
@@ -177,6 +254,11 @@ def types_of(cls: type) -> dict[str, Any]:
         alone = SimpleNamespace(__annotations__={field.name: field.type})
         found |= typing.get_type_hints(alone, vars(sys.modules[owner.__module__]), include_extras=True)
     return found
+
+
+def words_of(component: Component) -> dict[str, tuple[Any, ...]]:
+    """Of every parameter the values that its type lists: words, and never paths."""
+    return {name: tuple(_choices(hint)) for name, hint in types_of(cast("Any", type(component))).items()}
 
 
 @functools.cache

@@ -22,8 +22,9 @@ from leakboard.errors import LeakboardError, nearest
 from leakboard.faults import contained, raised_at
 from leakboard.registry.bind import Bound, bind, build
 from leakboard.registry.contract import VALUES, load_file, origin, read_offer
-from leakboard.registry.specs import parse
+from leakboard.registry.specs import named, parse
 from leakboard.surroundings import streams_kept
+from leakboard.texts import home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from leakboard.api import Attack, Axis, Component, Extension
+
+
+NAMED: tuple[Axis, ...] = ("dataset", "victim")
+"""Axes whose points a grid may give a name: what is attacked is called by it everywhere."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +141,11 @@ class Registry:
                 raise LeakboardError(
                     f"{text!r} chains with +, but only defenses chain", where=place, expected="one call"
                 )
-            links = [build(self.find(kind, spec.name, place), spec, place) for spec in chain]
-            points.append(bind(kind, links))
+            links, name = [], ""
+            for spec in chain:
+                bare, name = named(spec, place) if kind in NAMED else (spec, "")
+                links.append(build(self.find(kind, spec.name, place), bare, place))
+            points.append(bind(kind, links, name))
         return points
 
     def one(self, kind: Axis, text: str, where: str = "") -> Bound:
@@ -221,7 +229,7 @@ def _places(files: Iterable[Path | str]) -> dict[Path, str]:
     """Plugin files, each as it was first spelled: the same file is loaded once, however often it is named."""
     places: dict[Path, str] = {}
     for file in files:
-        places.setdefault(Path(file).resolve(), str(file))
+        places.setdefault(home(Path(file)).resolve(), str(home(file)))
     return places
 
 

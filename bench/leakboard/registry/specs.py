@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import itertools
 import math
+import re
 import warnings
 from collections import Counter
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ GRAMMAR = "name, name(key=value, ...), a set {1, 2} to sweep a value, a + b to c
 MOST = 250_000
 """Points that a spec, or a grid, may stand for."""
 DIGITS = "a number has more digits than Python reads"
+NAME = re.compile(r"(?! )[\w .+-]{1,60}(?<! )")
+"""What a grid may call a victim or a dataset: no path, and nothing that means something in a spec."""
 LITERALS = "a number, a quoted string, True, False, None, a list or tuple of these, or a set to sweep"
 
 
@@ -62,6 +65,24 @@ def parse(text: str, where: str = "") -> tuple[tuple[Spec, ...], ...]:
     bounded([_points(link) for link in links], f"the spec {source!r:.80}", place)
     alternatives = [list(_sweep(link, source, place)) for link in links]
     return tuple(itertools.product(*alternatives))
+
+
+def named(spec: Spec, where: str) -> tuple[Spec, str]:
+    """A call without the ``name`` that it gives to what it makes, and that name; an empty string without one.
+
+    Raises:
+        LeakboardError: that is no name.
+    """
+    given = dict(spec.parameters).get("name")
+    if given is None:
+        return spec, ""
+    if not (isinstance(given, str) and NAME.fullmatch(given)):
+        raise LeakboardError(
+            f"{spec.name} cannot be called {given!r:.100}",
+            where=where,
+            expected="name='...' with 1 to 60 letters, digits, blanks and . _ - +",
+        )
+    return Spec(spec.name, tuple(each for each in spec.parameters if each[0] != "name")), given
 
 
 def _points(link: ast.expr) -> int:

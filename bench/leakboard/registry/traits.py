@@ -34,6 +34,7 @@ def _are_spaces(value: Any) -> bool:
 _YES_OR_NO = Trait("True or False", lambda value: isinstance(value, bool))
 _COUNT = Trait("a whole number from 1", lambda value: type(value) is int and value >= 1)
 TRAITS: dict[api.Axis, dict[str, Trait]] = {
+    "dataset": {"public": _YES_OR_NO},
     "victim": {
         "access": _one_of(api.Access),
         "evaluations_per_step": _COUNT,

@@ -17,6 +17,7 @@ from leakboard.store.database import NoStore
 from leakboard.store.engines import locate
 from leakboard.store.store import default_artifacts
 from leakboard.tasks.sample_lists import Populations
+from leakboard.texts import home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -47,7 +48,7 @@ def plan(
     default = Path("leakboard-artifacts")
     if isinstance(store, (str, Path)):
         default, store = default_artifacts(locate(store)), existing(store, artifacts)
-    folder = Artifacts(store.artifacts if store else Path(artifacts or default))
+    folder = Artifacts(store.artifacts if store else home(Path(artifacts or default)))
     populations = Populations(folder)
     if store:
         made = missing(grid, store, populations, features=features)

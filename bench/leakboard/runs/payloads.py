@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from leakboard.keys import contact_sheet_key, samples_key
+from leakboard.keys import contact_sheet_key, fidelity_key, samples_key
 from leakboard.store.artifacts import Damaged, Missing
 
 if TYPE_CHECKING:
@@ -47,12 +47,13 @@ class Payloads:
         for identity in populations.known.keys() - populations.unsaved:
             self.state(samples_key(identity), "samples")
         pictures = {
-            contact_sheet_key(cell.dataset.identity, victim.identity, defense.identity, cell.seed)
+            (cell.dataset.identity, victim.identity, defense.identity, cell.seed)
             for cell in cells
             for victim, defense in ((cell.victim, cell.defense), *cell.attacker.calibrates_on)
         }
-        for key in sorted(pictures - self._known.keys()):
-            self.state(key, "preview")
+        for kind, key_of in (("preview", contact_sheet_key), ("fidelity", fidelity_key)):
+            for key in sorted({key_of(*place) for place in pictures} - self._known.keys()):
+                self.state(key, kind)
 
     def _look(self, key: str, kind: str) -> State:
         try:

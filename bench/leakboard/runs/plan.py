@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from leakboard.grid.cells import asked
 from leakboard.keys import features_key
 from leakboard.registry.bind import at, bind
+from leakboard.registry.public import is_public
 from leakboard.runs.payloads import Payloads
 from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Shadow, Wanted
 
@@ -152,7 +153,7 @@ def make_plan(
         frozenset(settled),
         skipped,
         lost,
-        _observation_tasks(todo, resting, again, shards, payloads, settings),
+        _observation_tasks(todo, resting, again, shards, payloads, settings, _pictured(grid)),
         _scoring_tasks(todo, shards, settings),
         frozenset((done - lost).intersection(outdated)),
         frozenset(again),
@@ -199,6 +200,7 @@ def _observation_tasks(
     shards: _Shards,
     payloads: Payloads,
     settings: Settings,
+    pictures: Mapping[str, bool],
 ) -> tuple[ObserveTask, ...]:
     wanted: dict[tuple[str, str, str, int], list[Wanted]] = defaultdict(list)
     tasks: dict[tuple[str, str, str, int], ObserveTask] = {}
@@ -228,8 +230,16 @@ def _observation_tasks(
                         stop=rows.stop,
                         wanted=(),
                         settings=settings,
+                        title=victim.label,
+                        pictures=pictures[cell.dataset.identity],
                     )
     return tuple(replace(task, wanted=tuple(sorted(wanted[group], key=_place))) for group, task in tasks.items())
+
+
+def _pictured(grid: Grid) -> dict[str, bool]:
+    """By the identity of a dataset whether images of it are kept to be shown: of public ones, and where it is asked."""
+    datasets = {cell.dataset.identity: cell.dataset for cell in grid.cells}
+    return {identity: grid.run.pictures or is_public(dataset) for identity, dataset in datasets.items()}
 
 
 def query_label(defense: Bound) -> str:

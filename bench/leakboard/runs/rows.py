@@ -7,8 +7,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from leakboard.faults import contained
+from leakboard.registry.public import is_public
 from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, TaskRow
 from leakboard.tasks.task import ObserveTask, PartOutcome, ScoreTask
+from leakboard.texts import all_discreet, discreet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +30,7 @@ def cell_row(cell: Cell) -> CellRow:
     return CellRow(
         key=cell.key,
         **{axis: point.identity for axis, point in cell.axes.items()},
-        attacker=cell.attacker.spec,
+        attacker=cell.attacker.shown,
         labels=cell.labels,
         seed=cell.seed,
         members=cell.sides.members,
@@ -47,10 +49,10 @@ def component_rows(cells: Iterable[Cell], populations: dict[str, Population]) ->
     return [
         ComponentRow(
             kind=point.kind,
-            spec=point.spec,
+            spec=point.shown,
             label=point.label,
             identity=identity,
-            info=_facts(point, populations),
+            info=all_discreet(_facts(point, populations)),
         )
         for identity, point in points.items()
     ]
@@ -61,7 +63,7 @@ def task_row(task: Task, outcome: TaskOutcome) -> TaskRow:
     failed = [answer for answer in outcome.parts if answer.status not in ("done", "skipped")]
     return TaskRow(
         kind="observe" if isinstance(task, ObserveTask) else "score",
-        label=task.label,
+        label=discreet(task.label),
         victim=task.victim_identity,
         dataset=task.dataset_identity,
         status=failed[0].status if failed else "done",
@@ -69,13 +71,14 @@ def task_row(task: Task, outcome: TaskOutcome) -> TaskRow:
         nfe=outcome.evaluations,
         samples=task.stop - task.start if isinstance(task, ObserveTask) else 0,
         cells=len(task.cells) if isinstance(task, ScoreTask) else 0,
-        error=failed[0].error if failed else "",
+        error=discreet(failed[0].error) if failed else "",
     )
 
 
 def attempt_row(cell: str, answer: PartOutcome, outcome: TaskOutcome) -> AttemptRow:
     """What became of a cell; one without a result has no price."""
     told = {name: getattr(answer, name) for name in _TOLD} | {"nfe": answer.evaluations}
+    told |= {name: discreet(told[name]) for name in ("error", "traceback", "note")}
     if answer.status != "done":
         told |= {"queries": None, "nfe": None}
     return AttemptRow(cell_key=cell, peak_mb=outcome.peak_mb or None, batch_size=outcome.batch, **told)
@@ -95,6 +98,8 @@ def _facts(point: Bound, populations: dict[str, Population]) -> dict[str, Any]:
         known = populations[point.identity]
         sides = {"members": int(known.member.sum()), "nonmembers": int((~known.member).sum())}
         facts |= sides | {"notes": list(known.notes)}
+    if point.kind == "dataset":
+        facts |= {"public": is_public(point)}
     if point.kind == "victim":
         facts |= {"null": point.only.null}
     return facts

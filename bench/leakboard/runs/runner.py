@@ -14,6 +14,7 @@ from leakboard.runs.missing import missing
 from leakboard.runs.preflight import check_device, check_folder
 from leakboard.runs.provenance import provenance
 from leakboard.runs.remeasure import remeasure
+from leakboard.runs.rows import component_rows
 from leakboard.runs.source import PlanSource
 from leakboard.runs.stop import Stopped
 from leakboard.runs.terminal import terminal
@@ -22,6 +23,7 @@ from leakboard.store import RunInfo, Store
 from leakboard.store.artifacts import Artifacts
 from leakboard.store.engines import locate
 from leakboard.tasks.sample_lists import Populations
+from leakboard.texts import discreet, home
 from leakboard.workers import executor_settings
 
 if TYPE_CHECKING:
@@ -106,7 +108,7 @@ def run(
     if not isinstance(store, Store):
         place = locate(store)
         if artifacts:
-            check_folder(Path(artifacts), "artifacts")
+            check_folder(home(Path(artifacts)), "artifacts")
         if isinstance(place, Path) and not place.exists():
             # Nothing is written for a grid that contradicts itself, or that cannot run here.
             populations.check(grid.cells)
@@ -117,6 +119,7 @@ def run(
     if first.observe:
         check_device(grid.run.device)
     if first.empty and not populations.unsaved:
+        store.renew(component_rows(grid.cells, populations.known))
         return RunReport(first, store.latest_status())
     populations.check(first.todo)
     with alone(grid, Artifacts(store.artifacts)) as waited:
@@ -140,7 +143,12 @@ def _run(
     command: str,
 ) -> RunReport:
     """Carry out a plan, and write down how it went."""
-    info = RunInfo(grid_name=grid.name, grid_text=grid.text, command=command, provenance=provenance())
+    info = RunInfo(
+        grid_name=grid.name,
+        grid_text=discreet(grid.text),
+        command=discreet(command),
+        provenance=provenance(),
+    )
     session = _Session(grid, store, store.begin_run(info), chosen, settings, progress)
     status: RunStatus = "failed"
     try:

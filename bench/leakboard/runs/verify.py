@@ -11,6 +11,7 @@ from leakboard.keys import scores_key
 from leakboard.registry.find import shared
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.tasks.measure import key_of, measure, registered
+from leakboard.texts import home
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -78,7 +79,7 @@ def verify(store: Store, plugins: Sequence[Path | str] = ()) -> Verified:
             files += 1
             if row.kind == "features":
                 _note_price(meta, prices)
-    measures = registered(shared(tuple(map(str, plugins))))
+    measures = registered(shared(tuple(map(str, map(home, plugins)))))
     keys = sorted(cells)
     for start in range(0, len(keys), BATCH):
         for attempt in store.last_attempts(keys[start : start + BATCH]):

@@ -30,7 +30,7 @@ class Writer:
         fresh = [cell for cell in plan.cells if cell.key not in plan.done]
         self.store.record(
             self.run_id,
-            components=component_rows(fresh, populations.known),
+            components=component_rows(plan.cells, populations.known),
             cells=[cell_row(cell) for cell in fresh],
             attempts=[AttemptRow(cell_key=key, status="skipped", error=why) for key, why in plan.skipped.items()],
             artifacts=[*plan.found, *populations.save(self._artifacts)],

@@ -74,7 +74,8 @@ class ArtifactRow:
 
     Attributes:
         key: its content address.
-        kind: ``samples``, ``pool``, ``features``, ``scores`` or ``preview`` (a contact sheet).
+        kind: ``samples``, ``pool``, ``features``, ``scores``, ``preview`` (a contact sheet) or ``fidelity`` (numbers in
+            the place of one).
         digest: sha256 of the whole file.
         bytes: size of the file.
         created: when it was written.

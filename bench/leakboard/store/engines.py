@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from leakboard.errors import LeakboardError, nearest
+from leakboard.texts import home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ def locate(url: str | Path) -> Path | URL:
         LeakboardError: not a URL, or of a database that is not supported.
     """
     if isinstance(url, Path) or "://" not in url:
-        return Path(url).expanduser()
+        return Path(home(url))
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -64,13 +65,15 @@ def locate(url: str | Path) -> Path | URL:
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise LeakboardError("a store in memory cannot be resumed", where=url, expected="a file path")
-        return Path(parsed.database)
+        return Path(home(parsed.database))
     return parsed.set(drivername="postgresql+psycopg")
 
 
 def shown(place: Path | URL) -> str:
     """The place as it may be printed, without a password."""
-    return str(place) if isinstance(place, Path) else place.render_as_string(hide_password=True)
+    if isinstance(place, Path):
+        return str(place)
+    return place.set(query={}).render_as_string(hide_password=True)  # a query may hold one too
 
 
 def engine_for(place: Path | URL, *, read_only: bool, foreign_keys: bool = True) -> Engine:

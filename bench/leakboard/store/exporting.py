@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from leakboard.errors import LeakboardError, nearest
+from leakboard.texts import home
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +58,7 @@ def export(store: Store, what: What, format: Format | None, out: Path | str) -> 
         LeakboardError: an unknown table, format or ending, an ending of another format, nothing of the table can be
             read, or the file cannot be written.
     """
+    out = home(out)
     chosen = format or _by_ending(str(out))
     for given, valid, kind in ((what, get_args(What), "table"), (chosen, get_args(Format), "format")):
         if given not in valid:

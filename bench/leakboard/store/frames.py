@@ -15,6 +15,7 @@ from leakboard.api import AXES
 from leakboard.store.queries import last_attempts
 from leakboard.store.rows import AttemptRow, CellRow, ResultRow
 from leakboard.store.tables import AttemptTable, CellTable, ComponentTable, ResultTable, RunTable, TaskTable, Utc
+from leakboard.texts import discreet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,10 @@ def components(store: Store) -> pd.DataFrame:
 
 def runs(store: Store) -> pd.DataFrame:
     """One row per run, oldest first, with all that was noted about it (provenance is a dict)."""
-    return _frame(store, select(*RunTable.__table__.columns).order_by(RunTable.started, RunTable.id))
+    frame = _frame(store, select(*RunTable.__table__.columns).order_by(RunTable.started, RunTable.id))
+    for name in ("grid_text", "command"):
+        frame[name] = frame[name].map(discreet)  # older versions wrote them as they were
+    return frame
 
 
 def tasks(store: Store) -> pd.DataFrame:

@@ -44,14 +44,33 @@ def component_ids(connection: Connection) -> dict[tuple[str, str], int]:
     return {(kind, identity): number for kind, identity, number in rows}
 
 
-def add_components(connection: Connection, components: Sequence[ComponentRow]) -> None:
-    """Insert those that are not there."""
+def add_components(connection: Connection, components: Sequence[ComponentRow], *, renew: bool = False) -> None:
+    """Insert those that are not there, and with ``renew`` bring up to date what the others are called and told of."""
     if not components:
         return
+    if renew:
+        changed = renewed(connection, components)
+        if changed:
+            statement = update(ComponentTable).where(ComponentTable.id == bindparam("its_id"))
+            connection.execute(statement, changed)
     known = component_ids(connection)
     missing = {(c.kind, c.identity): c for c in components if (c.kind, c.identity) not in known}
     if missing:
         connection.execute(insert(ComponentTable), [vars(component) for component in missing.values()])
+
+
+def renewed(connection: Connection, components: Sequence[ComponentRow]) -> list[dict[str, Any]]:
+    """What is other of some components than it stands in the store: the same files may have a new name by now."""
+    given = {(row.kind, row.identity): row for row in components}
+    changed = []
+    for row in connection.execute(select(ComponentTable)):
+        new = given.get((row.kind, row.identity))
+        if new is None:
+            continue
+        values = {"spec": new.spec, "label": new.label, "info": {**row.info, **new.info}}
+        if values != {name: getattr(row, name) for name in values}:
+            changed.append({"its_id": row.id, **values})
+    return changed
 
 
 def add_cells(connection: Connection, cells: Sequence[CellRow]) -> int:

@@ -20,7 +20,7 @@ from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.store.tables import ComponentTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     import pandas as pd
 
@@ -77,7 +77,7 @@ def features(store: Store) -> pd.DataFrame:
 
     flags, without = _flags_by_dataset(store)
     payloads, unreadable = _read(store, store.artifact_digests("features"), _too_wide)
-    labels = _labels_by_spec(store)
+    labels = labels_of(frames.components(store))
     parts = [
         _long(tensors["values"], meta, labels, flags) for _, (tensors, meta) in sorted(payloads.items(), key=_place)
     ]
@@ -93,14 +93,28 @@ def features(store: Store) -> pd.DataFrame:
 
 
 def lost_contact_sheets(store: Store) -> pd.DataFrame:
-    """Whose pictures were kept once and are missing or damaged now.
+    """Whose pictures were kept once and are missing or damaged now. Columns: dataset, victim, defense, seed."""
+    artifacts = Artifacts(store.artifacts)
+    return _contact_sheets(store, {key for key in store.artifact_digests("preview") if not artifacts.whole(key)})
 
-    The file is not there to tell, but its key derives from the components. Columns: dataset, victim, defense, seed.
-    """
+
+def private_datasets(store: Store) -> list[str]:
+    """Labels of the datasets that do not say that everybody may see their images."""
+    rows = frames.components(store).to_dict("records")
+    return sorted(str(r["label"]) for r in rows if r["kind"] == "dataset" and not r["info"].get("public", False))
+
+
+def pictured(store: Store) -> list[str]:
+    """Labels of the datasets of which pictures are kept."""
+    artifacts = Artifacts(store.artifacts)
+    kept = {key for key in store.artifact_digests("preview") if artifacts.has(key)}
+    return sorted(set(_contact_sheets(store, kept)["dataset"]))
+
+
+def _contact_sheets(store: Store, chosen: Collection[str]) -> pd.DataFrame:
+    """Whose pictures lie under some keys: a file may not be there to tell, but its key derives from components."""
     import pandas as pd
 
-    artifacts = Artifacts(store.artifacts)
-    lost = {key for key in store.artifact_digests("preview") if not artifacts.whole(key)}
     identities = {(row.kind, row.label): str(row.identity) for row in frames.components(store).itertuples()}
     shown = frames.cells(store)[["dataset", "victim", "defense", "seed"]].drop_duplicates()
     keys = [
@@ -109,7 +123,7 @@ def lost_contact_sheets(store: Store) -> pd.DataFrame:
         )
         for dataset, victim, defense, seed in shown.itertuples(index=False)
     ]
-    return shown[pd.Series(keys, index=shown.index, dtype="str").isin(list(lost))].reset_index(drop=True)
+    return shown[pd.Series(keys, index=shown.index, dtype="str").isin(list(chosen))].reset_index(drop=True)
 
 
 def _place(item: tuple[str, Payload]) -> tuple[Any, ...]:
@@ -128,7 +142,7 @@ def _long(
 
     ids, columns = json.loads(meta["ids"]), json.loads(meta["columns"])
     flags = flags_by_dataset.get(meta.get("dataset_identity", ""), {})
-    axes = {name: labels.get((name, meta[name]), meta[name]) for name in FEATURE_LABELS}
+    axes = {name: called(labels, meta, name) for name in FEATURE_LABELS}
     frame = pd.DataFrame(axes, index=range(values.size))
     frame["sample"] = np.repeat(np.asarray(ids, dtype=object), len(columns))
     frame["member"] = pd.array(np.repeat([flags.get(name) for name in ids], len(columns)), dtype="boolean")
@@ -137,13 +151,18 @@ def _long(
     return frame
 
 
-def _labels_by_spec(store: Store) -> dict[tuple[str, str], str]:
-    """Short spelling by kind and canonical spec; of components that differ in code only, the newest's."""
-    with store.reading() as connection:
-        rows = connection.execute(
-            select(ComponentTable.kind, ComponentTable.spec, ComponentTable.label).order_by(ComponentTable.id)
-        )
-        return {(kind, spec): label for kind, spec, label in rows}
+def labels_of(components: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """What `Store.components` are called, by kind and identity, and by kind and spec, of several the newest's."""
+    labels: dict[tuple[str, str], str] = {}
+    for row in components.itertuples():
+        labels[str(row.kind), str(row.spec)] = labels[str(row.kind), str(row.identity)] = str(row.label)
+    return labels
+
+
+def called(labels: Mapping[tuple[str, str], str], meta: Mapping[str, str], kind: str) -> str:
+    """What a component is called that the meta of a file names, by identity if it does."""
+    spec = meta[kind]
+    return labels.get((kind, meta.get(f"{kind}_identity", "")), labels.get((kind, spec), spec))
 
 
 def _flags_by_dataset(store: Store) -> tuple[dict[str, dict[str, bool]], dict[str, str]]:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from leakboard.store import Store
 
-KINDS = ("samples", "pool", "features", "scores", "preview")
-KEPT = ("samples", "preview")
+KINDS = ("samples", "pool", "features", "scores", "preview", "fidelity")
+KEPT = ("samples", "preview", "fidelity")
 """A contact sheet is a ``preview`` in stores, and in its key: that name is older, and stored results go by it."""
 
 

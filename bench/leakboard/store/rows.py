@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from leakboard.store.processes import boot_id
+from leakboard.store.processes import boot_id, machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +36,7 @@ class RunInfo:
         command: the command line.
         provenance: JSON facts (git, packages, hardware, platform).
         started: UTC.
-        host: machine name.
+        host: tells machines apart, and is not their name.
         pid: process id.
         boot_id: tells one boot of the machine from the next, since process ids start over.
         uid: the run's name across stores.
@@ -48,7 +47,7 @@ class RunInfo:
     command: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
     started: datetime = field(default_factory=now)
-    host: str = field(default_factory=socket.gethostname)
+    host: str = field(default_factory=machine)
     pid: int = field(default_factory=os.getpid)
     boot_id: str = field(default_factory=boot_id)
     uid: str = field(default_factory=lambda: uuid.uuid4().hex)

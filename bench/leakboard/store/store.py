@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -23,11 +22,13 @@ from leakboard.store.inserting import (
     add_run,
     add_tasks,
     after_the_last,
+    renewed,
 )
-from leakboard.store.processes import is_dead
+from leakboard.store.processes import is_dead, machine
 from leakboard.store.queries import as_row, attempt_rows, chunks, last_attempts
 from leakboard.store.rows import now
 from leakboard.store.tables import ArtifactTable, AttemptTable, MetaTable, RunTable, TaskTable
+from leakboard.texts import home
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,9 +93,7 @@ class Store:
         """Write down a run, and that those whose process is gone were interrupted. Gives the run's id."""
         with self.writing() as connection:
             running = select(RunTable.id, RunTable.pid, RunTable.boot_id, RunTable.started)
-            rows = connection.execute(
-                running.where(RunTable.status == "running", RunTable.host == socket.gethostname())
-            ).all()
+            rows = connection.execute(running.where(RunTable.status == "running", RunTable.host == machine())).all()
             dead = [row.id for row in rows if is_dead(row.pid, row.boot_id, row.started)]
             for ids in chunks(dead):
                 connection.execute(update(RunTable).where(RunTable.id.in_(ids)).values(status="interrupted"))
@@ -122,11 +121,19 @@ class Store:
             LeakboardError: the store cannot be written now.
         """
         with self.writing() as connection:
-            add_components(connection, components)
+            add_components(connection, components, renew=True)
             add_cells(connection, cells)
             add_attempts(connection, run_id, after_the_last(connection, attempts))
             add_artifacts(connection, run_id, artifacts)
             add_tasks(connection, run_id, [task] if task else [])
+
+    def renew(self, components: Sequence[ComponentRow]) -> None:
+        """Bring up to date what components are called that are in the store; nothing is written if that is no news."""
+        with self.reading() as connection:
+            news = renewed(connection, components)
+        if news:
+            with self.writing() as connection:
+                add_components(connection, components, renew=True)
 
     def latest_status(self) -> dict[str, str]:
         """Status of each cell's last attempt, by cell key; cells never tried are left out."""
@@ -230,6 +237,14 @@ class Store:
         """One row per sample and feature column, read from artifact files."""
         return payloads.features(self)
 
+    def private_datasets(self) -> list[str]:
+        """Labels of the datasets that do not say that everybody may see their images."""
+        return payloads.private_datasets(self)
+
+    def pictured(self) -> list[str]:
+        """Labels of the datasets of which images are kept."""
+        return payloads.pictured(self)
+
     def lost_contact_sheets(self) -> pd.DataFrame:
         """Whose pictures are missing or damaged: dataset, victim, defense and seed."""
         return payloads.lost_contact_sheets(self)
@@ -238,8 +253,12 @@ class Store:
         with self.reading() as connection:
             last = connection.scalar(select(MetaTable.value).where(MetaTable.key == "artifacts"))
         base = self.place.parent if isinstance(self.place, Path) else Path()
+        given = home(given)
         if given is None:
-            return base / last if last else default_artifacts(self.place)
+            default = default_artifacts(self.place)
+            # the one last used; after both were copied elsewhere it lies beside the store
+            places = (base / last, base / Path(last).name, default) if last else (default,)
+            return next((place for place in places if place.is_dir()), places[0])
         chosen = _portable(given, base) if isinstance(self.place, Path) else str(given.absolute())
         if chosen != last and not self.read_only:
             with self.writing() as connection:

@@ -93,14 +93,25 @@ def observe(
             changed += [f"{who('observer', observer_spec)}: {name}" for name in state.lost]
             for column in columns:
                 changed += [f"{who('distance', column.wanted.distance)}: {name}" for name in column.changed]
-            made = [column.failure or _store(column, door, task, artifacts, samples.ids, seconds) for column in columns]
+            made = [
+                column.failure or _store(column, door, task, registry, artifacts, samples.ids, seconds)
+                for column in columns
+            ]
             found += made
             if returned is None and any(part.status == "done" for part in made):
                 returned = door.returned
         if task.start == 0:
             with contained(CannotWrite):  # a plugin's files() may fail now, and pictures are not worth its cells
                 sheets += keep_contact_sheet(
-                    task, artifacts, samples, defense, seed=seed, seen=images, returned=returned, fit=memo.fitting.note
+                    task,
+                    registry,
+                    artifacts,
+                    samples,
+                    defense,
+                    seed=seed,
+                    seen=images,
+                    returned=returned,
+                    fit=memo.fitting.note,
                 )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
     # the memo counts by the sample, and pools by all their images, however many samples share them
@@ -198,6 +209,7 @@ def _store(
     column: Column,
     door: Door,
     task: ObserveTask,
+    registry: Registry,
     artifacts: Artifacts,
     ids: tuple[str, ...],
     seconds: float,
@@ -208,12 +220,13 @@ def _store(
         "shapes": json.dumps(column.pairs),
         "ids": json.dumps(ids),
         "larger_is_closer": json.dumps(column.distance.larger_is_closer),
-        "dataset": task.dataset,
+        "dataset": registry.one("dataset", task.dataset).shown,
         "dataset_identity": task.dataset_identity,
-        "victim": task.victim,
-        "defense": wanted.defense,
-        "observer": wanted.observer,
-        "distance": wanted.distance,
+        "victim": registry.one("victim", task.victim).shown,
+        "victim_identity": task.victim_identity,
+        "defense": registry.one("defense", wanted.defense).shown,
+        "observer": registry.one("observer", wanted.observer).shown,
+        "distance": registry.one("distance", wanted.distance).shown,
         "seed": str(wanted.seed),
         "fit": door.memo.fitting.note,
         "refusal": door.refusal,

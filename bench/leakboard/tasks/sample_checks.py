@@ -11,6 +11,7 @@ import numpy as np
 from leakboard.errors import LeakboardError
 from leakboard.samples import LazySamples, Samples
 from leakboard.tasks.members import FEWEST
+from leakboard.texts import is_absolute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ def check_samples(samples: Samples, label: str) -> None:
     Raises:
         LeakboardError: it says what is wrong, and what would have been right.
     """
-    for what, expected in itertools.chain(_wrong_names(samples), _wrong_arrays(samples)):
+    for what, expected in itertools.chain(_wrong_names(samples), _placed_names(samples), _wrong_arrays(samples)):
         raise LeakboardError(f"the dataset {label} {what}", expected=expected)
 
 
@@ -48,6 +49,13 @@ def _wrong_names(samples: Samples) -> Iterator[tuple[str, str]]:
         yield f"has the member digest {samples.member_digest!r:.80}", "what leakboard.api.member_digest gives, or None"
     if isinstance(samples.notes, str) or not all(map(_is_text, samples.notes)):
         yield f"has the notes {samples.notes!r:.80}", "a tuple of texts"
+
+
+def _placed_names(samples: Samples) -> Iterator[tuple[str, str]]:
+    """Ids are published, and noise and split derive from them."""
+    placed = [sample for sample in samples.ids if sample.startswith(("/", "~/")) and is_absolute(sample)]
+    if placed:
+        yield f"has the id {placed[0]!r}, an absolute path", "ids that are the same on every machine"
 
 
 def _wrong_arrays(samples: Samples) -> Iterator[tuple[str, str]]:

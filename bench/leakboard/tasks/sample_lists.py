@@ -19,6 +19,7 @@ from leakboard.tasks.duplicates import describe
 from leakboard.tasks.members import FEWEST, members_of, refuse_telltale, refuse_vote
 from leakboard.tasks.sample_checks import check_samples
 from leakboard.tasks.splits import calibration, choose
+from leakboard.texts import discreet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -184,7 +185,7 @@ class Populations:
             found = describe(samples)
         self.unsaved.add(dataset.identity)
         groups = found.groups if len(np.unique(found.groups)) < len(samples.ids) else None
-        notes = (*samples.notes, *found.notes)
+        notes = tuple(map(discreet, (*samples.notes, *found.notes)))
         return Population(tuple(samples.ids), samples.member, notes, samples.member_digest, groups)
 
 

@@ -39,7 +39,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ObserveTask:
-    """Ask one victim, behind one query defense, about samples ``start`` to ``stop``, for everything that is wanted."""
+    """Ask one victim, behind one query defense, about samples ``start`` to ``stop``, for everything that is wanted.
+
+    Attributes:
+        title: what a person calls the victim.
+        pictures: keep images of the dataset, to show them.
+    """
 
     dataset: str
     dataset_identity: str
@@ -51,11 +56,13 @@ class ObserveTask:
     stop: int
     wanted: tuple[Wanted, ...]
     settings: Settings
+    title: str = ""
+    pictures: bool = False
 
     @property
     def label(self) -> str:
         """What a person calls it."""
-        return f"{self.victim} | {self.query} | samples {self.start}-{self.stop}"
+        return f"{self.title or self.victim} | {self.query} | samples {self.start}-{self.stop}"
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from leakboard.digests import code_digest
-from leakboard.registry.bind import bind, build, fields_of, is_required
+from leakboard.registry.bind import bind, build, fields_of, given, is_required
 from leakboard.registry.contract import check_class
-from leakboard.registry.specs import parse
+from leakboard.registry.specs import parse, spell
 from leakboard.testing.checks import Check, Subject
 from leakboard.testing.imports import imports_no_torch
 
@@ -71,7 +71,7 @@ def _described(cls: type) -> list[str]:
 
 def _spelling(subject: Subject) -> None:
     point = bind(cast("Any", subject.cls.kind), [subject.made])
-    for text in (point.spec, point.label):
+    for text in (point.spec, spell(subject.made.name, given(subject.made))):
         ((spec,),) = parse(text)
         again = build(subject.cls, spec)
         assert again == subject.made, f"{text} reads back as {again}, not as {subject.made}"
