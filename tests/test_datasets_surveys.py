@@ -9,6 +9,7 @@ from PIL import Image
 
 from helpers.dataset_roots import photograph
 from leakboard_plugins.datasets import surveys
+from leakboard_plugins.datasets.image_files import decode
 from leakboard_plugins.datasets.surveys import Surveyed, look, survey, whole
 
 
@@ -181,3 +182,20 @@ def look_of_one():
     file = io.BytesIO()
     Image.new("L", (2, 2)).save(file, "PNG")
     return look(file.getvalue())
+
+
+def test_metadata_that_cannot_be_read_is_a_note_with_the_file_and_no_warning(tmp_path):
+    """Photographs with a damaged EXIF block decode well; warnings are errors in these tests."""
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", (40, 24), "red").save(path)
+    payload = b"Exif\0\0II*\0\x08\0\0\0\x09"
+    content = path.read_bytes()
+    path.write_bytes(content[:2] + b"\xff\xe1" + (len(payload) + 2).to_bytes(2, "big") + payload + content[2:])
+
+    (seen,) = survey([path])
+    good, notes = whole(["photo.jpg"], [seen], "images", "here")
+
+    assert seen.facts.size == decode(path).size == (40, 24)
+    assert list(good) == [0]
+    (note,) = notes
+    assert note.startswith("1 of 1 images read with a remark: photo.jpg (Corrupt EXIF data.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import warnings
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy as np
 from leakboard.api import LeakboardError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import torch
@@ -48,6 +50,16 @@ def grey_or_colour(mode: str) -> Literal["L", "RGB"]:
     return "L" if mode in GREY_MODES or mode.startswith("I;16") else "RGB"
 
 
+@contextlib.contextmanager
+def remarks() -> Iterator[list[str]]:
+    """Inside, what Pillow remarks on a file (metadata that it cannot read, say) is gathered and not printed."""
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield told
+    told += [" ".join(str(each.message).split()) for each in caught]
+
+
 def decode(source: Path | bytes, name: str = "") -> Image.Image:
     """The image of a file, or of a file's content, that was whole when it was checked.
 
@@ -57,7 +69,7 @@ def decode(source: Path | bytes, name: str = "") -> Image.Image:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
+        with remarks(), Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
             return upright(opened)
     except Exception as error:
         raise LeakboardError(

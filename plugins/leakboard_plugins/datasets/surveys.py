@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from leakboard.api import LeakboardError
 from leakboard_plugins.datasets.finding import listed
-from leakboard_plugins.datasets.image_files import grey_or_colour, upright
+from leakboard_plugins.datasets.image_files import grey_or_colour, remarks, upright
 from leakboard_plugins.datasets.metadata import FileFacts, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-FORMAT = "1"
+FORMAT = "2"
 SLOW = 1.0
 """Findings that took so many seconds are kept on disk."""
 NOTES = 16
@@ -27,11 +27,19 @@ NOTES = 16
 
 
 class Surveyed(NamedTuple):
-    """An image that can be decoded: its content's digest, whether parts are transparent, what its file is like."""
+    """An image that can be decoded.
+
+    Attributes:
+        digest: of its content.
+        transparent: whether parts are.
+        facts: what its file is like.
+        remark: what Pillow remarked first, of metadata that it cannot read, say; mostly nothing.
+    """
 
     digest: str
     transparent: bool
     facts: FileFacts
+    remark: str = ""
 
     @property
     def mode(self) -> str:
@@ -45,11 +53,11 @@ def look(source: Path | bytes) -> Surveyed | str:
 
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
-        with Image.open(io.BytesIO(content)) as opened:
+        with remarks() as told, Image.open(io.BytesIO(content)) as opened:
             facts, transparent = facts_of(opened, len(content)), opened.has_transparency_data
             opened.draft(None, (1, 1))  # an eighth of a JPEG's size shows whether it is whole
             upright(opened)
-        return Surveyed(hashlib.sha256(content).hexdigest(), transparent, facts)
+        return Surveyed(hashlib.sha256(content).hexdigest(), transparent, facts, (told or [""])[0])
     except UnidentifiedImageError:
         return "it is no image"
     except OSError as error:
@@ -107,7 +115,9 @@ def _kept(note: Path | None, count: int) -> dict[int, Surveyed]:
     try:
         rows = json.loads(note.read_bytes())
         seen = {
-            row: Surveyed(kept[0], kept[1], FileFacts(*kept[2])) for row, kept in enumerate(rows) if kept is not None
+            row: Surveyed(kept[0], kept[1], FileFacts(*kept[2]), str(kept[3]))
+            for row, kept in enumerate(rows)
+            if kept is not None
         }
     except (OSError, ValueError, TypeError, LookupError):
         return {}
@@ -131,7 +141,7 @@ def _keep(note: Path | None, found: Sequence[Surveyed | str]) -> None:
 def whole(
     names: Sequence[str], results: Sequence[Surveyed | str], what: str, where: str
 ) -> tuple[dict[int, Surveyed], list[str]]:
-    """The findings on images that can be read, by row, and a note on the others.
+    """The findings on images that can be read, by row, and notes: on the others, and on what Pillow remarks.
 
     Raises:
         LeakboardError: none can be read.
@@ -145,7 +155,9 @@ def whole(
             expected="image files that can be read and decoded",
             next="put other files there, or give another folder",
         )
-    return good, skipped(broken, len(names), what, "cannot be read")
+    odd = [f"{names[row]} ({result.remark})" for row, result in good.items() if result.remark]
+    remarked = [f"{len(odd)} of {len(names)} {what} read with a remark: {listed(odd)}"] if odd else []
+    return good, [*skipped(broken, len(names), what, "cannot be read"), *remarked]
 
 
 def skipped(left_out: Sequence[str], count: int, what: str, why: str) -> list[str]:
