@@ -51,8 +51,8 @@ def check_quality(
     would say.
 
     Raises:
-        LeakboardError: it answers what is no finite number, its loss is at chance, or so much lower when its predictions are read as another type that the
-            type in its configuration must be wrong.
+        LeakboardError: it answers what is no finite number, its loss is at chance, or so much lower when its
+            predictions are read as another type that the type in its configuration must be wrong.
     """
     ids = [str(row) for row in range(len(images))]
     answers = Memo(model, batch)
