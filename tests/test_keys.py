@@ -19,7 +19,7 @@ CHANGED = {
     "and all facts that recipes add to their manifests; they find and check the files of a pipeline by new modules",
     "dataset fashion_mnist": "what makes its prompts has a module of its own, apart from what reads tables of captions",
     "distance value": "it measures vectors",
-    "distance dssim": "flat images were off by more than it promises",
+    "distance dssim(window=7, gaussian=False)": "flat images were off by more than it promises",
 }
 """What has another identity since, and why: what was made of it is made again."""
 KEPT = {"observer blind"}
