@@ -77,7 +77,7 @@ class Level(NamedTuple):
     name: str
     gives: str
     rows: list[dict[str, Any]]
-    count: int
+    total: int
 
     @property
     def shown(self) -> int:
