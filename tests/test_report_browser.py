@@ -57,7 +57,7 @@ def test_on_a_phone_every_auc_is_whole_and_no_column_is_one_letter_wide(page, vi
         tab = visit(page.with_name(name), width=390, scripts=scripts, wait="thead")
         tab.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
         edges = tab.evaluate(
-            """[...document.querySelectorAll("#board tr.entry .c-auc .nobreak, .overview td")].map(one =>
+            """[...document.querySelectorAll("#board tr.entry .c-auc .nobreak, .overview td, .nulls td:nth-child(3) .nobreak")].map(one =>
             one.getBoundingClientRect().right - (one.closest(".scroll") ?? document.body).getBoundingClientRect().right)"""
         )
         assert all(edge <= 0 for edge in edges)

@@ -141,7 +141,7 @@ def test_scripts_write_further_measures_as_the_page_does_and_sort_by_them(page, 
     assert any("not measured" in row for row in rows(plain))
     for _ in range(2):  # down, then up: what was not measured comes last either way
         scripted.locator("#board th[data-key=advantage] button").click()
-        texts = scripted.locator("#board tbody:has(th:text('Gray box')) td.c-advantage").all_inner_texts()
+        texts = scripted.locator("#board tbody:has(th:has-text('Gray box')) td.c-advantage").all_inner_texts()
         gaps = [text == "not measured" for text in texts]
         assert gaps == sorted(gaps), "within a level"
         assert any(gaps)
