@@ -24,8 +24,8 @@ CHANGED = {
 """What has another identity since, and why: what was made of it is made again."""
 KEPT = {"observer blind"}
 """What these reasons do not concern."""
-NEW = {"dataset fashion_mnist_wide"}
-"""What no shipped grid had then."""
+NEW = {"dataset fashion_mnist_wide", "dataset openclipart", "victim openclipart_sd"}
+"""What no shipped grid had then, with whatever parameters."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_what_shipped_grids_are_made_of_keeps_its_identity_unless_there_is_a_rea
 
 
 def test_shipped_grids_are_about_what_they_were_about(now):
-    assert now.keys() == BEFORE.keys() | NEW
+    assert {name for name in now if name.partition("(")[0] not in NEW} == BEFORE.keys()
 
 
 def all_keys():
