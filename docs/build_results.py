@@ -128,8 +128,8 @@ def drawings(rows: pd.DataFrame) -> Iterator[str]:
     yield "## Captioned drawings in colour\n"
     yield (
         f"`grids/openclipart.toml`, one seed, evaluated on {evaluated(rows)}. `openclipart_sd` is one training run on "
-        "the 1,024 members of `openclipart` (64x64, a caption each), at two levels and untrained. Its autoencoder saw the "
-        "auxiliary drawings alone.\n"
+        "the 1,024 members of `openclipart` (64x64, a caption each), at two levels and untrained. Its autoencoder saw "
+        "the auxiliary drawings alone.\n"
     )
     named = {
         "one_shot, psnr": rows["attack"] == "cilloni_one_shot",
