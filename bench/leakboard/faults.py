@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
-from leakboard.api import LeakboardError, Unsupported
+from leakboard.errors import LeakboardError, Unsupported
 from leakboard.texts import cut, escaped
 
 if TYPE_CHECKING:
