@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,17 @@ def test_a_sound_classifier_is_at_chance_and_the_mean_says_what_it_would_have_fo
     assert family.verdict == AT_CHANCE
     assert 0.004 < family.detectable < 0.02
     assert all(0.15 < single.detectable < 0.25 for single in judged.singles)
+
+
+@pytest.mark.parametrize(("deviations", "verdict"), [(2.7, AT_CHANCE), (2.9, NOT_AT_CHANCE)])
+def test_the_mean_of_a_kind_is_tested_at_half_of_the_family_error(deviations, verdict):
+    """Half of 1 % lies beyond 2.81 deviations; 25 checks that know nothing of each other deviate a fifth as much."""
+    one = math.sqrt((100 + 100 + 1) / (12 * 100 * 100))
+    checks = [made(0.5 + deviations / 5 * one, access="gray", labels="permuted", what=number) for number in range(25)]
+    family = judge(checks).families["permuted labels"]
+
+    assert family.p_value == pytest.approx(math.erfc(deviations / math.sqrt(2)), rel=0.02)
+    assert family.verdict == verdict
 
 
 def correlated(rng, checks=20, side=60, leak=0.0):

@@ -68,7 +68,7 @@ def calibration(
         ranked = _rank(ids, np.flatnonzero(member == side).tolist(), f"calibration {seed}")
         together = _together(ranked, groups)
         parts = together if len(together) > 1 else [[row] for row in ranked]
-        wanted = min(max(round(share * len(ranked)), 1), len(ranked) - 1)
+        wanted = min(round(share * len(ranked)), len(ranked) - 1)
         taken: list[int] = []
         for part in parts[:-1]:
             if taken and abs(len(taken) + len(part) - wanted) >= abs(len(taken) - wanted):
