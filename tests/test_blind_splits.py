@@ -150,7 +150,7 @@ def grid(plugin, dataset, samples=0):
         distance="gap",
         classifier="centred",
         attack=CHECKS,
-        run={"samples": samples, "shard": 64},
+        run={"samples": samples, "shard": 64, "pictures": True},
     )
 
 
@@ -178,7 +178,7 @@ def shifted(plugin, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clean_page(clean, tmp_path_factory):
-    return report(clean, tmp_path_factory.mktemp("page") / "out").read_text()
+    return report(clean, tmp_path_factory.mktemp("page") / "out", pictures=True).read_text()
 
 
 def aucs(store, dataset="split"):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from helpers.dataset_roots import cifar10, cifar100
 from helpers.latent_pipelines import save_latent
@@ -50,7 +51,7 @@ def tables(folder):
     datasets.DatasetDict(parts).save_to_disk(str(folder / "pokemon"))
     for name in ("coco", "flickr"):
         for part, rows in zip(("members", "heldout"), SIDES.values(), strict=True):
-            captions = [[f"caption {row}", "another"] for row in rows]
+            captions = [[f"caption {row}", f"another of {name}"] for row in rows]  # equal ones are one dataset
             made(rows, captions=captions).save_to_disk(str(folder / f"{name}-{part}"))
 
 
@@ -69,8 +70,10 @@ def files(tmp_path_factory):
     tables(folder)
     for name in ("ddpm-cifar10-half", "ddpm-cifar100-half", "ddpm-cifar10-32"):
         save_tiny(folder / name, channels=3, size=32)
-    for name in ("sd-pokemon", "sd-coco", "sd-flickr"):
-        save_latent(folder / name, "sd1")
+    for number, name in enumerate(("sd-pokemon", "sd-coco", "sd-flickr")):
+        weights = save_latent(folder / name, "sd1") / "unet" / "diffusion_pytorch_model.safetensors"
+        moved = {key: value + number / 1000 for key, value in load_file(weights).items()}  # equal ones are one victim
+        save_file(moved, weights, {"format": "pt"})
     return folder
 
 

@@ -73,7 +73,8 @@ def healthy(tmp_path, **axes):
 
 def run(grid, tmp_path, workers=1):
     store = Store(tmp_path / "store.db", create=True)
-    return leakboard.run(grid, store, executor="processes", workers=workers, threads=1), store
+    # a bar would work out prices in a process of its own, where observers run once more
+    return leakboard.run(grid, store, executor="processes", workers=workers, threads=1, progress=False), store
 
 
 def mine(store):

@@ -269,9 +269,9 @@ def build(
     return store
 
 
-def report(store, out, *pages):
+def report(store, out, *pages, pictures=False):
     """The index of a report as the command line writes it, with the pages that come with it and some more."""
-    return leakboard_report(store, out, [*leakboard_pages(), *pages], MEASURES, pictures=False)
+    return leakboard_report(store, out, [*leakboard_pages(), *pages], MEASURES, pictures=pictures)
 
 
 def made(auc, *, low=None, high=None, **axes):
