@@ -47,7 +47,9 @@ def test_output_is_that_of_the_plain_image_to_image_pipeline(folders, images, ki
     steps = list(model.reconstruct(images, SEEDS, 0.3, 3, PROMPTS))
 
     assert len(steps) == 3
-    torch.testing.assert_close(model.decode(steps[-1].clean), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        model.decode(steps[-1].clean), expected, rtol=0, atol=2e-6
+    )  # float32 sums of another number of threads
 
 
 @pytest.mark.parametrize("name", CLASSES)
