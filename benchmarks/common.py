@@ -17,9 +17,11 @@ from leakboard.runs.processes import ENVIRONMENT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-if any(name not in os.environ for name in ENVIRONMENT):
+STARTED_WITH = {name: value for name, value in ENVIRONMENT.items() if name != "PYTHONSAFEPATH"}
+"""As workers are, but a script here finds the modules beside it."""
+if any(name not in os.environ for name in STARTED_WITH):
     # These are read when a process begins, so this one begins again, as workers do; the bare loops run in it as well.
-    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ENVIRONMENT})
+    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **STARTED_WITH})
 
 HERE = Path(__file__).parent
 GRIDS = HERE.parent / "grids"
