@@ -26,14 +26,14 @@ def home(tmp_path, monkeypatch):
     """A home, and a working folder elsewhere."""
     monkeypatch.setenv("HOME", str(tmp_path / "home" / "alice"))
     (tmp_path / "home" / "alice").mkdir(parents=True)
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "home" / "alice"
 
 
 def test_the_same_files_elsewhere_are_the_same_component(registry, home, tmp_path):
-    spellings = [str(fill(home / "d")), "~/d", str(fill(tmp_path / "work" / "e")), "e", "./e", "../work/e"]
-    (tmp_path / "work" / "linked").symlink_to(home / "d")
+    spellings = [str(fill(home / "d")), "~/d", str(fill(tmp_path / "here" / "e")), "e", "./e", "../here/e"]
+    (tmp_path / "here" / "linked").symlink_to(home / "d")
     points = [registry.one("dataset", f"shelf(root={path!r})") for path in [*spellings, "linked"]]
 
     assert len({point.identity for point in points}) == 1

@@ -10,6 +10,8 @@ from leakboard.runs.summary import best_attacks, judged, mine, rows_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pandas as pd
+
     from leakboard.runs.runner import RunReport
     from leakboard.store import Store
 
@@ -38,13 +40,12 @@ def facts(report: RunReport, store: Store, page: Path | None = None) -> dict[str
         "store": store.url,
         "report": str(page) if page else None,
         "best": [_told(row) for row in rows_of(best_attacks(results[results["role"] == "attack"]))],
-        "null_checks": _null_checks(report, store),
+        "null_checks": _null_checks(results[results["role"] == "null"], store),
     }
 
 
-def _null_checks(report: RunReport, store: Store) -> list[dict[str, Any]]:
-    results = mine(report, store)
-    found = judged(results[results["role"] == "null"], store.cells(), store)
+def _null_checks(results: pd.DataFrame, store: Store) -> list[dict[str, Any]]:
+    found = judged(results, store.cells(), store)
     kinds = []
     for kind, family in found.families.items():
         singles = [each for each in found.checks if each.kind == kind]

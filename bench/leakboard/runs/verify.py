@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leakboard.keys import scores_key
+from leakboard.kinds import AXES, FEATURE_AXES
 from leakboard.registry.find import shared
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.tasks.measure import key_of, measure, registered
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from leakboard.store import ArtifactRow, AttemptRow, ResultRow, Store
 
 NUMBERS = ("value", "low", "high", "n_member", "n_nonmember", "method", "flag")
-AXES = ("dataset", "victim", "defense", "observer", "distance")
 ROUNDING = 1e-12
 """How far numbers may lie apart, in shares of them: the last digits are another machine's libraries' own."""
 NEEDED = ("scores", "samples")
@@ -93,7 +93,7 @@ def verify(store: Store, plugins: Sequence[Path | str] = ()) -> Verified:
 
 
 def _name(row: Mapping[Any, Any]) -> str:
-    parts = " | ".join(str(row[axis]) for axis in (*AXES, "classifier", "attacker"))
+    parts = " | ".join(str(row[axis]) for axis in (*AXES, "attacker"))
     return f"cell {str(row['cell'])[:12]} ({parts} | labels {row['labels']} | seed {row['seed']})"
 
 
@@ -166,7 +166,7 @@ def _note_price(meta: Mapping[str, str], prices: dict[tuple[str, ...], set[tuple
     """What features say that they cost; those that share a pool are billed by the number of samples, and left out."""
     if float(meta.get("pool_nfe", 0)) or float(meta.get("pool_queries", 0)) or "dataset_identity" not in meta:
         return
-    place = (meta["dataset_identity"], *(meta[axis] for axis in AXES[1:]), meta["seed"])
+    place = (meta["dataset_identity"], *(meta[axis] for axis in FEATURE_AXES[1:]), meta["seed"])
     prices[place].add((float(meta["queries"]), float(meta["nfe"])))
 
 
@@ -177,7 +177,7 @@ def _wrong_price(
 ) -> Iterator[str]:
     """Whether a cell was billed what none of its features cost."""
     dataset = components["dataset", str(row["dataset"])][1]
-    specs = [components[axis, str(row[axis])][0] for axis in AXES[1:]]
+    specs = [components[axis, str(row[axis])][0] for axis in FEATURE_AXES[1:]]
     known = prices.get((dataset, *specs, str(row["seed"])))
     for place, name in enumerate(("queries", "nfe")):
         if known and not any(_alike(float(row[name]), price[place]) for price in known):
