@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import shutil
 import textwrap
 
 import pytest
@@ -159,3 +160,25 @@ def visit(browser):
 
     with visits(browser) as open_page:
         yield open_page
+
+
+@pytest.fixture(scope="session")
+def latent(tmp_path_factory):
+    """A tiny latent pipeline; read only."""
+    from helpers.latent_pipelines import save_latent
+
+    return save_latent(tmp_path_factory.mktemp("latent") / "sd1", "sd1")
+
+
+@pytest.fixture
+def copy(latent, tmp_path):
+    """A latent pipeline to spoil."""
+    return shutil.copytree(latent, tmp_path / "copy")
+
+
+@pytest.fixture
+def pixel(tmp_path):
+    """A pixel pipeline to spoil."""
+    from helpers.pixel_models import save_tiny
+
+    return save_tiny(tmp_path / "pixel")

@@ -1,36 +1,15 @@
 """What a folder says is bounded before anything is built of it."""
 
 import json
-import shutil
 
 import pytest
 
-from helpers.latent_pipelines import save_latent
-from helpers.pixel_models import save_tiny
 from leakboard.api import LeakboardError
 from leakboard_plugins.victims.folders.layout import SCHEDULER_CONFIG, UNET_CONFIG
 from leakboard_plugins.victims.latent.stable_diffusion import StableDiffusion
 from leakboard_plugins.victims.pixel.ddpm import Ddpm
 
 BILLIONS = 4_000_000_000
-
-
-@pytest.fixture(scope="module")
-def latent(tmp_path_factory):
-    """A tiny latent pipeline; read only."""
-    return save_latent(tmp_path_factory.mktemp("latent") / "sd1", "sd1")
-
-
-@pytest.fixture
-def copy(latent, tmp_path):
-    """A latent pipeline to spoil."""
-    return shutil.copytree(latent, tmp_path / "copy")
-
-
-@pytest.fixture
-def pixel(tmp_path):
-    """A pixel pipeline to spoil."""
-    return save_tiny(tmp_path / "pixel")
 
 
 def edit(path, **changes):

@@ -8,8 +8,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from helpers.latent_pipelines import save_latent
-from helpers.pixel_models import save_tiny
 from leakboard.api import LeakboardError
 from leakboard_plugins.victims.folders.layout import UNET_CONFIG, WEIGHTS
 from leakboard_plugins.victims.folders.loading import told_with
@@ -18,24 +16,6 @@ from leakboard_plugins.victims.pixel.ddpm import Ddpm
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 143000000\n"
 TOKENIZER = "tokenizer/tokenizer_config.json"
-
-
-@pytest.fixture(scope="module")
-def latent(tmp_path_factory):
-    """A tiny latent pipeline; read only."""
-    return save_latent(tmp_path_factory.mktemp("latent") / "sd1", "sd1")
-
-
-@pytest.fixture
-def copy(latent, tmp_path):
-    """A latent pipeline to spoil."""
-    return shutil.copytree(latent, tmp_path / "copy")
-
-
-@pytest.fixture
-def pixel(tmp_path):
-    """A pixel pipeline to spoil."""
-    return save_tiny(tmp_path / "pixel")
 
 
 def edit(path, **changes):

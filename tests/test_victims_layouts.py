@@ -20,22 +20,10 @@ STATE = torch.ones(1, 4, SIDE // 2, SIDE // 2)
 UNET = WEIGHTS
 
 
-@pytest.fixture(scope="module")
-def latent(tmp_path_factory):
-    """A tiny latent pipeline; read only."""
-    return save_latent(tmp_path_factory.mktemp("latent") / "sd1", "sd1")
-
-
 @pytest.fixture
 def copy(latent, tmp_path):
     """A latent pipeline to rearrange, in a folder whose name has a dot."""
     return shutil.copytree(latent, tmp_path / "sd-v1.5")
-
-
-@pytest.fixture
-def pixel(tmp_path):
-    """A pixel pipeline to rearrange."""
-    return save_tiny(tmp_path / "pixel")
 
 
 def edit(path, **changes):
