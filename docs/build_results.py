@@ -43,8 +43,8 @@ def auc(store: str) -> pd.DataFrame:
     """The AUC rows of a store, with the level of the victim and plain names of observers."""
     import leakboard
 
-    rows = leakboard.Store(store, read_only=True).results()
-    rows = rows[(rows["measure"] == "auc") & (rows["labels"] == "true")].copy()
+    rows = leakboard.Store(store, read_only=True).results("auc")
+    rows = rows[rows["labels"] == "true"].copy()
     rows["level"] = rows["victim"].str.extract(r"level='(\w+)'", expand=False).fillna("moderate")
     rows["name"] = rows["observer"].str.partition("(")[0]
     return rows

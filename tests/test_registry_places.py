@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from huggingface_hub import constants
 
 import leakboard
 from helpers.image_folders import make_sides
@@ -59,6 +60,20 @@ def test_the_same_weights_with_other_members_are_another_victim(registry, tmp_pa
         points[name] = registry.one("victim", f"ddpm(model={str(tmp_path / name)!r})").identity
 
     assert points["one"] == points["two"] != points["other"]
+
+
+def test_a_hub_id_is_what_lies_in_its_folder_of_the_cache(registry, tmp_path, monkeypatch):
+    shipped = registry.one("victim", "fashion_ddpm(level='light')").only.folder
+    for repository, commit in (("models--someone--tiny", "abc"), ("models--else--tiny", "def")):
+        shutil.copytree(shipped, tmp_path / repository / "snapshots" / commit)
+        (tmp_path / repository / "refs").mkdir()
+        (tmp_path / repository / "refs" / "main").write_text(commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    spellings = ("someone/tiny", "else/tiny", str(shutil.copytree(shipped, tmp_path / "tiny")))
+    points = [registry.one("victim", f"ddpm(model={text!r})") for text in spellings]
+
+    assert len({point.identity for point in points}) == 1
+    assert points[0].label == "ddpm(model='someone/tiny')"
 
 
 def test_which_side_a_file_lies_on_counts_and_so_does_its_name(registry, tmp_path):

@@ -77,7 +77,7 @@ def test_what_an_older_store_does_not_tell_is_unknown_and_not_nothing(tmp_path, 
     assert pd.read_csv(tmp_path / "out" / "data" / "results.csv", keep_default_na=False)["bypass"].eq(noted).all()
 
 
-def test_rows_that_pass_a_defense_by_are_marked_and_the_legend_is_one_sentence(page):
+def test_rows_that_pass_a_defense_by_are_marked_and_explained_once(page):
     rows = list(csv.DictReader((page.parent / "data" / "leaderboard.csv").read_text().splitlines()))
     found = {(row["attack"], row["defense"]): row["bypass"] for row in rows if row["access"] == "gray"}
     assert found == {
@@ -95,10 +95,13 @@ def test_rows_that_pass_a_defense_by_are_marked_and_the_legend_is_one_sentence(p
             )
         ),
     }
-    for name in ("leaderboard", "heatmap", "price"):
+    text = section(page, "leaderboard")
+    assert "§ the query defense changes the image once" in text
+    assert "¶ the output defense changes images only" in text
+    for name in ("summary", "heatmap", "price"):
         text = section(page, name)
-        assert "§ the query defense changes the image once" in text
-        assert "¶ the output defense changes images only" in text
+        assert 'What § ¶ mean stands <a href="#marks">below the leaderboard</a>' in text
+        assert "the query defense changes the image once" not in text
     heat = section(page, "heatmap")
     row = next(row for row in re.findall(r"<tr>.*?</tr>", heat, re.DOTALL) if ">pia<" in row)
     cells = re.findall(r"<td .*?</td>", row, re.DOTALL)

@@ -56,6 +56,15 @@ def test_each_line_has_the_best_attack_of_each_access_by_one_who_knows_the_defen
     ]
 
 
+def test_without_defenses_no_price_is_spoken_of(tmp_path):
+    store = synthetic_store.build(tmp_path / "bare.db", **{**SMALL, "defenses": ("none",)})
+    text = report(store, tmp_path / "out").read_text()
+    picture = text.split('class="overviews"')[1].split("In words")[0]
+    assert "95% interval" in picture
+    assert "Price" not in picture
+    assert "where it starts from without a defense" not in text
+
+
 def test_all_pictures_have_one_axis_on_which_chance_and_every_limit_lie():
     pictures = overview.overviews([made(0.9), made(0.4, victim="other", low=0.28, high=0.5)], [])
     scale = overview.scale(pictures)

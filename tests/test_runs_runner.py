@@ -53,9 +53,12 @@ import sys
 sys.path.insert(0, {str(PLUGIN.parents[1])!r})
 from helpers.tiny_grids import tiny
 import leakboard
+from leakboard.runs.summary import summary
 report = leakboard.run(tiny(**{AXES!r}), {str(tmp_path / "store.db")!r})
 assert report.ok and report.counts == {{"done": 8}}
 assert not {{"torch", "sklearn", "diffusers", "pandas"}} & set(sys.modules), "too much was imported"
+assert summary(report, leakboard.Store({str(tmp_path / "store.db")!r}))
+assert not {{"torch", "sklearn", "scipy"}} & set(sys.modules), "too much was imported to tell what was found"
 """
     opened = tmp_path / "opened"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"TINY_OPENED": str(opened)})

@@ -8,6 +8,12 @@ from leakboard.runs.summary import summary
 from leakboard.store import ResultRow, RunInfo, Store
 
 
+def planned(rows):
+    """A plan of these cells, all of which have run."""
+    cells = [SimpleNamespace(key=row.key, dataset=SimpleNamespace(identity=row.dataset)) for row in rows]
+    return SimpleNamespace(cells=cells, outdated=(), absent=0)
+
+
 @pytest.fixture
 def report_of(tmp_path):
     """The summary of a run whose cells have these AUCs, each (value, half width, role)."""
@@ -33,9 +39,8 @@ def report_of(tmp_path):
             attempts.append(attempt(row, results=(auc,), **told))
         store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
         counts = Counter({"done": len(rows)}) + Counter({"failed": unknown})
-        plan = SimpleNamespace(cells=rows, outdated=(), absent=0)
         done = SimpleNamespace(
-            plan=plan, counts=counts, evaluations=12345.4, stopped=stopped, ok=not (stopped or unknown)
+            plan=planned(rows), counts=counts, evaluations=12345.4, stopped=stopped, ok=not (stopped or unknown)
         )
         return summary(done, store, None)
 
@@ -137,7 +142,7 @@ def test_cells_of_other_grids_in_the_same_store_are_left_out(tmp_path):
     attempts = [attempt(rows[0], auc=0.6), attempt(rows[1], auc=0.9)]
     store.record(run, components=COMPONENTS, cells=rows, attempts=attempts)
     done = SimpleNamespace(
-        plan=SimpleNamespace(cells=rows[:1], outdated=(), absent=0),
+        plan=planned(rows[:1]),
         counts=Counter(done=1),
         evaluations=0,
         stopped="",
@@ -155,7 +160,7 @@ def test_what_a_dataset_says_of_itself_is_told(tmp_path):
     rows = [cell(0), cell(1, dataset=other.identity)]
     store.record(run, components=[*parts, other], cells=rows, attempts=[attempt(row, "failed") for row in rows])
     done = SimpleNamespace(
-        plan=SimpleNamespace(cells=rows[:1], outdated=(), absent=0),
+        plan=planned(rows[:1]),
         counts=Counter(failed=1),
         evaluations=0,
         stopped="",

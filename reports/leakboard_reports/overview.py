@@ -61,6 +61,11 @@ class Overview:
     lines: tuple[Line, ...]
     stands: tuple[Stand, ...]
 
+    @property
+    def defended(self) -> bool:
+        """Whether any defense was tried, so that there are prices to tell."""
+        return not all(line.undefended for line in self.lines)
+
     def bare(self, access: str) -> float | None:
         """The best AUC of an access level without a defense: where a defense starts from."""
         tops = (top for line in self.lines for top in line.tops)

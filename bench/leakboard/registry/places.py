@@ -1,6 +1,7 @@
 """Parameters that are paths: what others read in their place, and what lies there, for that is what counts.
 
-A plugin need not mark them. A text is a path where files that the plugin names in ``files()`` lie at it or below it.
+A plugin need not mark them. A text is a path where files that the plugin names in ``files()`` lie at it or below it,
+and so is a hub id where they lie in its folder of a hub cache.
 """
 
 from __future__ import annotations
@@ -48,11 +49,11 @@ def contents(
         files: that it names.
         digest: of the content of a file.
     """
-    roots = {name: str(_absolute(text)) for name, text in _texts(parameters, words)}
+    roots = dict(_texts(parameters, words))
     led: set[str] = set()
     told: list[Any] = []
     for file in files:
-        below = {name: place for name, root in roots.items() if (place := _below(root, file)) is not None}
+        below = {name: place for name, root in roots.items() if (place := _place(root, file)) is not None}
         led |= below.keys()
         # of folders that lie in each other the innermost leads to it
         nearest = min(below, key=lambda name: len(below[name]), default=None)
@@ -113,6 +114,21 @@ def _parts(text: str) -> tuple[str, ...]:
 
 def _absolute(text: str) -> Path:
     return Path(os.path.abspath(os.path.expanduser(text.replace("\0", ""))))  # noqa: PTH100, PTH111 - as text, unresolved
+
+
+def _place(text: str, file: Path) -> str | None:
+    """The place of a file below the path or the hub id that a text is; None elsewhere."""
+    below = _below(str(_absolute(text)), file)
+    return _in_snapshot(text, file) if below is None else below
+
+
+def _in_snapshot(text: str, file: Path) -> str | None:
+    """The place of a file below a hub id: a cache keeps it in ``models--owner--name/snapshots/<commit>``."""
+    parts, kept = file.parts, text.replace("/", "--")
+    for number in range(len(parts) - 3):
+        if parts[number].partition("--")[2] == kept and parts[number + 1] == "snapshots":
+            return "/".join(parts[number + 3 :])
+    return None
 
 
 def _below(root: str, file: Path) -> str | None:

@@ -45,7 +45,7 @@ def facts(report: RunReport, store: Store, page: Path | None = None) -> dict[str
 
 
 def _null_checks(results: pd.DataFrame, store: Store) -> list[dict[str, Any]]:
-    found = judged(results, store.cells(), store)
+    found = judged(results, store)
     kinds = []
     for kind, family in found.families.items():
         singles = [each for each in found.checks if each.kind == kind]

@@ -139,13 +139,14 @@ def make_plan(
     payloads = payloads or Payloads(artifacts)
     done = {cell.key for cell in grid.cells if statuses.get(cell.key) == "done"}
     lost = frozenset(key for key in done if not sound(key))
-    settled = (done - lost) | {cell.key for cell in grid.cells if statuses.get(cell.key) == "skipped"}
+    whole = done - lost
+    settled = whole | {cell.key for cell in grid.cells if statuses.get(cell.key) == "skipped"}
     reasons = {cell.key: cell.skip_reason() for cell in grid.cells if cell.key not in settled}
     skipped = {key: reason for key, reason in reasons.items() if reason}
     todo = [cell for cell in grid.cells if cell.key in reasons and cell.key not in skipped]
     shards = _Shards(grid.run.shard, population_of)
     settings = Settings(str(artifacts.root), grid.plugins, grid.run.device, grid.run.batch, grid.run.timeout)
-    resting = [cell for cell in grid.cells if cell.key in done - lost]
+    resting = [cell for cell in grid.cells if cell.key in whole]
     states = {key: payloads.state(key, "features") for cell in resting for key in shards.needs(cell)}
     again = {key for key, state in states.items() if state == "damaged" or (features and state == "missing")}
     return Plan(
@@ -155,7 +156,7 @@ def make_plan(
         lost,
         _observation_tasks(todo, resting, again, shards, payloads, settings, _pictured(grid)),
         _scoring_tasks(todo, shards, settings),
-        frozenset((done - lost).intersection(outdated)),
+        frozenset(whole.intersection(outdated)),
         frozenset(again),
         sum(state == "missing" for key, state in states.items() if key not in again),
     )
@@ -166,22 +167,19 @@ class _Shards:
 
     def __init__(self, size: int, population_of: Callable[[Bound], Population]) -> None:
         self.size, self.population_of = size, population_of
-        self._ranges: dict[str, list[range]] = {}
+        self._ids: dict[str, tuple[str, ...]] = {}
         self._keys: dict[tuple[object, ...], tuple[str, ...]] = {}
 
     def ranges(self, cell: Cell) -> list[range]:
         """Rows of the samples in use, piece by piece."""
-        dataset = cell.dataset.identity
-        if dataset not in self._ranges:
-            rows = range(len(self.population_of(cell.dataset).ids))
-            self._ranges[dataset] = [rows[start : start + self.size] for start in rows[:: self.size]]
-        return self._ranges[dataset]
+        rows = range(len(self._used(cell.dataset)))
+        return [rows[start : start + self.size] for start in rows[:: self.size]]
 
     def keys(self, cell: Cell, victim: Bound, defense: Bound) -> tuple[str, ...]:
         """Keys of the features that a cell needs of a victim under a defense, one a piece."""
         combination = (*asked(cell, victim, defense), cell.seed)
         if combination not in self._keys:
-            ids, of = self.population_of(cell.dataset).ids, asked(cell, victim, defense)
+            ids, of = self._used(cell.dataset), asked(cell, victim, defense)
             self._keys[combination] = tuple(
                 features_key(of, cell.seed, ids[rows.start : rows.stop]) for rows in self.ranges(cell)
             )
@@ -191,6 +189,12 @@ class _Shards:
         """Keys of all features that a cell rests on."""
         for victim, defense in ((cell.victim, cell.defense), *cell.attacker.calibrates_on):
             yield from self.keys(cell, victim, defense)
+
+    def _used(self, dataset: Bound) -> tuple[str, ...]:
+        """Ids of the samples in use. To choose them takes milliseconds, and there are as many keys as combinations."""
+        if dataset.identity not in self._ids:
+            self._ids[dataset.identity] = self.population_of(dataset).ids
+        return self._ids[dataset.identity]
 
 
 def _observation_tasks(

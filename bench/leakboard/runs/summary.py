@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from leakboard.keys import scores_key
 from leakboard.kinds import AXES
 from leakboard.oracle.bypass import NOTHING
 from leakboard.registry.bind import NO_DEFENSE
@@ -38,9 +39,9 @@ def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
 
     Datasets say what a reader must know: files that were skipped, say.
     """
-    results, tried = mine(report, store), store.cells()
-    lines = [*_best(results[results["role"] == "attack"]), *_nulls(results[results["role"] == "null"], tried, store)]
-    lines += _notes(tried, store.components(), {cell.key for cell in report.plan.cells})
+    results = mine(report, store)
+    lines = [*_best(results[results["role"] == "attack"]), *_nulls(results[results["role"] == "null"], store)]
+    lines += _notes(report, store)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(report.counts.items()))
     lines.append(f"cells: {counts}; {report.evaluations:,.0f} denoiser evaluations paid in this run")
     if report.plan.outdated:
@@ -57,9 +58,9 @@ def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
 
 def mine(report: RunReport, store: Store) -> pd.DataFrame:
     """The AUCs of the cells of a run's grid, as `Store.results` has them."""
-    results = store.results()
+    results = store.results("auc")
     keys = {cell.key for cell in report.plan.cells}
-    return results[results["cell"].isin(keys) & (results["measure"] == "auc")]
+    return results[results["cell"].isin(keys)]
 
 
 def best_attacks(results: pd.DataFrame) -> pd.DataFrame:
@@ -132,27 +133,25 @@ class NullChecks(NamedTuple):
     families: Mapping[str, Family]
 
 
-def judged(results: pd.DataFrame, tried: pd.DataFrame, store: Store) -> NullChecks:
-    """The verdicts on the null checks among some AUCs; ``tried`` is what `Store.cells` gives."""
-    with_scores = tried[tried["scores_key"].notna()]
-    keys = dict(zip(with_scores["cell"], with_scores["scores_key"], strict=True))
-    rows = rows_of(results)
-    checks = [_check(row, store, keys.get(row["cell"])) for row in rows]
+def judged(results: pd.DataFrame, store: Store) -> NullChecks:
+    """The verdicts on the null checks among some AUCs."""
+    # a file is read for distinct checks alone: blind ones are the same beside every victim
+    distinct = {check.identity: (check, row) for row in rows_of(results) for check in [_check(row)]}
+    checks = [check._replace(scores=_scores(store, row["cell"])) for check, row in distinct.values()]
     judgement = judge(checks)
-    distinct = {
-        check.identity: Checked(check.family, row, single.verdict, single.detectable)
-        for check, row, single in zip(checks, rows, judgement.singles, strict=True)
-    }
-    families = {str(kind): family for kind, family in judgement.families.items()}
-    return NullChecks(tuple(distinct.values()), families)
+    told = (
+        Checked(check.family, row, single.verdict, single.detectable)
+        for (check, row), single in zip(distinct.values(), judgement.singles, strict=True)
+    )
+    return NullChecks(tuple(told), {str(kind): family for kind, family in judgement.families.items()})
 
 
-def _nulls(results: pd.DataFrame, tried: pd.DataFrame, store: Store) -> Iterator[str]:
+def _nulls(results: pd.DataFrame, store: Store) -> Iterator[str]:
     """The verdicts of the report: of each kind of null check, of its mean, and the checks that are not at chance."""
     if results.empty:
         yield "null checks: none in this grid"
         return
-    found = judged(results, tried, store)
+    found = judged(results, store)
     yield f"null checks: {len(found.checks)} distinct, family-wise error {FAMILY_ERROR:.0%} a kind"
     blind = []
     for kind, family in found.families.items():
@@ -183,12 +182,17 @@ def _reach(singles: list[float | None], mean: float | None) -> str:
     return f" ({POWER:.0%} would have found {0.5 + max(found):.3f} in one of them, {0.5 + mean:.4f} in the mean)"
 
 
-def _check(row: dict[str, Any], store: Store, scores_key: str | None) -> NullCheck:
+def _check(row: dict[str, Any]) -> NullCheck:
+    """A null check without its scores."""
     what = tuple(row[axis] for axis in CHECKED_AXES)
-    found = store.scores_of(scores_key) if scores_key else None
-    scores = None if found is None else Scores(*found)
     counts = row["n_member"], row["n_nonmember"]
-    return NullCheck(row["labels"], row["access"], row["victim"], what, row["value"], *counts, scores)
+    return NullCheck(row["labels"], row["access"], row["victim"], what, row["value"], *counts)
+
+
+def _scores(store: Store, cell: str) -> Scores | None:
+    """Scores of a cell, None where their file cannot be read."""
+    found = store.scores_of(scores_key(cell))
+    return None if found is None else Scores(*found)
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -196,8 +200,9 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _notes(tried: pd.DataFrame, components: pd.DataFrame, cells: set[str]) -> Iterator[str]:
-    """What the datasets of some cells say of themselves."""
-    datasets = set(tried[tried["cell"].isin(cells)]["dataset"])
-    for row in rows_of(components[(components["kind"] == "dataset") & components["label"].isin(datasets)]):
+def _notes(report: RunReport, store: Store) -> Iterator[str]:
+    """What the datasets of a run's cells say of themselves."""
+    datasets = {cell.dataset.identity for cell in report.plan.cells}
+    components = store.components()
+    for row in rows_of(components[(components["kind"] == "dataset") & components["identity"].isin(datasets)]):
         yield from (f"note on {row['label']}: {note}" for note in row["info"].get("notes", ()))

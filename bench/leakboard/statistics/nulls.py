@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from leakboard.kinds import AXES
-from leakboard.statistics.intervals import normal_quantile
 from leakboard.statistics.permutation import Scores, dealt, fewest_chances, null_deviation
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ FAMILY_ERROR = 0.01
 
 POWER = 0.8
 """Chance to find the AUC that is told beside "at chance"."""
+
+_QUANTILE = NormalDist().inv_cdf
+"""As scipy's ``ndtri``, which takes long to import in a run that computes nothing else."""
 
 DRAWS = 1999
 """Permutations of the labels: ten of the largest deviations lie beyond half of `FAMILY_ERROR`."""
@@ -127,12 +130,10 @@ def chance_p_value(auc: float, members: int, nonmembers: int, deviation: float |
 
     ``deviation`` is that of the AUC under chance, by default without ties.
     """
-    from scipy.special import ndtr
-
     spread = null_deviation(members, nonmembers) if deviation is None else deviation
     if not spread:
         return 1.0
-    return max(float(2 * ndtr(-abs(auc - 0.5) / spread)), fewest_chances(members, nonmembers))
+    return max(math.erfc(abs(auc - 0.5) / spread / math.sqrt(2)), fewest_chances(members, nonmembers))
 
 
 def judge(checks: Sequence[NullCheck], draws: int = DRAWS) -> Judgement:
@@ -159,20 +160,18 @@ def judge(checks: Sequence[NullCheck], draws: int = DRAWS) -> Judgement:
 
 def _judge_family(checks: Sequence[NullCheck], drawn: Array | None) -> tuple[list[Judged], Family]:
     """Single checks and their mean; ``drawn`` (draws, checks) is None for independent checks."""
-    from scipy.special import ndtri
-
     deviations = np.array([check.deviation for check in checks])
     seeing = deviations > 0
     standard = np.divide([check.auc - 0.5 for check in checks], deviations, out=np.zeros(len(checks)), where=seeing)
     error, count = FAMILY_ERROR / 2, max(1, int(seeing.sum()))
     if drawn is None:
-        critical = float(-ndtri((1 - (1 - error) ** (1 / count)) / 2))
+        critical = -_QUANTILE((1 - (1 - error) ** (1 / count)) / 2)
         spread = 1 / math.sqrt(count)
     else:
         largest = np.sort(np.abs(drawn).max(1))
         critical = float(largest[math.ceil((1 - error) * len(largest)) - 1])
         spread = float(drawn[:, seeing].mean(1).std()) if seeing.any() else 0.0
-    more = normal_quantile(2 * POWER - 1)
+    more = _QUANTILE(POWER)
     singles = []
     for check, deviation, z in zip(checks, deviations, standard, strict=True):
         few = fewest_chances(check.n_member, check.n_nonmember)
@@ -187,13 +186,11 @@ def _judge_family(checks: Sequence[NullCheck], drawn: Array | None) -> tuple[lis
 
 def _judge_mean(checks: Sequence[NullCheck], standard: Array, deviations: Array, spread: float) -> Family:
     """The mean of standardized AUCs, whose deviation under chance is ``spread``."""
-    from scipy.special import ndtr
-
     mean = float(np.mean([check.auc for check in checks]))
     if not spread or all(fewest_chances(check.n_member, check.n_nonmember) >= FAMILY_ERROR for check in checks):
         return Family(TOO_FEW, len(checks), mean, 1.0, None)
-    p_value = float(2 * ndtr(-abs(standard.mean()) / spread))
-    reach = (normal_quantile(1 - FAMILY_ERROR / 2) + normal_quantile(2 * POWER - 1)) * spread
+    p_value = math.erfc(abs(float(standard.mean())) / spread / math.sqrt(2))
+    reach = (_QUANTILE(1 - FAMILY_ERROR / 4) + _QUANTILE(POWER)) * spread
     detectable = reach / float(np.mean(1 / deviations))
     verdict: Verdict = NOT_AT_CHANCE if p_value < FAMILY_ERROR / 2 else AT_CHANCE
     return Family(verdict, len(checks), mean, p_value, detectable if detectable < 0.5 else None)

@@ -88,7 +88,7 @@ def dealt(checks: Sequence[Scores], draws: int, seed: int = 0) -> Array:
 
 
 def _centred_ranks(scores: Array) -> npt.NDArray[np.float32]:
-    from scipy.stats import rankdata
-
-    ranks = np.asarray(rankdata(scores), np.float32)
-    return ranks - np.float32((len(ranks) + 1) / 2)
+    """Ranks less their mean; ties share theirs. scipy's ``rankdata`` takes a second to import, in every warm run."""
+    _, places, tied = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = tied.cumsum() - (tied - 1) / 2
+    return np.asarray(ranks[places] - (len(places) + 1) / 2, np.float32)

@@ -40,8 +40,8 @@ _TYPES: tuple[tuple[type, str, str], ...] = (
 """Types of columns in the database, and in frames where nothing is missing, and where something may be."""
 
 
-def results(store: Store) -> pd.DataFrame:
-    """One row per measure of every cell whose last attempt is done.
+def results(store: Store, measure: str | None = None) -> pd.DataFrame:
+    """One row per measure of every cell whose last attempt is done, or of the one measure that is named.
 
     Columns: cell (key), the six axes in their short spelling, attacker, labels, seed, members and nonmembers (in use,
     0 for all), attack, role, access, measure, value, low, high, n_member, n_nonmember, method, flag, queries and nfe
@@ -55,7 +55,7 @@ def results(store: Store) -> pd.DataFrame:
         ResultTable, ResultTable.attempt_id == AttemptTable.id
     )
     done = statement.where(AttemptTable.status == "done").order_by(AttemptTable.id, ResultTable.measure)
-    return _frame(store, done, spell=AXES)
+    return _frame(store, done if measure is None else done.where(ResultTable.measure == measure), spell=AXES)
 
 
 def cells(store: Store) -> pd.DataFrame:

@@ -201,9 +201,12 @@ class Store:
         with self.reading() as connection:
             return {row.key: as_row(ArtifactRow, row) for row in connection.execute(select(ArtifactTable))}
 
-    def results(self) -> pd.DataFrame:
-        """One row per measure of every cell whose last attempt is done; see `leakboard.store.frames.results`."""
-        return frames.results(self)
+    def results(self, measure: str | None = None) -> pd.DataFrame:
+        """One row per measure of every cell whose last attempt is done; see `leakboard.store.frames.results`.
+
+        ``measure`` names the only one to read, such as ``auc``.
+        """
+        return frames.results(self, measure)
 
     def cells(self) -> pd.DataFrame:
         """One row per cell, with how its last attempt went."""
