@@ -41,6 +41,11 @@ attacker = ["adaptive", "naive"]
 """
 
 
+INTERRUPTED = (130, -signal.SIGINT)
+"""Where an interrupt meets Python in the text of an ``exec``, as in the making of a dataclass, ``python -m`` ends by that
+signal although it was caught; a shell sees 130 either way."""
+
+
 class Blows(NamedTuple):
     """How often each is dealt: SIGKILL to a run's whole group and to a worker, SIGINT and SIGTERM to the group."""
 
@@ -76,7 +81,7 @@ def strike(process: subprocess.Popen[bytes], blow: str) -> bool:
         number = {"killed": signal.SIGKILL, "interrupted": signal.SIGINT, "terminated": signal.SIGTERM}[blow]
         if process.poll() is None:
             os.killpg(process.pid, number)
-            if blow != "killed" and process.wait(timeout=60) not in (0, 130, -number):
+            if blow != "killed" and process.wait(timeout=60) not in (0, *INTERRUPTED, -number):
                 raise AssertionError(f"{blow}: exit code {process.returncode}")
             return True
     return False
