@@ -40,6 +40,9 @@ Victims of the first three are the embedded `fashion_ddpm`: one training run on 
 checkpoints chosen by epoch count, and the untrained network. Brackets are 95 % intervals over samples; they say nothing
 of another training run. These are small grey images and one small pixel model: read them as a check of the harness and
 of the method, not as figures for Stable Diffusion.
+
+Intervals of the first two sections were made with DeLong's variance alone; today's are its hull with Newcombe's method
+5, a little wider above 0.95. Their DSSIM is up to 6e-5 off.
 """
 
 

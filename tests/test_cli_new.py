@@ -51,6 +51,11 @@ def test_nothing_is_overwritten(here):
     assert "something already" in call("new", "distance", "mine", code=2).output
 
 
+def test_a_name_that_somebody_has_is_refused(here):
+    assert "there is a distance 'psnr' already" in call("new", "distance", "psnr", code=2).output
+    assert list(here.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["My", "class", "a-b", "../x", "1a", "ä"])
 def test_names_that_are_no_names_are_refused(here, name):
     assert "cannot be called" in call("new", "distance", "--", name, code=2).output

@@ -221,6 +221,16 @@ def test_a_folder_below_a_file_is_refused_before_the_grid_runs(here, grid, optio
     assert left_in(here) == ["file"]
 
 
+def test_a_folder_that_is_no_report_is_refused_before_the_grid_runs(here, grid):
+    (here / "mine").mkdir()
+    (here / "mine" / "thesis.tex").touch()
+    before = left_in(here)
+    result = call("run", grid, "--report", "mine", "--executor", "serial", code=2)
+
+    assert "no report made what lies there: thesis.tex" in result.stderr
+    assert left_in(here) == before
+
+
 def test_the_public_names_are_listed():
     assert set(leakboard.__all__) <= set(dir(leakboard))
 

@@ -117,3 +117,10 @@ def test_it_keeps_to_the_contract(tmp_path):
     rows = check_component(Arrays(path=saved(tmp_path / "a.npz", images=PIXELS)))
 
     assert {row.outcome for row in rows} == {"ok"}, summarize(rows)
+
+
+def test_a_file_that_is_not_there_is_named_with_the_nearest_one(tmp_path):
+    (tmp_path / "images.npz").touch()
+    with pytest.raises(LeakboardError, match=r"there is no file image\.npz") as caught:
+        Arrays(path=str(tmp_path / "image.npz")).files()
+    assert caught.value.nearest == "images.npz"

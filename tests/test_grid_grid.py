@@ -370,6 +370,20 @@ def test_another_device_changes_where_a_grid_runs_and_nothing_else():
     grid = Grid.of(dataset="fashion_mnist", victim="fashion_ddpm", attack="pia", run={"samples": 16})
     moved = grid.on("cuda:1")
     assert (moved.run.device, moved.run.samples, moved.cells) == ("cuda:1", 16, grid.cells)
-    with pytest.raises(LeakboardError, match="bad value 'gpu'") as error:
+    with pytest.raises(LeakboardError, match="no device is called 'gpu'") as error:
         grid.on("gpu")
     assert "--device" in str(error.value)
+
+
+def test_an_axis_of_one_point_may_be_written_without_a_list():
+    text = '[grid]\ndataset = "fashion_mnist"\nvictim = "fashion_ddpm"\nattack = "pia"\n'
+    (cell,) = Grid.parse(text).cells
+    assert (cell.dataset.label, cell.victim.label, cell.attack) == ("fashion_mnist", "fashion_ddpm", "pia")
+
+
+def test_a_device_that_nobody_has_is_told_by_the_words_for_devices():
+    with pytest.raises(LeakboardError) as error:
+        Grid.parse(
+            '[run]\ndevice = "gpu"\n[grid]\ndataset = "fashion_mnist"\nvictim = "fashion_ddpm"\nattack = "pia"\n'
+        )
+    assert (error.value.what, error.value.expected) == ("no device is called 'gpu'", "cpu, cuda, cuda:1 or mps")

@@ -244,14 +244,17 @@ def test_an_unknown_name_gets_the_nearest_one(registry, kind, name, hint):
     assert error.what == f"unknown {kind} {name!r}"
     assert error.where == "grid.toml, grid.distance"
     assert set(registry.classes[kind]) == set(error.expected.removeprefix("one of ").split(", "))
-    assert (error.nearest, error.next) == (hint, f"leakboard list {kind}s")
+    assert (error.nearest, error.next) == (hint, f"leakboard list {kind}s, or --plugin FILE for one of your own")
 
 
 def test_an_unknown_attack_gets_the_nearest_one(registry):
     with pytest.raises(LeakboardError) as refused:
         registry.value("attack", "secmy")
 
-    assert (refused.value.nearest, refused.value.next) == ("secmi", "leakboard list attacks")
+    assert (refused.value.nearest, refused.value.next) == (
+        "secmi",
+        "leakboard list attacks, or --plugin FILE for one of your own",
+    )
 
 
 def test_only_defenses_chain(registry):

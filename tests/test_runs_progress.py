@@ -2,12 +2,14 @@
 
 import re
 import struct
+import subprocess
+import sys
 import time
 
 import pytest
 
 import leakboard
-from helpers.tiny_grids import tiny
+from helpers.tiny_grids import PLUGIN, tiny
 from leakboard.oracle.memo import Memo
 from leakboard.runs import terminal as shown
 from leakboard.runs.pricing import Pricing
@@ -109,6 +111,29 @@ def test_prices_are_worked_out_beside_the_run(tmp_path):
     assert sum(prices) > 0
 
 
+def test_the_script_of_a_run_is_not_run_again_for_its_prices(tmp_path):
+    """A new process imports the main module: what a notebook's script does would happen twice."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"""
+import sys, time
+print("started", __name__, flush=True)
+sys.path.insert(0, {str(PLUGIN.parents[1])!r})
+import leakboard
+from helpers.tiny_grids import tiny
+from leakboard.runs import pricing
+priced = pricing.Pricing(leakboard.plan(tiny()).observe)
+while priced.poll() is None:
+    time.sleep(0.05)
+priced.close()
+print(__file__, __spec__)
+""",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines() == ["started __main__", f"{script} None"]
+
+
 def test_a_log_has_a_line_at_the_start_and_then_one_now_and_then(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(shown, "LOOK", 0.02)
     monkeypatch.setattr(shown, "LOGGED", 0.3)
@@ -118,7 +143,9 @@ def test_a_log_has_a_line_at_the_start_and_then_one_now_and_then(tmp_path, monke
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "to compute: 1 cells, 2 observation tasks, 1 scoring tasks"
     assert 1 <= len(lines[1:]) <= (time.monotonic() - begun) / 0.3
-    assert all(re.match(r"[\d,]+ denoiser evaluations, [012] of 3 tasks, \d s$", line) for line in lines[1:])
+    assert all(
+        re.match(r"[\d,]+ denoiser evaluations, [012] of 3 tasks, (\d+ min )?\d+ s$", line) for line in lines[1:]
+    )
 
 
 def test_nothing_is_shown_where_nothing_was_asked_for(tmp_path, capsys):

@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,6 +16,7 @@ from leakboard.errors import LeakboardError
 from leakboard.store import RunInfo, Store, as_csv, export
 from leakboard.store.artifacts import Artifacts
 from leakboard.store.exporting import TAKEN_FOR_MISSING
+from leakboard.store.latex import table
 
 READERS = {
     "csv": lambda path: pd.read_csv(path, dtype={"labels": str}),
@@ -185,5 +187,24 @@ def test_latex_is_a_table_of_attacks(store, tmp_path):
     assert text.count("tabular") == 2
     assert text.count(r" \\") == attacks["cell"].nunique() + 1
     assert not re.search(r"(?<!\\)_", text)
+    assert "NFE" in text
+    assert re.search(r"n \d+\+\d+|\d+\+\d+ &", text)
     with pytest.raises(LeakboardError, match="no LaTeX of scores"):
         export(store, "scores", "latex", tmp_path / "t.tex")
+
+
+def test_latex_hides_and_marks_rates_that_too_few_samples_are_there_for(store):
+    results = store.results()
+    one = results["measure"] == results["measure"].iloc[-1]
+    cells = results[one & (results["role"] == "attack")]["cell"].nunique()
+    assert cells
+    for flag, hidden, marked in (("hidden", cells, 0), ("uncalibrated", 0, cells + 1), ("", 0, 0)):
+        text = table(results.assign(flag=np.where(one, flag, "")))
+        assert (text.count("-- ") + text.count("--\\"), text.count(r"\dagger")) == (hidden, marked), flag
+
+
+def test_a_measure_that_nobody_measured_is_refused_by_name(store):
+    with pytest.raises(LeakboardError, match="no cell has the measure 'aucc'") as caught:
+        store.results("aucc")
+    assert caught.value.nearest == "auc"
+    assert set(store.results("auc")["measure"]) == {"auc"}

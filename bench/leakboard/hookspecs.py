@@ -87,6 +87,11 @@ def leakboard_pages() -> list[Page]:  # type: ignore[empty-body]
     """Pages that join the report."""
 
 
+@hookspec
+def leakboard_report_folder(out: Path) -> None:
+    """Refuse a folder that the report would not be written into, before a run is paid for; nothing is written yet."""
+
+
 @hookspec(firstresult=True)
 def leakboard_report(
     store: Store, out: Path, pages: list[Page], measures: list[Measure], pictures: bool

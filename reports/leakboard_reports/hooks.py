@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
 
 @hookimpl
+def leakboard_report_folder(out: Path) -> None:
+    """Refuse a folder that holds something else than a report.
+
+    Raises:
+        LeakboardError: it does.
+    """
+    from leakboard_reports.output import check_folder
+
+    check_folder(out)
+
+
+@hookimpl
 def leakboard_report(
     store: Store, out: Path, pages: Sequence[Page], measures: Sequence[Measure], pictures: bool
 ) -> Path:

@@ -15,7 +15,7 @@ from leakboard.errors import LeakboardError
 from leakboard.store import as_csv, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     import pandas as pd
 
@@ -38,7 +38,9 @@ class Files:
         self.downloads: list[str] = []
         self.vega = ""
         self._written: set[str] = set()
-        self._claim()
+        if check_folder(out, self._ours):
+            # marked as ours before any file is there
+            self._write(LEDGER, b"[]")
 
     def asset(self, name: str, payload: bytes) -> str:
         """Write one file below ``assets``; gives its address in the page."""
@@ -89,41 +91,6 @@ class Files:
         self._write(LEDGER, json.dumps(sorted(self._written - {LEDGER}), indent=1).encode())
         return self.out / "index.html"
 
-    def _claim(self) -> None:
-        """Make sure that nobody else's pages are overwritten, and mark the folder as ours before any file is there."""
-        try:
-            present = {entry.name for entry in self.out.iterdir()}
-        except FileNotFoundError:
-            present = set()
-        except NotADirectoryError:
-            what = "cannot write the report: it needs a folder, and this is, or is below, a file"
-            raise LeakboardError(what, where=str(self.out), next="--out FOLDER") from None
-        except OSError as error:
-            raise _cannot_write(error, self.out) from error
-        if LEDGER in present:
-            return
-        if present and not self._looks_like_ours(present):
-            some = ", ".join(sorted(present)[:5])
-            raise LeakboardError(
-                f"the folder is not empty, and no report made what lies there: {some}",
-                where=str(self.out),
-                expected=f"a new or empty folder, or one with an earlier report (it holds {LEDGER})",
-                next="--out FOLDER with another folder, or move these away",
-            )
-        self._write(LEDGER, b"[]")
-
-    def _looks_like_ours(self, present: set[str]) -> bool:
-        """Whether an earlier report lies here that was copied without its hidden file: its pages tell who made them."""
-        pages = {name for name in present if name.endswith(".html")}
-        return "index.html" in pages and present - pages <= self._ours and all(map(self._is_ours, pages))
-
-    def _is_ours(self, page: str) -> bool:
-        try:
-            with (self.out / page).open("rb") as file:
-                return MARK.encode() in file.read(HEAD)
-        except OSError:
-            return False
-
     def _write(self, name: str, payload: bytes) -> str:
         target = self.out / name
         try:
@@ -145,6 +112,49 @@ class Files:
         return name
 
 
+def check_folder(out: Path, ours: Collection[str] = OURS) -> bool:
+    """Make sure that nobody else's pages are overwritten. Tells whether the folder has yet to be marked as ours.
+
+    Raises:
+        LeakboardError: something else lies there, or it is no folder, or cannot be read.
+    """
+    try:
+        present = {entry.name for entry in out.iterdir()}
+    except FileNotFoundError:
+        present = set()
+    except NotADirectoryError:
+        what = "cannot write the report: it needs a folder, and this is, or is below, a file"
+        raise LeakboardError(what, where=str(out), next="another folder") from None
+    except OSError as error:
+        raise _cannot_write(error, out) from error
+    if LEDGER in present:
+        return False
+    if present and not _looks_like_ours(out, present, ours):
+        some = ", ".join(sorted(present)[:5])
+        raise LeakboardError(
+            f"the folder is not empty, and no report made what lies there: {some}",
+            where=str(out),
+            expected=f"a new or empty folder, or one with an earlier report (it holds {LEDGER})",
+            next="another folder, or move these away",
+        )
+    return True
+
+
+def _looks_like_ours(out: Path, present: set[str], ours: Collection[str]) -> bool:
+    """Whether an earlier report lies here that was copied without its hidden file: its pages tell who made them."""
+    pages = {name for name in present if name.endswith(".html")}
+    made_here = all(_is_ours(out / page) for page in pages)
+    return "index.html" in pages and present - pages <= set(ours) and made_here
+
+
+def _is_ours(page: Path) -> bool:
+    try:
+        with page.open("rb") as file:
+            return MARK.encode() in file.read(HEAD)
+    except OSError:
+        return False
+
+
 def _cannot_write(error: OSError, place: Path) -> LeakboardError:
     why = error.strerror or str(error)
-    return LeakboardError(f"cannot write the report: {why}", where=str(place), next="--out FOLDER")
+    return LeakboardError(f"cannot write the report: {why}", where=str(place), next="another folder")

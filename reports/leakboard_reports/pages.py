@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from leakboard.store import Store
     from leakboard_reports.reading import Cell
 
+NULL_CHECK = "null check"
+"""The role of a null check as files for others spell it: many readers take ``null`` for something missing."""
 STATIC = ("board.css", "print.css", "board.js", "proposals.js", "tables.js")
 
 
@@ -89,8 +91,10 @@ def _index(
     if plots:
         # Large and slow to make: kept from report to report as long as its version is the same.
         files.script(f"vega-{version('vl-convert-python')}.js", _vega)
-    files.frame("results.csv", results)
-    files.table("leaderboard.csv", rows)
+    files.frame("results.csv", results.assign(role=results["role"].replace("null", NULL_CHECK)))
+    files.table(
+        "leaderboard.csv", [row | {"role": NULL_CHECK if row["role"] == "null" else row["role"]} for row in rows]
+    )
     files.table("roc.csv", charts.rows(plots))
     for strip in {s.file: s for group in sheets.values() for sheet in group for s in sheet.strips}.values():
         files.asset(strip.file, strip.payload)

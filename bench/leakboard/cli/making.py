@@ -18,12 +18,18 @@ from leakboard.cli.starters import PARTS, starter
 def new(kind: str, name: str, out: str | None) -> None:
     """Write a plugin that passes its checks, with its test and a pyproject.toml, to begin from."""
     from leakboard.errors import LeakboardError
+    from leakboard.registry.find import shared
 
     if not (name.isidentifier() and name.isascii() and name == name.lower()) or keyword.iskeyword(name):
         raise LeakboardError(
             f"a plugin cannot be called {name!r:.80}",
             where="NAME",
             expected="small letters, digits and _, like my_distance",
+        )
+    taken = shared(()).sources.get((kind, name))
+    if taken:
+        raise LeakboardError(
+            f"there is a {kind} {name!r} already: {taken} brings it", where="NAME", expected="a name of its own"
         )
     folder = Path(out or f"leakboard-{name.replace('_', '-')}")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -36,4 +42,5 @@ def new(kind: str, name: str, out: str | None) -> None:
         raise LeakboardError(f"cannot write the plugin: {error.strerror or error}", where=str(folder)) from error
     file = folder / "src" / f"leakboard_{name}" / f"{name}.py"
     check = "show" if kind == "attack" else "check"
-    click.echo(f"{file}\n  leakboard {check} {name} --plugin {file}\n  pytest {folder}\n  pip install -e {folder}")
+    click.echo(f"{file}\n  leakboard {check} {name} --plugin {file}\n  pip install pytest && python -m pytest {folder}")
+    click.echo(f"  pip install -e {folder}")

@@ -79,7 +79,7 @@ def run(
     """Run whatever of GRID has no result yet. The same command again continues."""
     from leakboard.grid.grid import Grid
     from leakboard.runs.facts import facts
-    from leakboard.runs.preflight import check_folder
+    from leakboard.runs.report import check_report_folder
     from leakboard.runs.report import report as write_report
     from leakboard.runs.runner import run as run_grid
     from leakboard.runs.summary import summary
@@ -87,7 +87,7 @@ def run(
     from leakboard.store import Store
 
     if report:
-        check_folder(Path(report), "--report")
+        check_report_folder(Path(report), plugins)
     try:
         settings = (*settings, *(("run.pictures=true",) if pictures else ()))
         chosen = Grid.load(grid, plugins, settings).select(only, skip)

@@ -72,6 +72,7 @@ def _cite(store: str, out: str, plugins: tuple[str, ...]) -> None:
 
     text, without = references(open_store(store), shared(plugins).attacks)
     put(text.encode(), out)
+    click.echo(f"{out}: {text.count('@')} entries", err=out == "-")
     if without:
         click.echo(f"left out: no BibTeX comes with {', '.join(without)}", err=True)
 

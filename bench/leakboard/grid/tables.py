@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from leakboard.errors import LeakboardError, nearest
 from leakboard.kinds import Sides
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 M = TypeVar("M", bound=BaseModel)
-Specs = Annotated[list[str], Field(min_length=1)]
+Specs = Annotated[
+    list[str], Field(min_length=1), BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+]
 MOST = 2**31 - 1
 """Samples that anything can be told to take."""
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -134,6 +136,8 @@ def validated(model: type[M], content: Mapping[str, Any], where: str) -> M:
             what, wanted, hint = f"{name!r} is empty", "at least one value", ""
         elif first["type"] in ("model_type", "dict_type"):
             what, wanted, hint = f"bad value {first['input']!r:.80}", f"a table with keys, like [{key}]", ""
+        elif key == "device":
+            what, wanted, hint = f"no device is called {first['input']!r:.80}", "cpu, cuda, cuda:1 or mps", ""
         else:
             wanted, hint = first["msg"].replace("Input should be ", ""), ""
             what = f"bad value {first['input']!r:.80}"

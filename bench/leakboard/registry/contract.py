@@ -45,6 +45,10 @@ VALUES: dict[api.Extension, type] = {
 """What the plugins of each extension are: plain values with a name."""
 
 
+ASKED = ("leakboard_report", "leakboard_report_folder")
+"""Hooks that offer nothing: they are asked when a report is made."""
+
+
 @dataclass(frozen=True)
 class Offer:
     """What a plugin module offers: classes by axis, and values by extension."""
@@ -68,7 +72,7 @@ def read_offer(manager: pluggy.PluginManager, module: ModuleType) -> Offer:
         if caller.name not in known:
             hint = nearest(caller.name, known)
             raise ValueError(f"there is no hook {caller.name}" + (f", did you mean {hint}?" if hint else ""))
-        if caller.name == "leakboard_report":
+        if caller.name in ASKED:
             continue
         implementation = next(each for each in caller.get_hookimpls() if each.plugin is module)
         answer = implementation.function()

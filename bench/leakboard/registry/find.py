@@ -213,7 +213,7 @@ class Registry:
             where=where,
             expected=f"one of {', '.join(sorted(known))}",
             nearest=hint,
-            next=f"leakboard list {kind}s",
+            next=f"leakboard list {kind}s, or --plugin FILE for one of your own",
         )
 
     def _lost(self) -> str:

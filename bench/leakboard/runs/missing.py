@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leakboard.grid.grid import Grid
 from leakboard.keys import scores_key
 from leakboard.runs.payloads import Payloads
 from leakboard.runs.plan import Plan, make_plan
@@ -22,13 +23,12 @@ from leakboard.texts import home
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from leakboard.grid.grid import Grid
     from leakboard.registry.bind import Bound
     from leakboard.tasks.sample_lists import Population
 
 
 def plan(
-    grid: Grid,
+    grid: Grid | str | Path,
     store: Store | str | Path | None = None,
     artifacts: Path | str | None = None,
     *,
@@ -37,7 +37,7 @@ def plan(
     """What ``grid`` still needs, given what a store and its folder of payload files already hold.
 
     Args:
-        grid: the grid.
+        grid: the grid, or the file of one.
         store: a store, or where one is or would be (nothing is made); None for a store that knows nothing yet.
         artifacts: folder of payload files, as in `leakboard.run`.
         features: as in `leakboard.run`.
@@ -45,6 +45,7 @@ def plan(
     Raises:
         LeakboardError: a victim contradicts its dataset, a dataset is too small, or the store cannot be read.
     """
+    grid = grid if isinstance(grid, Grid) else Grid.load(grid)
     default = Path("leakboard-artifacts")
     if isinstance(store, (str, Path)):
         default, store = default_artifacts(locate(store)), existing(store, artifacts)

@@ -11,13 +11,13 @@ import multiprocessing
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leakboard.runs.processes import ENVIRONMENT, surroundings
 from leakboard.tasks.worker import end_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from multiprocessing.connection import Connection
 
     from leakboard.tasks.task import ObserveTask
@@ -30,7 +30,7 @@ class Pricing:
         context = multiprocessing.get_context("spawn")
         self._connection, inner = context.Pipe(duplex=False)
         self._process = context.Process(target=_price, args=(inner, tuple(tasks)), daemon=True)
-        with surroundings(OMP_NUM_THREADS="1", **ENVIRONMENT):
+        with surroundings(OMP_NUM_THREADS="1", **ENVIRONMENT), _without_script():
             self._process.start()
         inner.close()
 
@@ -47,6 +47,23 @@ class Pricing:
         self._connection.close()
         self._process.kill()
         self._process.join()
+
+
+@contextlib.contextmanager
+def _without_script() -> Iterator[None]:
+    """A process that is started here does not run the script again that started the run.
+
+    A new process imports the main module, to find what is defined there. Nothing is asked of it here, and its side
+    effects would happen twice.
+    """
+    names = vars(sys.modules["__main__"])
+    hidden: dict[str, Any] = {name: names.pop(name) for name in ("__file__", "__spec__") if name in names}
+    names["__spec__"] = None
+    try:
+        yield
+    finally:
+        del names["__spec__"]
+        names.update(hidden)
 
 
 def _price(connection: Connection, tasks: tuple[ObserveTask, ...]) -> None:

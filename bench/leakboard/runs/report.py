@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from leakboard.errors import LeakboardError
 from leakboard.faults import contained
 from leakboard.registry.find import shared
+from leakboard.runs.preflight import check_folder
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
 from leakboard.texts import home
@@ -76,6 +77,16 @@ def report(
     if index is None:
         raise LeakboardError("no plugin renders reports", next="leakboard doctor")
     return Rendered(index, tuple(faults), (*_about_pictures(store, pictures), *_about_files(store)))
+
+
+def check_report_folder(out: Path, plugins: Sequence[str] = ()) -> None:
+    """Refuse a folder that a report would not be written into.
+
+    Raises:
+        LeakboardError: it cannot be written or made, or something else lies there.
+    """
+    check_folder(out, "--report")
+    shared(tuple(map(str, map(home, plugins)))).manager.hook.leakboard_report_folder(out=out)
 
 
 def _about_pictures(store: Store, pictures: bool) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leakboard.grid.grid import Grid
 from leakboard.registry.find import shared
 from leakboard.runs.alone import alone
 from leakboard.runs.guard import run_tasks
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leakboard.api import Executor
-    from leakboard.grid.grid import Grid
     from leakboard.runs.plan import Plan
     from leakboard.store.rows import RunStatus
     from leakboard.workers import ExecutorSettings
@@ -73,7 +73,7 @@ class RunReport:
 
 
 def run(
-    grid: Grid,
+    grid: Grid | str | Path,
     store: Store | str | Path = "leakboard.db",
     *,
     artifacts: Path | str | None = None,
@@ -87,7 +87,7 @@ def run(
     """Run whatever of a grid has no result yet.
 
     Args:
-        grid: the grid.
+        grid: the grid, or the file of one.
         store: a store, or where to open or make one: a file path or an SQLAlchemy URL.
         artifacts: folder of payload files; by default the one the store remembers. A `Store` brings its own.
         executor: ``serial`` (this process), ``processes``, or one that a plugin of the grid brings.
@@ -102,6 +102,7 @@ def run(
         LeakboardError: a victim contradicts its dataset, the store cannot be opened, the device is not there, the
             disk is full, there is no such executor, or it does not do its work.
     """
+    grid = grid if isinstance(grid, Grid) else Grid.load(grid)
     chosen: Executor = shared(grid.plugins).value("executor", executor, "--executor")
     settings = executor_settings(workers, threads, grid.run.device)
     populations = Populations()

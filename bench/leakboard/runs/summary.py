@@ -58,7 +58,9 @@ def summary(report: RunReport, store: Store, page: Path | None = None) -> str:
 
 def mine(report: RunReport, store: Store) -> pd.DataFrame:
     """The AUCs of the cells of a run's grid, as `Store.results` has them."""
-    results = store.results("auc")
+    from leakboard.store import frames
+
+    results = frames.results(store, "auc")  # which may be none where measuring failed, and that is told elsewhere
     keys = {cell.key for cell in report.plan.cells}
     return results[results["cell"].isin(keys)]
 

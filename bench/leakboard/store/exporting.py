@@ -79,12 +79,14 @@ def export(store: Store, what: What, format: Format | None, out: Path | str) -> 
             f"none of the {len(unreadable)} artifacts that hold the {what} can be read: {unreadable[0]}",
             where=str(store.artifacts),
             expected="the folder of payload files that belongs to the store",
-            next="copy it beside the store, or say where it lies with --artifacts FOLDER",
+            next="copy it beside the store, or say where it lies with --artifacts FOLDER"
+            + ("; leakboard run GRID --features makes features again" if what == "features" else ""),
         )
     if "role" in frame:
         frame["role"] = frame["role"].replace("null", "null check")
     put(_payload(frame, chosen), out)
-    return Exported(Path(out), len(frame), unreadable)
+    rows = frame[frame["role"] == "attack"]["cell"].nunique() if chosen == "latex" else len(frame)
+    return Exported(Path(out), rows, unreadable)
 
 
 def put(payload: bytes, out: Path | str) -> None:

@@ -58,6 +58,12 @@ def results(store: Store, measure: str | None = None) -> pd.DataFrame:
     return _frame(store, done if measure is None else done.where(ResultTable.measure == measure), spell=AXES)
 
 
+def known_measures(store: Store) -> list[str]:
+    """Names of the measures that any cell has."""
+    with store.reading() as connection:
+        return sorted(connection.scalars(select(ResultTable.measure).distinct()))
+
+
 def cells(store: Store) -> pd.DataFrame:
     """One row per tried cell and its last attempt.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select, update
 
-from leakboard.errors import LeakboardError
+from leakboard.errors import LeakboardError, nearest
 from leakboard.store import frames, payloads
 from leakboard.store.artifacts import ArtifactRow
 from leakboard.store.database import open_engine
@@ -205,8 +205,19 @@ class Store:
         """One row per measure of every cell whose last attempt is done; see `leakboard.store.frames.results`.
 
         ``measure`` names the only one to read, such as ``auc``.
+
+        Raises:
+            LeakboardError: no cell has that measure.
         """
-        return frames.results(self, measure)
+        found = frames.results(self, measure)
+        if measure is not None and found.empty and (known := frames.known_measures(self)):
+            raise LeakboardError(
+                f"no cell has the measure {measure!r}",
+                where=self.url,
+                expected=f"one of {', '.join(known)}",
+                nearest=nearest(measure, known),
+            )
+        return found
 
     def cells(self) -> pd.DataFrame:
         """One row per cell, with how its last attempt went."""

@@ -123,7 +123,17 @@ class Arrays(Dataset):
 
     def files(self) -> Sequence[Path]:
         """The files of arrays, and the list of members."""
-        return [local(path) for path in (self.path, self.nonmember_path, self.members) if path]
+        found = {path: local(path) for path in (self.path, self.nonmember_path, self.members) if path}
+        for given, path in found.items():
+            if not path.is_file():
+                near = nearest(path.name, [each.name for each in path.parent.glob("*")] if path.parent.is_dir() else [])
+                raise LeakboardError(
+                    f"there is no file {path.name}",
+                    where=given,
+                    expected="an .npz or .npy file of images, or a list of members",
+                    nearest=near,
+                )
+        return list(found.values())
 
     def _sides(self) -> tuple[list[Side], Mask | None]:
         """One or two sides, and who is a member where an array of one side says so."""
