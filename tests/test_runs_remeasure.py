@@ -14,6 +14,7 @@ from helpers.tiny_grids import PLUGIN, payloads, same
 from leakboard import keys
 from leakboard.runs.remeasure import outdated, remeasure
 from leakboard.runs.summary import summary
+from leakboard.statistics.measures import BUILT_IN
 from leakboard.store import RunInfo, Store
 from leakboard.store.artifacts import Artifacts
 
@@ -27,7 +28,7 @@ AXES = {
     "classifier": ["mean", "centred"],
 }
 CELLS = 4
-MEASURES = {"auc", "balanced_accuracy", "tpr_at_0.1pct_fpr", "tpr_at_1pct_fpr"}
+MEASURES = {measure.name for measure in BUILT_IN}
 KEPT = [
     "queries",
     "nfe",

@@ -48,8 +48,8 @@ ALWAYS_TOLD = ("dataset", "victim", "defense", "attacker", "seed", "n_member", "
 """What the caption tells of rows that agree on it, although it is no column at first."""
 COSTS = ("queries", "nfe", "seconds", "peak_mb")
 FILTERS = ("dataset", "victim", "defense", "attacker", "access", "seed")
-LESS = ("tpr_at_0.1pct_fpr",)
-"""Measures that are shown only on demand: they need more samples than most grids have."""
+LESS = ("tpr_at_0.1pct_fpr", "set_p_value", "set_size", "epsilon")
+"""Measures that are shown only on demand: they need more samples than most grids have, or have a page of their own."""
 
 
 class Column(NamedTuple):

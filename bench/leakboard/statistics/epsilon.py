@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Counts = npt.NDArray[np.int64]
 
-CHOICES = 12
-"""How many numbers of guesses are tried on either end of the scores, beside none."""
 _Z2 = 1.645**2
 
 
@@ -55,7 +53,8 @@ def lower_bound(guesses: Guesses, level: float = 0.95, delta: float = 0.0) -> fl
     """The smallest epsilon, 0 or more, that so many right guesses do not refute: one-sided, at ``level``.
 
     With ``delta`` = 0 a guess is right with probability at most exp(e) / (1 + exp(e)), so that this is the log odds of
-    Clopper and Pearson's lower limit. Else it is found by bisection on the bound of theorem 5.2 of the paper.
+    Clopper and Pearson's lower limit. Else it is found by bisection on the bound of theorem 5.2 of the paper, which is
+    about a number of guesses that is fixed beforehand.
     """
     from scipy.special import betaincinv
 
@@ -82,19 +81,19 @@ def lower_bound(guesses: Guesses, level: float = 0.95, delta: float = 0.0) -> fl
 def guesses_of(scores: npt.ArrayLike, member: npt.ArrayLike) -> Guesses:
     """Guess on one half of the samples, as many as the other half shows to be worth it.
 
-    The highest scores are guessed to be members and the lowest not to be. How many of each is what gives the best
-    bound on the first half. The halves are drawn without a look at labels or scores, and equal scores are put in an
-    order that tells nothing.
+    The highest scores are guessed to be members and the lowest not to be; from where on is what gives the best bound
+    on the first half. The halves are drawn without a look at labels or scores.
 
     Raises:
         LeakboardError: as `leakboard.statistics.ranking.checked`.
     """
     values, flags = checked(scores, member)
     rows = _drawn(np.packbits(flags).tobytes(), len(flags))
-    count = len(rows) // 2
-    members, others = _numbers(*_ends(values, flags, rows[:count]))
-    from_above, from_below = _ends(values, flags, rows[count:])
-    return Guesses(int(from_above[members] + from_below[others]), members + others, count)
+    first, second = np.split(rows, [len(rows) // 2])
+    highest, lowest = _limits(values[first], flags[first])
+    above, below = values[second] >= lowest, values[second] <= highest
+    right = int((above & flags[second]).sum() + (below & ~flags[second]).sum())
+    return Guesses(right, int(above.sum() + below.sum()), len(second))
 
 
 def epsilon(
@@ -126,35 +125,33 @@ def _drawn(flags: bytes, count: int) -> npt.NDArray[np.intp]:
     return rng.permutation(np.concatenate(sides))
 
 
-def _ends(values: Array, flags: Mask, rows: npt.NDArray[np.intp]) -> tuple[Counts, Counts]:
-    """How many of the k highest scores are members, and of the k lowest are not, for k = 0, 1, ... all of them."""
-    ordered = flags[rows[np.argsort(values[rows], kind="stable")]]
-    from_above, from_below = np.zeros((2, len(rows) + 1), np.int64)
-    np.cumsum(ordered[::-1], out=from_above[1:])
-    np.cumsum(~ordered, out=from_below[1:])
-    return from_above, from_below
+def _limits(values: Array, member: Mask) -> tuple[float, float]:
+    """The highest score that is guessed to be no member's, and the lowest that is guessed to be one's.
+
+    The first is below the second. Only the order of scores decides, and equal ones are guessed alike.
+    """
+    order = np.argsort(values)
+    ordered, flags = values[order], member[order]
+    cuts = np.flatnonzero(np.r_[True, ordered[1:] > ordered[:-1], True])  # 0 and all among them: no guess of that kind
+    members = np.r_[0, np.cumsum(flags)][cuts]
+    count, others = len(order), cuts - members
+    lower, upper = 0, len(cuts) - 1
+    for _ in range(2):  # each end in turn, given the other
+        right, made = members[-1] - members[lower:] + others[lower], count - cuts[lower:] + cuts[lower]
+        upper = lower + _best(right, made)
+        right, made = members[-1] - members[upper] + others[: upper + 1], count - cuts[upper] + cuts[: upper + 1]
+        lower = _best(right, made)
+    highest = ordered[cuts[lower] - 1] if lower else -np.inf
+    lowest = ordered[cuts[upper]] if upper < len(cuts) - 1 else np.inf
+    return float(highest), float(lowest)
 
 
-def _numbers(from_above: Counts, from_below: Counts) -> tuple[int, int]:
-    """How many members and non-members to guess: those with the best lower limit of the share that is right."""
-    above, below = _choices(len(from_above) - 1)
-    made = above + below
-    share = (from_above[above] + from_below[below]) / made
-    # Wilson's limit, at some confidence: it only chooses, so it need not be exact
-    low = (share + _Z2 / (2 * made) - np.sqrt(_Z2 * (share * (1 - share) / made + _Z2 / (4 * made**2)))) / (
-        1 + _Z2 / made
-    )
-    best = int(np.argmax(low))
-    return int(above[best]), int(below[best])
-
-
-@lru_cache(maxsize=64)
-def _choices(count: int) -> tuple[Counts, Counts]:
-    """Numbers of guesses from above and from below that are tried on so many samples."""
-    sizes = np.unique(np.r_[0, np.rint(np.geomspace(1, count, CHOICES))].astype(np.int64))
-    above, below = (grid.ravel() for grid in np.meshgrid(sizes, sizes))
-    fits = (above + below > 0) & (above + below <= count)
-    return above[fits], below[fits]
+def _best(right: Counts, made: Counts) -> int:
+    """Where so many right guesses of so many have the highest lower limit (Wilson): it only chooses, roughly."""
+    made = np.maximum(made, 1)
+    share = right / made
+    spread = np.sqrt(_Z2 * (share * (1 - share) / made + _Z2 / (4 * made**2)))
+    return int(np.argmax((share + _Z2 / (2 * made) - spread) / (1 + _Z2 / made)))
 
 
 def _chances(guesses: Guesses, epsilon: float, delta: float) -> float:
