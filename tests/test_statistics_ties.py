@@ -116,11 +116,11 @@ def test_exposure_is_the_share_of_nonmembers_below_and_its_mean_the_auc():
 def test_agreement_is_spearmans_and_constant_rows_agree_with_nobody():
     rows = np.round(np.random.default_rng(0).normal(size=(3, 80)), 1)
     np.testing.assert_allclose(agreement(rows), spearmanr(rows, axis=1).statistic, atol=1e-6)
-    assert np.isnan(agreement([rows[0], np.zeros(80)])[0, 1])
+    assert np.isnan(agreement(np.stack([rows[0], np.zeros(80)]))[0, 1])
 
 
 def test_overlap_is_of_those_that_either_catches():
-    found = overlap([np.array([1, 1, 0, 0], bool), np.array([0, 1, 1, 0], bool), np.zeros(4, bool)])
+    found = overlap(np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]], bool))
     assert found[0, 1] == pytest.approx(1 / 3)
     assert found[0, 0] == 1
     assert np.isnan(found[2, 2])

@@ -24,7 +24,7 @@ UNTOLD = {"set_size": "not told"}
 
 @dataclass(frozen=True)
 class Column:
-    """One measure: what the store calls it, what people call it, the format spec of its numbers, if it has intervals."""
+    """One measure: what the store calls it, what people call it, how numbers are written, and if it has intervals."""
 
     name: str
     title: str

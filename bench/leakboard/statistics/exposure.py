@@ -10,8 +10,6 @@ import numpy as np
 from leakboard.statistics.ranking import centred_ranks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from leakboard.api import Array, Mask
 
 RATE = 0.01
@@ -37,33 +35,32 @@ def caught(scores: Array, member: Mask, rate: float = RATE) -> Mask:
     return np.asarray(scores[member] > threshold, np.bool_)
 
 
-def agreement(rows: Sequence[Array]) -> Array:
-    """Rank correlations (K, K) of K rows of the same M samples (Spearman); NaN where all of a row are equal."""
+def agreement(rows: Array) -> Array:
+    """Rank correlations (K, K) of rows (K, M) of the same samples (Spearman); NaN where all of a row are equal."""
     ranks = np.stack([centred_ranks(row) for row in rows]).astype(np.float64)
     length = np.sqrt((ranks**2).sum(1))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.clip(ranks @ ranks.T / np.outer(length, length), -1, 1), np.float64)
 
 
-def overlap(found: Sequence[Mask]) -> Array:
-    """Of the members that either of two attacks catches the share that both do (K, K); NaN where neither has any."""
-    sets = np.stack(found).astype(np.float64)
+def overlap(found: Mask) -> Array:
+    """Of the members (K, M) that either of two attacks catches the share that both do (K, K); NaN where there is none."""
+    sets = found.astype(np.float64)
     both = sets @ sets.T
     counts = sets.sum(1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(both / (counts[:, None] + counts[None, :] - both), np.float64)
 
 
-def by_how_many(found: Sequence[Mask]) -> tuple[Array, Array]:
-    """The share of members that at least k of K attacks catch, k = 1 ... K, and what it were by chance.
+def by_how_many(found: Mask) -> tuple[Array, Array]:
+    """The share of members (K, M) that at least k of K attacks catch, k = 1 ... K, and what it were by chance.
 
     By chance every attack would catch as many members, and which ones would have nothing to do with the others.
     """
-    sets = np.stack(found)
-    times = sets.sum(0)
-    numbers = np.arange(1, len(sets) + 1)
+    times = found.sum(0)
+    numbers = np.arange(1, len(found) + 1)
     chances = np.ones(1)
-    for share in sets.mean(1):
+    for share in found.mean(1):
         chances = np.convolve(chances, [1 - share, share])
     expected = chances[::-1].cumsum()[::-1][1:]
     return np.array([(times >= number).mean() for number in numbers]), expected

@@ -1,0 +1,62 @@
+"""Whether some classes of images leak more than others, where the store knows what class an image is of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leakboard.errors import LeakboardError
+from leakboard.keys import samples_key
+from leakboard.statistics.auc import auc
+from leakboard.store.artifacts import Artifacts
+
+if TYPE_CHECKING:
+    from leakboard.api import Estimate
+    from leakboard.store import Store
+    from leakboard_reports.panels import Panel
+
+FEWEST = 10
+"""Members, and non-members, of a class that has a row of its own."""
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """AUC by class: name, members, non-members, and the AUC with its interval. ``small`` classes have no row."""
+
+    title: str
+    rows: tuple[tuple[str, int, int, Estimate], ...]
+    small: int
+
+
+def by_class(store: Store, panel: Panel) -> ByClass | None:
+    """The AUC of the first attack of a panel within each class; None where the store does not tell the classes."""
+    components = store.components()
+    mine = components[(components["kind"] == "dataset") & (components["label"] == panel.dataset)]
+    labels: dict[str, str] = {}
+    for identity in mine["identity"]:
+        labels |= labels_of(store, str(identity))
+    if not labels.keys() >= set(panel.ids):
+        return None
+    names = np.array([labels[sample] for sample in panel.ids])
+    rows, small = [], 0
+    for name in sorted(set(labels.values())):
+        here = names == name
+        members = int((panel.member & here).sum())
+        others = int(here.sum()) - members
+        if min(members, others) < FEWEST:
+            small += 1
+        else:
+            rows.append((name, members, others, auc(panel.scores[0][here], panel.member[here])))
+    return ByClass(panel.cells[0].title, tuple(rows), small)
+
+
+def labels_of(store: Store, dataset: str) -> dict[str, str]:
+    """The class of each sample of a dataset, from its list of samples; empty where that tells none."""
+    try:
+        _, meta = Artifacts(store.artifacts).get(samples_key(dataset))
+    except LeakboardError:
+        return {}
+    return dict(zip(json.loads(meta["ids"]), json.loads(meta["labels"]), strict=True)) if "labels" in meta else {}
