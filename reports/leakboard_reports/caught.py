@@ -145,9 +145,10 @@ def body(store: Store) -> str:
         chosen = one_an_observer(known)
         panel = panel_of(chosen, scores, attackers.told(known), chosen[0].access)
         if panel and len(panel.cells) > 1:
-            classes = by_class(store, panel)
+            public = panel.dataset not in private
+            classes = by_class(store, panel, public=public)
             again = over_seeds(panel.cells, cells, scores)
-            found.append(who(panel, again, classes, public=panel.dataset not in private))
+            found.append(who(panel, again, classes, public=public))
     return environment().get_template("caught.html.j2").render(victims=found, most=MOST, private=private)
 
 

@@ -31,8 +31,11 @@ class ByClass:
     small: int
 
 
-def by_class(store: Store, panel: Panel) -> ByClass | None:
-    """The AUC of the first attack of a panel within each class; None where the store does not tell the classes."""
+def by_class(store: Store, panel: Panel, *, public: bool) -> ByClass | None:
+    """The AUC of the first attack of a panel within each class; None where the store does not tell the classes.
+
+    Classes of datasets that are not public have numbers in the place of names.
+    """
     components = store.components()
     mine = components[(components["kind"] == "dataset") & (components["label"] == panel.dataset)]
     labels: dict[str, str] = {}
@@ -42,14 +45,16 @@ def by_class(store: Store, panel: Panel) -> ByClass | None:
         return None
     names = np.array([labels[sample] for sample in panel.ids])
     rows, small = [], 0
-    for name in sorted(set(labels.values())):
+    for number, name in enumerate(sorted(set(labels.values())), 1):
         here = names == name
         members = int((panel.member & here).sum())
         others = int(here.sum()) - members
         if min(members, others) < FEWEST:
             small += 1
         else:
-            rows.append((name, members, others, auc(panel.scores[0][here], panel.member[here])))
+            rows.append(
+                (name if public else f"class {number}", members, others, auc(panel.scores[0][here], panel.member[here]))
+            )
     return ByClass(panel.cells[0].title, tuple(rows), small)
 
 

@@ -44,7 +44,7 @@ def agreement(rows: Array) -> Array:
 
 
 def overlap(found: Mask) -> Array:
-    """Of the members (K, M) that either of two attacks catches the share that both do (K, K); NaN where there is none."""
+    """Of the members (K, M) that either of two attacks catches the share that both do (K, K); NaN where none is."""
     sets = found.astype(np.float64)
     both = sets @ sets.T
     counts = sets.sum(1)
