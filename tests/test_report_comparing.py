@@ -21,7 +21,10 @@ from leakboard_reports import caught, classes, comparison, panels, sets
 SIZE = SMALL | {
     "victims": ("fashion_ddpm(epochs='moderate')", "fashion_ddpm(epochs='light')", "untrained"),
     "defenses": ("none", "box_blur(radius=1)"),
+    "classifiers": ("logistic_regression",),
     "published": ("pia", "loss"),
+    "attackers": ("adaptive",),
+    "permuted": False,
 }
 HOSTILE = "<b onclick=x>"
 
