@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leakboard.errors import LeakboardError
-from leakboard.keys import samples_key
 from leakboard.statistics.auc import auc
-from leakboard.store.artifacts import Artifacts
 
 if TYPE_CHECKING:
     from leakboard.api import Estimate
@@ -36,11 +32,7 @@ def by_class(store: Store, panel: Panel, *, public: bool) -> ByClass | None:
 
     Classes of datasets that are not public have numbers in the place of names.
     """
-    components = store.components()
-    mine = components[(components["kind"] == "dataset") & (components["label"] == panel.dataset)]
-    labels: dict[str, str] = {}
-    for identity in mine["identity"]:
-        labels |= labels_of(store, str(identity))
+    labels = store.classes(panel.dataset)
     if not labels.keys() >= set(panel.ids):
         return None
     names = np.array([labels[sample] for sample in panel.ids])
@@ -56,12 +48,3 @@ def by_class(store: Store, panel: Panel, *, public: bool) -> ByClass | None:
                 (name if public else f"class {number}", members, others, auc(panel.scores[0][here], panel.member[here]))
             )
     return ByClass(panel.cells[0].title, tuple(rows), small)
-
-
-def labels_of(store: Store, dataset: str) -> dict[str, str]:
-    """The class of each sample of a dataset, from its list of samples; empty where that tells none."""
-    try:
-        _, meta = Artifacts(store.artifacts).get(samples_key(dataset))
-    except LeakboardError:
-        return {}
-    return dict(zip(json.loads(meta["ids"]), json.loads(meta["labels"]), strict=True)) if "labels" in meta else {}
