@@ -87,7 +87,7 @@ def test_the_pages_json_holds_every_row(page, cells):
 
 def test_every_link_leads_to_a_file_or_a_heading(page):
     parsed = {path.name: Page(path.read_text()) for path in page.parent.glob("*.html")}
-    assert parsed.keys() == {"index.html", "runs.html"}
+    assert parsed.keys() == {f"{name}.html" for name in ("index", "comparison", "caught", "sets", "runs")}
     ids = {name: {attrs["id"] for _, attrs in each.elements if "id" in attrs} for name, each in parsed.items()}
     for name, each in parsed.items():
         for tag, attrs in each.elements:

@@ -10,15 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leakboard.errors import LeakboardError
-from leakboard.statistics.measures import evaluate, seed_spread
+from leakboard.statistics.measures import BUILT_IN, evaluate, seed_spread
 from leakboard.statistics.roc import roc
 from leakboard.statistics.thresholds import choose_threshold
+
+RATES = ("auc", "tpr_at_1pct_fpr", "tpr_at_0.1pct_fpr", "balanced_accuracy")
+"""Measures between 0 and 1, with an interval always."""
+OF_SIZE = ("set_p_value", "set_size")
+"""Measures that look at scores themselves, and not only at their order."""
 
 
 def test_one_sample_a_side_has_the_widest_intervals():
     found = evaluate([1.0, 0.0], [True, False], threshold=0.5)
     assert (found["auc"].low, found["auc"].high) == (pytest.approx(0.025), 1)
-    assert all(0 <= m.low <= m.value <= m.high <= 1 for m in found.values())
+    assert found.keys() == {*RATES, "epsilon"}
+    assert all(0 <= found[name].low <= found[name].value <= found[name].high <= 1 for name in RATES)
 
 
 @settings(deadline=None, max_examples=60)
@@ -29,7 +35,10 @@ def test_one_sample_a_side_has_the_widest_intervals():
 def test_only_the_order_of_scores_matters(members, nonmembers):
     scores = np.array(members + nonmembers, dtype=float)
     member = np.arange(len(scores)) < len(members)
-    assert evaluate(scores, member, threshold=None) == evaluate(scores**3 + scores, member, threshold=None)
+    found, other = (evaluate(each, member, threshold=None) for each in (scores, scores**3 + scores))
+    assert {name: found[name] for name in found.keys() - OF_SIZE} == {
+        name: other[name] for name in other.keys() - OF_SIZE
+    }
 
 
 @settings(deadline=None, max_examples=60)
@@ -40,9 +49,14 @@ def test_only_the_order_of_scores_matters(members, nonmembers):
 def test_every_estimate_lies_in_its_interval(members, nonmembers):
     scores = np.array(members + nonmembers)
     member = np.arange(len(scores)) < len(members)
-    for m in evaluate(scores, member, threshold=choose_threshold(scores, member)).values():
-        assert 0 <= m.low <= m.value + 1e-12
-        assert m.value - 1e-12 <= m.high <= 1
+    found = evaluate(scores, member, threshold=choose_threshold(scores, member))
+    for measure in BUILT_IN:
+        if m := found.get(measure.name):
+            least, most = measure.bounds
+            low, high = m.value if m.low is None else m.low, m.value if m.high is None else m.high
+            assert least <= low <= m.value + 1e-12
+            assert m.value - 1e-12 <= high <= most
+        assert measure.name in found or measure.name in OF_SIZE
 
 
 @pytest.mark.parametrize(("flags", "counts"), [([True] * 4, "4 members, 0 non"), ([False] * 4, "0 members, 4 non")])

@@ -72,9 +72,3 @@ def test_no_hit_caps_the_tpr_two_sided():
     caps = [power.cap_without_hit(members) for members in (16, 100, 256, 1000)]
     assert [round(100 * cap, 2) for cap in caps] == [20.59, 3.62, 1.43, 0.37]
     assert binom.pmf(0, 100, caps[1]) == pytest.approx(0.025)
-
-
-def test_right_guesses_bound_epsilon():
-    bounds = [power.highest_epsilon(guesses) for guesses in (50, 100, 256, 1000)]
-    assert [round(bound, 2) for bound in bounds] == [2.78, 3.49, 4.44, 5.81]
-    assert power.highest_epsilon(1) == 0

@@ -38,6 +38,7 @@ def test_numbers_come_with_their_intervals_and_the_samples_behind_them():
 
     assert found.note == ""
     assert [row.measure for row in found.results] == [each.name for each in BUILT_IN]
+    assert set(found.measured_by) == {each.name for each in BUILT_IN}
     for row in found.results:
         estimate = evaluate(SCORES, MEMBER, threshold=0.5)[row.measure]
         assert (row.value, row.low, row.high, row.method, row.flag) == estimate

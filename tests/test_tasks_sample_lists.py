@@ -305,6 +305,21 @@ def test_a_list_that_was_kept_is_read_without_loading_an_image(toy, tmp_path):
     assert row.kind == "samples"
 
 
+def test_labels_are_kept_with_the_list_and_an_older_list_without_them_is_read(toy, tmp_path):
+    artifacts, names = Artifacts(tmp_path), tuple("ab" * 10)
+    dataset = toy(samples(labels=names))
+    populations = Populations(artifacts)
+    whole = populations.all(dataset)
+    populations.save(artifacts)
+    assert sample_lists.get(artifacts, dataset.identity).labels == whole.labels == names
+    chosen = whole.chosen(Sides(3, 3))
+    assert chosen.labels == tuple(names[whole.ids.index(sample)] for sample in chosen.ids)
+
+    older = toy(what="older")
+    sample_lists.put(artifacts, older.identity, Population(samples().ids, samples().member))
+    assert Populations(artifacts).all(older).labels is None
+
+
 def test_a_list_damaged_on_disk_is_made_again(toy, tmp_path):
     artifacts, dataset = Artifacts(tmp_path), toy()
     first = Populations(artifacts)

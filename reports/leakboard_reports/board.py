@@ -48,8 +48,8 @@ ALWAYS_TOLD = ("dataset", "victim", "defense", "attacker", "seed", "n_member", "
 """What the caption tells of rows that agree on it, although it is no column at first."""
 COSTS = ("queries", "nfe", "seconds", "peak_mb")
 FILTERS = ("dataset", "victim", "defense", "attacker", "access", "seed")
-LESS = ("tpr_at_0.1pct_fpr",)
-"""Measures that are shown only on demand: they need more samples than most grids have."""
+LESS = ("tpr_at_0.1pct_fpr", "set_p_value", "set_size", "epsilon")
+"""Measures that are shown only on demand: they need more samples than most grids have, or have a page of their own."""
 
 
 class Column(NamedTuple):
@@ -130,18 +130,29 @@ def payload(rows: Sequence[dict[str, Any]], measured: Sequence[measures.Column])
     """Columns, word lists and rows of `written`."""
     words = {name: _ordered(name, {row[name] for row in rows}) for name in TEXTS}
     number = {name: {word: place for place, word in enumerate(words[name])} for name in TEXTS}
-    names = [*TEXTS, *NUMBERS, "auc_low", "auc_high"]
     common = {
         part: sorted({row[f"{each.name}_{part}"] for row in rows for each in measured}) for part in ("flag", "why")
     }
     for each in measured:
         for part, texts in common.items():
             number[f"{each.name}_{part}"] = {text: place for place, text in enumerate(texts)}
-        names += [each.name, *(f"{each.name}_{part}" for part in ("text", "limits", "flag", "why"))]
+    parts = [f"{each.name}_{part}" for each in measured for part in ("limits", "flag", "why")]
+    # what all rows have in common is told once: a measure without intervals takes no room for them
+    values = {name: {row[name] for row in rows} for name in parts}
+    fixed = {
+        name: number[name][text] if name in number else text
+        for name, found in values.items()
+        for text in found
+        if len(found) == 1
+    }
+    names = [*TEXTS, *NUMBERS, "auc_low", "auc_high"]
+    names += [name for each in measured for name in (each.name, f"{each.name}_text")]
+    names += [name for name in parts if name not in fixed]
     packed = [[number[c][row[c]] if c in number else row[c] for c in names] for row in rows]
     marks = {bypass: bypasses.marks(bypass) for bypass in words["bypass"]}
     return {
         "columns": names,
+        "fixed": fixed,
         "words": words,
         "rows": packed,
         "flags": common["flag"],

@@ -1,4 +1,4 @@
-"""The report that comes with Leakboard and a page of it, announced through the same hooks as anybody else's."""
+"""The report that comes with Leakboard and its pages, announced through the same hooks as anybody else's."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def leakboard_report(
 
 @hookimpl
 def leakboard_pages() -> list[Page]:
-    """What was run: runs, their grids and machines, components, and what failed."""
-    from leakboard_reports.what_was_run import PAGE
+    """Which attacks are tied, who is caught, what a set gives away, and what was run."""
+    from leakboard_reports import caught, comparison, sets, what_was_run
 
-    return [PAGE]
+    return [comparison.PAGE, caught.PAGE, sets.PAGE, what_was_run.PAGE]

@@ -18,18 +18,23 @@ EXPECTED = {"uncalibrated": 10, "hidden": 1}
 """Non-members that have to be expected above the threshold for a flag to be gone, see `leakboard.statistics.roc`."""
 
 
+UNTOLD = {"set_size": "not told"}
+"""What stands for a number that was looked for and could not be told, for measures that have such cases."""
+
+
 @dataclass(frozen=True)
 class Column:
-    """One measure: what the store calls it, what people call it, and the format spec of its numbers."""
+    """One measure: what the store calls it, what people call it, how numbers are written, and if it has intervals."""
 
     name: str
     title: str
     format: str = ".3f"
+    limited: bool = True
 
     def write(self, value: float | None) -> str:
         """A number with a true minus sign; what nobody measured is said to be so."""
         if value is None:
-            return NOT_MEASURED
+            return UNTOLD.get(self.name, NOT_MEASURED)
         try:
             text = format(value, self.format)
         except ValueError:  # a plugin's mistake, which must not lose the number
@@ -39,8 +44,9 @@ class Column:
     @property
     def unit(self) -> str:
         """What a heading says of its numbers."""
-        chance = "chance 0.5, " if self.name in ("auc", "balanced_accuracy") else ""
-        return f"{chance}{'%, ' if self.format.endswith('%') else ''}[95% interval]"
+        chance = "chance 0.5" if self.name in ("auc", "balanced_accuracy") else ""
+        parts = [chance, "%" * self.format.endswith("%"), "[95% interval]" * self.limited]
+        return ", ".join(part for part in parts if part)
 
     def reason(self, flag: str, n_nonmember: int) -> str:
         """Why a flagged number is not to be trusted, or not shown: how many non-members there are, of how many needed.
@@ -62,10 +68,14 @@ class Column:
 def columns(cells: Iterable[Cell], known: Sequence[Measure] = ()) -> list[Column]:
     """AUC first, then the measures of ``known`` in their order, then those that no plugin here tells of, by name."""
     titles = {measure.name: measure for measure in known}
-    found = {name for cell in cells for name in cell.measures} | {"auc"}
+    pool = list(cells)
+    found = {name for cell in pool for name in cell.measures} | {"auc"}
+    limited = {name for cell in pool for name, number in cell.measures.items() if number.low is not None} | {"auc"}
     ordered = ["auc", *(name for name in titles if name != "auc"), *sorted(found - titles.keys() - {"auc"})]
     return [
-        Column(name, _headed(titles[name].title or name), titles[name].format) if name in titles else Column(name, name)
+        Column(name, _headed(titles[name].title or name), titles[name].format, name in limited)
+        if name in titles
+        else Column(name, name, limited=name in limited)
         for name in ordered
         if name in found
     ]

@@ -47,6 +47,9 @@ MEASURES = [
     Measure("tpr_at_1pct_fpr", None, "TPR at 1% FPR", ".1%"),
     Measure("tpr_at_0.1pct_fpr", None, "TPR at 0.1% FPR", ".1%"),
     Measure("balanced_accuracy", None, "balanced accuracy"),
+    Measure("set_p_value", None, "p-value of all members as a set", ".2g"),
+    Measure("set_size", None, "samples of a set for p < .01", ",.0f"),
+    Measure("epsilon", None, "lower bound of epsilon", ".2f"),
 ]
 """Those that come with Leakboard, as a report is told of them."""
 NAMES = [measure.name for measure in MEASURES]

@@ -88,8 +88,9 @@ def power(
 
 
 def _shown(members: int, nonmembers: int) -> dict[str, Any]:
-    """What so many samples can show, by name; epsilon goes by guesses on as many members as non-members."""
+    """What so many samples can show, by name."""
     from leakboard.statistics import power as formulas
+    from leakboard.statistics.epsilon import guessed, highest_epsilon
     from leakboard.statistics.roc import CALIBRATED, SHOWN
 
     return {
@@ -101,7 +102,7 @@ def _shown(members: int, nonmembers: int) -> dict[str, Any]:
         "lowest_fpr_shown": _rate(SHOWN / nonmembers),
         "tpr_below_without_hit": formulas.cap_without_hit(members),
         "fpr_below_without_false_positive": formulas.highest_clean_rate(nonmembers),
-        "highest_epsilon_bound": formulas.highest_epsilon(2 * min(members, nonmembers)),
+        "highest_epsilon_bound": highest_epsilon(guessed(members, nonmembers)),
     }
 
 

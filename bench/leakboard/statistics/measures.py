@@ -11,7 +11,9 @@ import numpy as np
 from leakboard.api import Measure
 from leakboard.errors import LeakboardError
 from leakboard.statistics.auc import auc
+from leakboard.statistics.epsilon import epsilon
 from leakboard.statistics.roc import tpr_at_fpr
+from leakboard.statistics.sets import set_p_value, set_size
 from leakboard.statistics.thresholds import balanced_accuracy
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 RATES = {"tpr_at_1pct_fpr": 0.01, "tpr_at_0.1pct_fpr": 0.001}
 """Measures that read a TPR off at a false-positive rate, and the rates."""
 
+MOST_SAMPLES = (2.0, 1e12)
+MOST_EPSILON = (0.0, 50.0)
+"""Far above what samples can show: each has to be a number."""
+
 BUILT_IN = (
     Measure("auc", auc, "AUC"),
     *(
@@ -31,6 +37,9 @@ BUILT_IN = (
         for name, rate in RATES.items()
     ),
     Measure("balanced_accuracy", balanced_accuracy, "balanced accuracy"),
+    Measure("set_p_value", set_p_value, "p-value of all members as a set", ".2g"),
+    Measure("set_size", set_size, "samples of a set for p < .01", ",.0f", MOST_SAMPLES),
+    Measure("epsilon", epsilon, "lower bound of epsilon", ".2f", MOST_EPSILON),
 )
 
 

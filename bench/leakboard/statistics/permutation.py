@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from leakboard.statistics.ranking import centred_ranks
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -68,7 +70,7 @@ def dealt(checks: Sequence[Scores], draws: int, seed: int = 0) -> Array:
     for number, check in enumerate(checks):
         numbers_of[check.ids].append(number)
     together = [
-        (numbers, [places[name] for name in ids], np.stack([_centred_ranks(checks[n].score) for n in numbers], 1))
+        (numbers, [places[name] for name in ids], np.stack([centred_ranks(checks[n].score) for n in numbers], 1))
         for ids, numbers in numbers_of.items()
     ]
     rng = np.random.default_rng(seed)
@@ -85,10 +87,3 @@ def dealt(checks: Sequence[Scores], draws: int, seed: int = 0) -> Array:
     found[:, deviation < 1e-12] = 0
     found /= np.where(deviation < 1e-12, 1, deviation)
     return found
-
-
-def _centred_ranks(scores: Array) -> npt.NDArray[np.float32]:
-    """Ranks less their mean; ties share theirs. scipy's ``rankdata`` takes a second to import, in every warm run."""
-    _, places, tied = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = tied.cumsum() - (tied - 1) / 2
-    return np.asarray(ranks[places] - (len(places) + 1) / 2, np.float32)

@@ -79,16 +79,6 @@ def cap_without_hit(members: int, level: float = LEVEL) -> float:
     return clopper_pearson(0, members, level).high
 
 
-def highest_epsilon(guesses: int, level: float = LEVEL) -> float:
-    """The largest lower bound on the epsilon of pure differential privacy that so many guesses can give: all right.
-
-    With epsilon e a guess is right with probability at most exp(e) / (1 + exp(e)), where a coin of its own decided
-    whether a sample was trained on (Steinke, Nasr and Jagielski 2023, audits of one training run).
-    """
-    wrong = -math.expm1(math.log(1 - level) / guesses)
-    return max(0.0, math.log1p(-wrong) - math.log(wrong))
-
-
 def _pairs(auc: float) -> tuple[float, float]:
     """Covariances of two comparisons that share a non-member, and of two that share a member."""
     return auc / (2 - auc) - auc**2, 2 * auc**2 / (1 + auc) - auc**2

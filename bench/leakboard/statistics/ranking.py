@@ -13,7 +13,7 @@ import numpy.typing as npt
 from leakboard.errors import LeakboardError
 
 if TYPE_CHECKING:
-    from leakboard.asking import Array
+    from leakboard.asking import Array, Mask
 
 
 class Ranked(NamedTuple):
@@ -34,6 +34,18 @@ def rank(scores: npt.ArrayLike, member: npt.ArrayLike) -> Ranked:
     """Sort scores (N,) by side.
 
     Raises:
+        LeakboardError: as `checked`.
+    """
+    values, flags = checked(scores, member)
+    members, nonmembers = values[flags], values[~flags]
+    low, high = np.sort(members), np.sort(nonmembers)
+    return Ranked(low, high, _placement(members, high), 1 - _placement(nonmembers, low))
+
+
+def checked(scores: npt.ArrayLike, member: npt.ArrayLike) -> tuple[Array, Mask]:
+    """Scores and member flags (N,) as arrays.
+
+    Raises:
         LeakboardError: when one side is empty, shapes differ, or a score is not finite.
     """
     values, flags = np.asarray(scores, dtype=np.float64), np.asarray(member)
@@ -42,14 +54,20 @@ def rank(scores: npt.ArrayLike, member: npt.ArrayLike) -> Ranked:
     flags = flags.astype(np.bool_)
     if not np.isfinite(values).all():
         raise LeakboardError(f"{int((~np.isfinite(values)).sum())} of {len(values)} scores are not finite numbers")
-    members, nonmembers = values[flags], values[~flags]
-    if not len(members) or not len(nonmembers):
+    members = int(flags.sum())
+    if not 0 < members < len(flags):
         raise LeakboardError(
-            f"membership can be measured only with both sides: {len(members)} members, {len(nonmembers)} non-members",
+            f"membership can be measured only with both sides: {members} members, {len(flags) - members} non-members",
             expected="at least one member and one non-member",
         )
-    low, high = np.sort(members), np.sort(nonmembers)
-    return Ranked(low, high, _placement(members, high), 1 - _placement(nonmembers, low))
+    return values, flags
+
+
+def centred_ranks(values: Array) -> npt.NDArray[np.float32]:
+    """Ranks less their mean; ties share theirs. scipy's ``rankdata`` takes a second to import, in every warm run."""
+    _, places, tied = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = tied.cumsum() - (tied - 1) / 2
+    return np.asarray(ranks[places] - (len(places) + 1) / 2, np.float32)
 
 
 def _placement(values: Array, others: Array) -> Array:

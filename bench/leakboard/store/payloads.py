@@ -65,6 +65,17 @@ def scores_of(store: Store, key: str) -> tuple[tuple[str, ...], np.ndarray, np.n
     return tuple(json.loads(meta["ids"])), tensors["score"].astype(np.float64), tensors["member"].astype(np.bool_)
 
 
+def classes(store: Store, dataset: str) -> dict[str, str]:
+    """The class of each sample of a dataset, given by label; empty where its list of samples is gone or tells none."""
+    found: dict[str, str] = {}
+    for row in frames.components(store).to_dict("records"):
+        if (row["kind"], row["label"]) == ("dataset", dataset):
+            payloads, _ = _read(store, [samples_key(str(row["identity"]))])
+            for _, meta in payloads.values():
+                found |= dict(zip(json.loads(meta["ids"]), json.loads(meta.get("labels", "[]")), strict=False))
+    return found
+
+
 def features(store: Store) -> pd.DataFrame:
     """One row per sample and feature column of every features artifact, sorted by what was measured.
 

@@ -247,6 +247,10 @@ class Store:
         """Ids, scores and member flags by the ``scores_key`` of one cell; None when the file cannot be read."""
         return payloads.scores_of(self, key)
 
+    def classes(self, dataset: str) -> dict[str, str]:
+        """The class of each sample of a dataset, given by label, as far as it is known."""
+        return payloads.classes(self, dataset)
+
     def features(self) -> pd.DataFrame:
         """One row per sample and feature column, read from artifact files."""
         return payloads.features(self)

@@ -39,6 +39,7 @@ class Population(NamedTuple):
         notes: what a reader must know of them.
         member_digest: as `Samples.member_digest`.
         groups: numbers (N,) that near-duplicates have in common; None where all differ.
+        labels: N class names; None where the dataset has none, or the list is of an older version.
     """
 
     ids: tuple[str, ...]
@@ -46,6 +47,7 @@ class Population(NamedTuple):
     notes: tuple[str, ...] = ()
     member_digest: str | None = None
     groups: npt.NDArray[np.intp] | None = None
+    labels: tuple[str, ...] | None = None
 
     @property
     def sides(self) -> Sides:
@@ -58,7 +60,8 @@ class Population(NamedTuple):
         rows = choose(self.ids, self.member, sides)
         groups = None if self.groups is None else self.groups[rows]
         ids = tuple(self.ids[row] for row in rows)
-        return Population(ids, self.member[rows], self.notes, self.member_digest, groups)
+        labels = None if self.labels is None else tuple(self.labels[row] for row in rows)
+        return Population(ids, self.member[rows], self.notes, self.member_digest, groups, labels)
 
 
 def put(artifacts: Artifacts, dataset: str, population: Population) -> ArtifactRow:
@@ -66,6 +69,8 @@ def put(artifacts: Artifacts, dataset: str, population: Population) -> ArtifactR
     meta = {"ids": json.dumps(population.ids), "notes": json.dumps(population.notes)}
     if population.member_digest:
         meta["member_digest"] = population.member_digest
+    if population.labels is not None:
+        meta["labels"] = json.dumps(population.labels)
     tensors: dict[str, npt.NDArray[Any]] = {"member": population.member.astype(np.uint8)}
     if population.groups is not None:
         tensors["groups"] = population.groups.astype(np.int64)
@@ -81,7 +86,8 @@ def get(artifacts: Artifacts, dataset: str) -> Population:
     tensors, meta = artifacts.get(samples_key(dataset))
     ids, notes = (tuple(json.loads(meta[name])) for name in ("ids", "notes"))
     groups = tensors["groups"].astype(np.intp) if "groups" in tensors else None
-    return Population(ids, tensors["member"].astype(bool), notes, meta.get("member_digest"), groups)
+    labels = tuple(json.loads(meta["labels"])) if "labels" in meta else None
+    return Population(ids, tensors["member"].astype(bool), notes, meta.get("member_digest"), groups, labels)
 
 
 @dataclass
@@ -186,7 +192,8 @@ class Populations:
         self.unsaved.add(dataset.identity)
         groups = found.groups if len(np.unique(found.groups)) < len(samples.ids) else None
         notes = tuple(map(discreet, (*samples.notes, *found.notes)))
-        return Population(tuple(samples.ids), samples.member, notes, samples.member_digest, groups)
+        labels = None if samples.labels is None else tuple(map(str, samples.labels))
+        return Population(tuple(samples.ids), samples.member, notes, samples.member_digest, groups, labels)
 
 
 def _check_counts(cell: Cell, there: Sides) -> None:

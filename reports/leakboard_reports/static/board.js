@@ -29,7 +29,10 @@
   const board = read("board-data");
   const columns = read("board-columns").map(([key, label, kind, , unit]) => ({ key, label, kind, unit }));
   const at = Object.fromEntries(board.columns.map((name, place) => [name, place]));
-  const value = (row, name) => (name in board.words ? board.words[name][row[at[name]]] : row[at[name]]);
+  const value = (row, name) => {
+    if (name in board.fixed) return board.fixed[name];
+    return name in board.words ? board.words[name][row[at[name]]] : row[at[name]];
+  };
   const title = (row) => value(row, "attack") || [value(row, "observer"), value(row, "distance"), value(row, "classifier")].join(" \u00b7 ");
   const haystack = new Map(board.rows.map((row) => [row, Object.keys(board.words).map((name) => value(row, name)).join(" ").toLowerCase()]));
 
