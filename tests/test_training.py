@@ -272,8 +272,8 @@ def test_the_command_shows_no_bar_where_stderr_is_no_terminal(tmp_path, monkeypa
     from leakboard import training
     from leakboard.cli import main
 
-    def trained(found, dataset, out, *, progress, device):
-        assert (found.name, found.dataset, device) == (recipe, dataset.name, "cpu")
+    def trained(found, dataset, out, *, levels, progress, device):
+        assert (found.name, found.dataset, levels, device) == (recipe, dataset.name, (), "cpu")
         progress("training", 1, 2)
         return [out / "light"]
 
