@@ -10,13 +10,12 @@ import pytest
 
 from helpers import trainings
 from helpers.command_line import call
-from helpers.trainings import digests, manifest
+from helpers.trainings import RECIPE, Stripes, digests, manifest
 from leakboard.api import LeakboardError, member_digest
 from leakboard.registry.find import shared
 from leakboard.training import PixelRecipe
 from leakboard.training.manifest import WEIGHTS
 from leakboard.training.shadows import half, runs, shadows, train_all
-from test_training import RECIPE, Stripes
 
 PLUGINS = tuple(
     str(trainings.__file__).replace("helpers/trainings.py", f"plugins/{name}")
