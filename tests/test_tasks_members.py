@@ -89,7 +89,7 @@ def test_flags_that_tell_those_of_the_victim_are_refused_the_other_way_round_too
         LeakboardError, match=r"the members of the shadow victim shadow tell those of victim"
     ) as refused:
         refuse_telltale("victim", member, "shadow", mostly(member, share))
-    assert "drawn independently" in refused.value.next
+    assert ("leave shadow out" if share == 1 else "drawn independently") in refused.value.next
     refuse_telltale("victim", member, "shadow", mostly(member, 0.5))
 
 
@@ -133,14 +133,14 @@ def refused(member, shadows):
 
 
 def test_sixteen_halves_of_a_recipe_tell_nothing_of_a_victim_that_was_trained_on_the_members():
-    """Of two hundred recipes, each with sixteen halves in pairs, none is refused."""
-    for recipe in range(200):
+    """Of thirty recipes, each with sixteen halves in pairs, none is refused."""
+    for recipe in range(30):
         shadows = {number: half(f"recipe {recipe}", number, POOL) for number in range(16)}
         assert refused(TARGET, shadows) is None
 
 
 def test_a_shadow_victim_may_be_attacked_with_the_others_but_its_complement():
-    for recipe in range(50):
+    for recipe in range(10):
         halves = {number: half(f"recipe {recipe}", number, POOL) for number in range(16)}
         member = halves.pop(6)
         complement = {7: halves.pop(7)}
@@ -152,7 +152,7 @@ def test_a_shadow_victim_may_be_attacked_with_the_others_but_its_complement():
 
 
 def test_sixteen_halves_drawn_apart_from_each_other_tell_nothing_either():
-    for seed in range(200):
+    for seed in range(30):
         random = np.random.default_rng(seed)
         assert refused(TARGET, {number: random.random(512) < 0.5 for number in range(16)}) is None
 
@@ -160,7 +160,7 @@ def test_sixteen_halves_drawn_apart_from_each_other_tell_nothing_either():
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.5, 1.0])
 def test_halves_into_which_members_were_planted_are_caught(share):
     """Sixteen halves that share a part of their members with the victim: alone each could be chance, together not."""
-    for seed in range(20):
+    for seed in range(5):
         random = np.random.default_rng(seed)
         planted = {
             number: np.where(random.random(512) < share, TARGET, half("recipe", number, POOL)) for number in range(16)

@@ -60,5 +60,5 @@ class Quantile(Classifier):
         from sklearn.linear_model import QuantileRegressor
 
         model = scaled(QuantileRegressor(quantile=self.level, alpha=self.penalty, solver="highs"))
-        model.fit(described, reached)
-        return lambda unseen: model.predict(unseen)
+        regressed: Callable[[Array], Any] = model.fit(described, reached).predict
+        return regressed
