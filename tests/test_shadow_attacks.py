@@ -132,8 +132,8 @@ def test_the_guide_goes_from_a_recipe_to_shadow_attacks(tmp_path, monkeypatch):
     assert len(commands) == 2
     for command in commands:
         call(*command.replace("fashion_small", "quick").replace("16", "8").split(), *plugins)
-    text = text.replace("fashion_mnist_small", "tiny").replace("moderate'", "moderate', allow_untrained=True")
-    text = text.replace("moderate'}", "moderate'}, allow_untrained=True")
+    text = text.replace("fashion_mnist_small", "tiny")
+    text = re.sub(r"(moderate'}?)\)", r"\1, allow_untrained=True)", text)
     (tmp_path / "shadows.toml").write_text(text, encoding="utf-8")
     call("run", "shadows.toml", "--executor", "serial", *plugins)
 
