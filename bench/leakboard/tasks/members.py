@@ -73,8 +73,8 @@ def refuse_telltale(victim: str, member: Mask, shadow: str, theirs: Mask) -> Non
     following = "train shadow victims on halves of the samples that are drawn independently, each by a seed of its own"
     if not agree.any():
         following = (
-            f"leave {shadow} out: it was trained on exactly what {victim} was not. leakboard train --shadows makes such "
-            "pairs (00 and 01, 02 and 03, ...): where one is under attack, the other cannot be a shadow victim"
+            f"leave {shadow} out: it was trained on exactly what {victim} was not. leakboard train --shadows makes "
+            "such pairs (00 and 01, 02 and 03, ...): where one is under attack, the other cannot be a shadow victim"
         )
     raise LeakboardError(
         f"the members of the shadow victim {shadow} tell those of {victim}: their flags agree on {int(agree.sum())} of "
