@@ -199,6 +199,7 @@ def test_every_dataset_is_found_under_its_name():
     assert names == {
         "fashion_mnist",
         "fashion_mnist_wide",
+        "fashion_mnist_small",
         "emoji",
         "openclipart",
         "folder",

@@ -10,6 +10,7 @@ from leakboard.api import Victim
 from leakboard.errors import LeakboardError
 from leakboard.registry.bind import bind
 from leakboard.tasks.members import members_of, refuse_telltale, refuse_vote
+from leakboard.training.shadows import half
 
 IDS = tuple(f"image {row}" for row in range(40))
 EVEN = np.arange(40) % 2 == 0
@@ -88,7 +89,7 @@ def test_flags_that_tell_those_of_the_victim_are_refused_the_other_way_round_too
         LeakboardError, match=r"the members of the shadow victim shadow tell those of victim"
     ) as refused:
         refuse_telltale("victim", member, "shadow", mostly(member, share))
-    assert "drawn independently" in refused.value.next
+    assert ("leave shadow out" if share == 1 else "drawn independently") in refused.value.next
     refuse_telltale("victim", member, "shadow", mostly(member, 0.5))
 
 
@@ -113,3 +114,62 @@ def test_shadow_victims_that_tell_a_little_each_may_not_tell_all_together():
         refuse_vote("the victim", member, shared)
     refuse_vote("the victim", member, independent)
     refuse_vote("the victim", member, [np.ones(60, bool)])
+
+
+POOL = tuple(f"fashion-{row}" for row in range(512))
+TARGET = np.arange(512) < 256
+
+
+def refused(member, shadows):
+    """Why these shadow victims are refused for a victim with these members, on half of the samples; empty if not."""
+    evaluated = np.random.default_rng(3).permutation(512) < 256
+    try:
+        for number, theirs in shadows.items():
+            refuse_telltale("victim", member[evaluated], f"shadow-{number:02d}", theirs[evaluated])
+        refuse_vote("victim", member[evaluated], [theirs[evaluated] for theirs in shadows.values()])
+    except LeakboardError as reason:
+        return reason
+    return None
+
+
+def test_sixteen_halves_of_a_recipe_tell_nothing_of_a_victim_that_was_trained_on_the_members():
+    """Of thirty recipes, each with sixteen halves in pairs, none is refused."""
+    for recipe in range(30):
+        shadows = {number: half(f"recipe {recipe}", number, POOL) for number in range(16)}
+        assert refused(TARGET, shadows) is None
+
+
+def test_a_shadow_victim_may_be_attacked_with_the_others_but_its_complement():
+    for recipe in range(10):
+        halves = {number: half(f"recipe {recipe}", number, POOL) for number in range(16)}
+        member = halves.pop(6)
+        complement = {7: halves.pop(7)}
+        assert refused(member, halves) is None
+
+        reason = refused(member, halves | complement)
+        assert "agree on 0 of 256 evaluation samples" in reason.what
+        assert reason.next.startswith("leave shadow-07 out: it was trained on exactly what victim was not")
+
+
+def test_sixteen_halves_drawn_apart_from_each_other_tell_nothing_either():
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        assert refused(TARGET, {number: random.random(512) < 0.5 for number in range(16)}) is None
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5, 1.0])
+def test_halves_into_which_members_were_planted_are_caught(share):
+    """Sixteen halves that share a part of their members with the victim: alone each could be chance, together not."""
+    for seed in range(5):
+        random = np.random.default_rng(seed)
+        planted = {
+            number: np.where(random.random(512) < share, TARGET, half("recipe", number, POOL)) for number in range(16)
+        }
+        assert refused(TARGET, planted) is not None
+
+
+def test_one_planted_half_among_fifteen_honest_ones_is_named():
+    halves = {number: half("recipe", number, POOL) for number in range(16)}
+    halves[11] = np.where(np.random.default_rng(0).random(512) < 0.4, TARGET, halves[11])
+
+    assert "members of the shadow victim shadow-11 tell those of victim" in refused(TARGET, halves).what

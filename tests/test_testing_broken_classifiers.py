@@ -40,8 +40,8 @@ class Ranked(Classifier):
 )
 def test_classifiers_that_break_the_contract(classifier, checks):
     assert checks <= failed(classifier)
-    allowed = {"features that never vary", "one finite score a sample", "learns from shadow victims"}
-    assert failed(classifier) - checks <= allowed
+    allowed = {"features that never vary", "one finite score a sample"}
+    assert {name for name in failed(classifier) - checks if "shadow" not in name} <= allowed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +117,8 @@ class Social(Direction):
         (Idle(), "labels matter to those that train alone", "other labels change no score"),
         (Grabbing(), "told the names of columns", "it changed the list of columns in place"),
         (Shuffled(), "learns from shadow victims", "members do not score higher"),
-        (Deaf(), "learns from shadow victims", "flipping the labels of all shadow victims"),
-        (Social(), "learns from shadow victims", "features of another sample"),
+        (Deaf(), "labels of shadow victims flip the ranking", "flipping the labels of all shadow victims"),
+        (Social(), "shadow attacks score each sample by itself", "features of another sample"),
     ],
 )
 def test_classifiers_that_break_one_promise(classifier, check, why):

@@ -8,42 +8,17 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
-import numpy as np
 import pytest
 import torch
 
 from helpers import trainings
 from helpers.command_line import call
-from helpers.trainings import manifest
-from leakboard.api import Dataset, LeakboardError, Samples, member_digest
-from leakboard.training import RECIPES, PixelRecipe, given_of
+from helpers.trainings import RECIPE, Stripes, manifest
+from leakboard.api import LeakboardError, member_digest
+from leakboard.training import RECIPES, given_of
 from leakboard.training.manifest import WEIGHTS, write_manifests
 from leakboard_plugins.victims.pixel.ddpm import Ddpm
-
-RECIPE = PixelRecipe(
-    name="tiny",
-    dataset="stripes",
-    checkpoints={"untrained": 0, "light": 11, "heavy": 20},
-    channels=(8, 16),
-    batch_size=4,
-    average=0.8,
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stripes(Dataset):
-    """Noisy stripes: 12 members, 12 non-members, 8x8."""
-
-    name: ClassVar[str] = "stripes"
-    seed: int = 0
-
-    def load(self):
-        generator = torch.Generator().manual_seed(self.seed)
-        images = (torch.rand(24, 1, 8, 8, generator=generator) * 0.2 + torch.arange(8) % 2 * 0.8).clamp(0, 1)
-        ids = tuple(f"stripe-{self.seed}-{row}" for row in range(24))
-        return Samples(ids, images, np.arange(24) % 2 == 0, notes=("licence of stripes",))
 
 
 def train(out, progress=trainings.quiet, recipe=RECIPE, dataset=None):
@@ -272,8 +247,8 @@ def test_the_command_shows_no_bar_where_stderr_is_no_terminal(tmp_path, monkeypa
     from leakboard import training
     from leakboard.cli import main
 
-    def trained(found, dataset, out, *, progress, device):
-        assert (found.name, found.dataset, device) == (recipe, dataset.name, "cpu")
+    def trained(found, dataset, out, *, levels, progress, device):
+        assert (found.name, found.dataset, levels, device) == (recipe, dataset.name, (), "cpu")
         progress("training", 1, 2)
         return [out / "light"]
 

@@ -23,14 +23,14 @@ SHADOW = "shadow(victims=['micro(seed={1, 2})'])"
 def grid(**tables):
     axes = {"dataset": "fashion_mnist", "victim": "micro", "observer": "one_shot(steps=2)", "distance": "rmse"}
     run = {"samples": 64, "shard": 128}
-    return Grid.of(**{**axes, "classifier": "lira", **tables}, run=run, plugins=[LIRA])
+    return Grid.of(**{**axes, "classifier": "pair_lira", **tables}, run=run, plugins=[LIRA])
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("lira") / "store.db", create=True)
     made = grid(
-        attacker=["adaptive", SHADOW, "none"], classifier=["lira", "threshold"], checks={"permuted_labels": True}
+        attacker=["adaptive", SHADOW, "none"], classifier=["pair_lira", "threshold"], checks={"permuted_labels": True}
     )
     assert leakboard.run(made, store, progress=False).ok
     return store
@@ -45,9 +45,9 @@ def aucs(store):
 def test_two_shadow_victims_tell_members_that_no_threshold_does(finished):
     found = aucs(finished)
 
-    assert found["lira", "shadow", "true"]["value"] > 0.9
+    assert found["pair_lira", "shadow", "true"]["value"] > 0.9
     assert found["threshold", "shadow", "true"]["value"] < 0.75
-    low, high = (found["lira", "adaptive", "permuted"][limit] for limit in ("low", "high"))
+    low, high = (found["pair_lira", "adaptive", "permuted"][limit] for limit in ("low", "high"))
     assert low < 0.5 < high
 
 
@@ -59,7 +59,7 @@ def test_an_attacker_without_labels_has_the_ranking_and_no_threshold(finished):
     assert "balanced_accuracy" not in measures["none"]
     assert all("balanced_accuracy" in names for who, names in measures.items() if who != "none")
     skipped = finished.cells().query("status == 'skipped'")
-    assert skipped[["classifier", "attacker"]].to_numpy().tolist() == [["lira", "none"]]
+    assert skipped[["classifier", "attacker"]].to_numpy().tolist() == [["pair_lira", "none"]]
 
 
 def test_everybody_is_measured_on_the_same_samples_with_the_flags_of_the_victim_under_attack(finished):
@@ -82,7 +82,7 @@ def test_the_attacker_is_stored_by_its_canonical_spelling(finished):
 
 def test_flags_unrelated_to_the_features_stay_near_chance():
     """Shadow victims that say something of other members than theirs: nothing can be learned, however it is fitted."""
-    lira, random = Registry.load([LIRA]).one("classifier", "lira").only, np.random.default_rng(0)
+    lira, random = Registry.load([LIRA]).one("classifier", "pair_lira").only, np.random.default_rng(0)
     ease = random.normal(size=(400, 1))
     found = []
     for _ in range(10):
@@ -94,7 +94,7 @@ def test_flags_unrelated_to_the_features_stay_near_chance():
     assert abs(np.mean(found) - 0.5) < 0.04
 
 
-@pytest.mark.parametrize(("kind", "spec"), [("victim", "micro"), ("classifier", "lira")])
+@pytest.mark.parametrize(("kind", "spec"), [("victim", "micro"), ("classifier", "pair_lira")])
 def test_it_keeps_to_the_contract(kind, spec, clothes):
     rows = check_component(Registry.load([LIRA]).one(kind, spec).only, clothes)
 

@@ -214,6 +214,11 @@ class Classifier(Component):
         return True
 
     @property
+    def needs_shadows(self) -> bool:
+        """True: it compares with shadow victims (`fit_shadows`), and is skipped for attackers without any."""
+        return False
+
+    @property
     def maps(self) -> bool:
         """True: it is given float32 maps (N, P, *shape), one a pair; others get all their numbers in a row (N, K)."""
         return False
@@ -228,7 +233,12 @@ class Classifier(Component):
 
         The scorer maps features (M, K) to scores (M,). It must flip its ranking when ``member`` is flipped, unless it
         trains nothing. ``columns`` names the K numbers, or of maps the P pairs.
+
+        Raises:
+            Unsupported: the features do not suit it, or it needs shadow victims.
         """
+        if self.needs_shadows:
+            raise Unsupported(f"{self.name} compares with shadow victims, and there are none")
         raise NotImplementedError
 
     def fit_shadows(self, features: Array, member: Mask, columns: Sequence[str]) -> Scorer | None:

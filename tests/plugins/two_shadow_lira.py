@@ -1,4 +1,4 @@
-"""LiRA, and a micro victim that remembers half of Fashion-MNIST: each seed another half."""
+"""LiRA by two shadow victims, and a micro victim that remembers half of Fashion-MNIST: each seed another half."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -42,7 +42,7 @@ class Micro(Victim):
 class Lira(Classifier):
     """Log likelihood ratio of members and others for each sample; its few shadows lean on what all samples share."""
 
-    name: ClassVar[str] = "lira"
+    name: ClassVar[str] = "pair_lira"
 
     def fit(self, features, member, columns):
         return lambda unseen: unseen @ (features[member].mean(0) - features[~member].mean(0))

@@ -76,6 +76,8 @@ class Cell:
             return f"{self.distance.label} measures {', '.join(sorted(spaces))}, {self.observer.label} yields {space}"
         if at(self.defense.chain, "both") and space != "image":
             return f"{self.defense.label} acts on images, {self.observer.label} yields {space}"
+        if self.classifier.only.needs_shadows and not self.attacker.shadows:
+            return f"{self.classifier.label} compares with shadow victims: attacker = shadow(victims=[...])"
         if self.attacker.name == "none" and self.classifier.only.trains:
             return f"{self.classifier.label} trains on labels, and the attacker none has none"
         return self._unanswered()

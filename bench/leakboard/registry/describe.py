@@ -127,7 +127,7 @@ def _class_text(registry: Registry, cls: type[Component]) -> str:
         lines.append(f"  {name}: {info['type']}{default}")
         if name in told:
             lines.append(textwrap.fill(told[name], 110, initial_indent=" " * 6, subsequent_indent=" " * 6))
-    for fact in ("access", "space", "spaces", "larger_is_closer"):
+    for fact in ("access", "space", "spaces", "larger_is_closer", "needs_shadows"):
         # what depends on the parameters is a property of instances
         value = getattr(cls, fact, None)
         if value is not None and not isinstance(value, property) and fact not in row["parameters"]:

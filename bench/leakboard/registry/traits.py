@@ -49,7 +49,12 @@ TRAITS: dict[api.Axis, dict[str, Trait]] = {
         "larger_is_closer": _YES_OR_NO,
         "stored_as": _one_of(StoredAs),
     },
-    "classifier": {"trains": _YES_OR_NO, "maps": _YES_OR_NO, "on_device": _YES_OR_NO},
+    "classifier": {
+        "trains": _YES_OR_NO,
+        "needs_shadows": _YES_OR_NO,
+        "maps": _YES_OR_NO,
+        "on_device": _YES_OR_NO,
+    },
 }
 
 

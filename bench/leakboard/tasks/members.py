@@ -70,12 +70,18 @@ def refuse_telltale(victim: str, member: Mask, shadow: str, theirs: Mask) -> Non
     # of few samples even equal flags are no rarer than the limit
     if p_value >= BEYOND_CHANCE and not agree.all() and agree.any():
         return
+    following = "train shadow victims on halves of the samples that are drawn independently, each by a seed of its own"
+    if not agree.any():
+        following = (
+            f"leave {shadow} out: it was trained on exactly what {victim} was not. leakboard train --shadows makes "
+            "such pairs (00 and 01, 02 and 03, ...): where one is under attack, the other cannot be a shadow victim"
+        )
     raise LeakboardError(
         f"the members of the shadow victim {shadow} tell those of {victim}: their flags agree on {int(agree.sum())} of "
         f"{len(agree)} evaluation samples (p = {p_value:.1g}, Fisher's exact test)",
         where="the attacker's shadow victims",
         expected="members of the shadow victim that say nothing about those of the victim under attack",
-        next="train shadow victims on halves of the samples that are drawn independently, each by a seed of its own",
+        next=following,
     )
 
 

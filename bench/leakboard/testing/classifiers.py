@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from leakboard.testing.checks import Check, Subject
+from leakboard.testing.checks import Check, Declined, Subject
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from leakboard.api import Classifier, Mask, Scorer
@@ -32,18 +34,49 @@ def _calibration(classifier: Classifier, columns: int = 3, count: int = 120, see
     return random.normal(size=(count, columns)) + SHIFT * member[:, None], member
 
 
-def _shadows(classifier: Classifier, count: int = 80) -> tuple[Numbers, Mask]:
+def _shadows(classifier: Classifier, columns: int = 3, count: int = 80) -> tuple[Numbers, Mask]:
     """Features (S, N, ...) of shadow victims, each with members of its own; some samples are closer to all of them."""
     random = np.random.default_rng(2)
-    ease = _calibration(classifier, count=count)[0][None]
+    ease = _calibration(classifier, columns, count)[0][None]
     features = ease + random.normal(size=(SHADOWS, *ease.shape[1:])).astype(ease.dtype)
     member = random.random((SHADOWS, count)) < 0.5
     shift = SHIFT * member.reshape(SHADOWS, count, *[1] * (ease.ndim - 2))
     return (features + shift).astype(ease.dtype), member
 
 
+def _seen(classifier: Classifier, columns: int = 3) -> tuple[Numbers, Mask]:
+    """What it is fitted on: samples, or all shadow victims but one."""
+    if not classifier.needs_shadows:
+        return _calibration(classifier, columns)
+    features, member = _shadows(classifier, columns)
+    return features[:-1], member[:-1]
+
+
+def _unseen(classifier: Classifier, columns: int = 3, count: int = 120) -> tuple[Numbers, Mask]:
+    """What it scores: other samples, or the same samples as the last shadow victim sees them."""
+    if not classifier.needs_shadows:
+        return _calibration(classifier, columns, count, 1)
+    features, member = _shadows(classifier, columns)
+    return features[-1], member[-1]
+
+
+def _fit(classifier: Classifier, features: Numbers, member: Mask, columns: Sequence[str]) -> Scorer:
+    if not classifier.needs_shadows:
+        return classifier.fit(features, member, columns)
+    scorer = classifier.fit_shadows(features, member, columns)
+    assert scorer is not None, "it needs shadow victims, and makes nothing of them: fit_shadows() returned None"
+    return scorer
+
+
 def _scored(classifier: Classifier, features: Numbers, member: Mask, unseen: Numbers) -> Numbers:
-    return _scores(classifier.fit(features, member, _names(features)), unseen)
+    return _scores(_fit(classifier, features, member, _names(unseen)), unseen)
+
+
+def _of_pair(features: Numbers, unseen: Numbers, pair: int) -> Numbers:
+    """A view of what one pair gave of every sample, or of every sample of every shadow victim."""
+    place = features.ndim - unseen.ndim + 1
+    view: Numbers = np.moveaxis(features, place, 0)[pair]
+    return view
 
 
 def _scores(scorer: Scorer, unseen: Numbers) -> Numbers:
@@ -64,27 +97,29 @@ def _auc(scores: Numbers, member: Mask) -> float:
 
 def _numbers(subject: Subject) -> None:
     for columns in (1, 3):
-        features, member = _calibration(subject.made, columns)
-        _scored(subject.made, features, member, _calibration(subject.made, columns, 31, 1)[0])
+        features, member = _seen(subject.made, columns)
+        _scored(subject.made, features, member, _unseen(subject.made, columns, 31)[0])
 
 
 def _constant(subject: Subject) -> None:
-    features, member = _calibration(subject.made)
-    features[:, 1] = 5.0
-    unseen = _calibration(subject.made, seed=1)[0]
-    unseen[:, 1] = 5.0
+    features, member = _seen(subject.made)
+    unseen = _unseen(subject.made)[0]
+    for each in (features, unseen):
+        _of_pair(each, unseen, 1)[...] = 5.0
     _scored(subject.made, features, member, unseen)
     _scored(subject.made, np.ones_like(features), member, np.ones_like(unseen))
 
 
 def _members(subject: Subject) -> None:
-    features, member = _calibration(subject.made)
-    unseen, truth = _calibration(subject.made, seed=1)
+    features, member = _seen(subject.made)
+    unseen, truth = _unseen(subject.made)
     found = _auc(_scored(subject.made, features, member, unseen), truth)
     assert found > 0.5, f"members do not score higher: AUC {found:.3f} on features that separate them"
 
 
 def _flipped(subject: Subject) -> None:
+    if subject.made.needs_shadows:
+        raise Declined("its labels are those of shadow victims")
     features, member = _calibration(subject.made)
     unseen, truth = _calibration(subject.made, seed=1)
     right = _auc(_scored(subject.made, features, member, unseen), truth)
@@ -94,8 +129,8 @@ def _flipped(subject: Subject) -> None:
 
 def _labels(subject: Subject) -> None:
     """A grid gives no labels to what says that it trains nothing, so it must not need any."""
-    features, member = _calibration(subject.made)
-    unseen = _calibration(subject.made, seed=1)[0]
+    features, member = _seen(subject.made)
+    unseen = _unseen(subject.made)[0]
     scores, others = (_scored(subject.made, features, labels, unseen) for labels in (member, ~member))
     if subject.made.trains:
         assert (scores != others).any(), "it says that it trains, and other labels change no score"
@@ -105,15 +140,17 @@ def _labels(subject: Subject) -> None:
 
 
 def _columns(subject: Subject) -> None:
-    features, member = _calibration(subject.made)
-    unseen = _calibration(subject.made, seed=1)[0]
-    names = _names(features)
-    one, other = (subject.made.fit(features, member, columns=given)(unseen) for given in (names, tuple(names)))
-    assert names == _names(features), "it changed the list of columns in place"
+    features, member = _seen(subject.made)
+    unseen = _unseen(subject.made)[0]
+    names = _names(unseen)
+    one, other = (_fit(subject.made, features, member, columns=given)(unseen) for given in (names, tuple(names)))
+    assert names == _names(unseen), "it changed the list of columns in place"
     assert np.array_equal(one, other), "its scores depend on whether the names of columns come in a list or a tuple"
 
 
 def _batch(subject: Subject) -> None:
+    if subject.made.needs_shadows:
+        raise Declined("its scores belong to samples by their place")
     features, member = _calibration(subject.made)
     unseen = _calibration(subject.made, count=20, seed=1)[0]
     scorer = subject.made.fit(features, member, _names(features))
@@ -126,8 +163,8 @@ def _batch(subject: Subject) -> None:
 
 
 def _repeatable(subject: Subject) -> None:
-    features, member = _calibration(subject.made)
-    unseen = _calibration(subject.made, seed=1)[0]
+    features, member = _seen(subject.made)
+    unseen = _unseen(subject.made)[0]
     before = features.copy(), member.copy(), unseen.copy()
     first, second = (_scored(subject.made, features, member, unseen) for _ in range(2))
     assert (first == second).all(), "fitted twice on the same samples it scores differently: fix its random state"
@@ -137,23 +174,41 @@ def _repeatable(subject: Subject) -> None:
 
 def _from_shadows(subject: Subject) -> None:
     """The last of the synthetic shadow victims is under attack, the others are what is known."""
-    features, member = _shadows(subject.made)
-    names = _names(features[0])
-    right, wrong = (_known(subject.made, features[:-1], labels, names) for labels in (member[:-1], ~member[:-1]))
-    unseen, truth = features[-1], member[-1]
-    scores = _scores(right, unseen)
-    assert _auc(scores, truth) > 0.5, f"members do not score higher: AUC {_auc(scores, truth):.3f} from shadow victims"
+    found = _attacked(subject.made)
+    assert found.auc > 0.5, f"members do not score higher: AUC {found.auc:.3f} from shadow victims"
+
+
+def _from_flipped_shadows(subject: Subject) -> None:
     if not subject.made.trains:
-        return
-    turned = _auc(_scores(wrong, unseen), truth)
-    assert abs(_auc(scores, truth) + turned - 1) < 0.05, (
-        f"flipping the labels of all shadow victims turns an AUC of {_auc(scores, truth):.3f} into {turned:.3f}"
+        raise Declined("it trains nothing")
+    right, wrong = (_attacked(subject.made, flipped=flipped).auc for flipped in (False, True))
+    assert abs(right + wrong - 1) < 0.05, (
+        f"flipping the labels of all shadow victims turns an AUC of {right:.3f} into {wrong:.3f}"
     )
-    other = unseen.copy()
+
+
+def _by_place(subject: Subject) -> None:
+    found = _attacked(subject.made)
+    other = found.unseen.copy()
     other[0] = other[1]
-    assert np.allclose(_scores(right, other)[1:], scores[1:], rtol=1e-4, atol=1e-5), (
+    assert np.allclose(_scores(found.scorer, other)[1:], found.scores[1:], rtol=1e-4, atol=1e-5), (
         "a score depends on the features of another sample: scores belong to samples by their place"
     )
+
+
+class _Attacked(NamedTuple):
+    scorer: Scorer
+    unseen: Numbers
+    scores: Numbers
+    auc: float
+
+
+def _attacked(classifier: Classifier, *, flipped: bool = False) -> _Attacked:
+    """The last of the synthetic shadow victims under attack by what the others say, perhaps with turned labels."""
+    features, member = _shadows(classifier)
+    scorer = _known(classifier, features[:-1], member[:-1] ^ flipped, _names(features[0]))
+    scores = _scores(scorer, features[-1])
+    return _Attacked(scorer, features[-1], scores, _auc(scores, member[-1]))
 
 
 def _known(classifier: Classifier, features: Numbers, member: Mask, columns: list[str]) -> Scorer:
@@ -174,4 +229,6 @@ CHECKS = (
     Check("independent of the batch", _batch),
     Check("repeatable, inputs untouched", _repeatable),
     Check("learns from shadow victims", _from_shadows),
+    Check("labels of shadow victims flip the ranking", _from_flipped_shadows),
+    Check("shadow attacks score each sample by itself", _by_place),
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +17,8 @@ from leakboard.training.recipes import RECIPES, LatentRecipe, PixelRecipe
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from leakboard.api import Dataset, Samples
-    from leakboard.recipe import Recipe, Stage
+    from leakboard.api import Dataset, Mask, Samples
+    from leakboard.recipe import Recipe
 
 __all__ = ["RECIPES", "LatentRecipe", "PixelRecipe", "Progress", "given_of", "train_recipe"]
 
@@ -26,12 +27,20 @@ Progress = Callable[[str, int, int], None]
 
 
 def train_recipe(
-    recipe: Recipe, dataset: Dataset, out: Path, *, progress: Progress, device: str = "cpu", generated: int = 256
+    recipe: Recipe,
+    dataset: Dataset,
+    out: Path,
+    *,
+    progress: Progress,
+    device: str = "cpu",
+    generated: int = 256,
+    levels: Sequence[str] = (),
+    members: Callable[[Sequence[str]], Mask] | None = None,
+    measure_again: bool = True,
 ) -> list[Path]:
     """Train on the members of a dataset, then write the manifest of every checkpoint.
 
-    The same call after an interruption goes on from the last saved state and ends with the same weights, bit by bit;
-    after the end it measures again.
+    The same call after an interruption goes on from the last saved state and ends with the same weights, bit by bit.
 
     Args:
         recipe: what is trained, and how.
@@ -40,24 +49,35 @@ def train_recipe(
         progress: called after every epoch and before every manifest.
         device: where, as torch spells it; the weights of two kinds of device differ in their last bits.
         generated: images each checkpoint generates for its sample-quality figure.
+        levels: the checkpoints that are wanted, if not all; the training ends with the last of them.
+        members: from the ids of all samples to those that are trained on in the place of the dataset's members; the
+            others are held out.
+        measure_again: whether a training that has ended is measured once more; else its folders come back at once.
 
     Returns:
         The pipeline folders, least trained first.
 
     Raises:
+        Busy: another process trains in ``out``.
         LeakboardError: the images do not suit the recipe, or ``out`` holds another training or something damaged,
-            cannot be written, or is being trained in.
+            cannot be written.
     """
     from leakboard.training import checks, loop, manifest
-    from leakboard.training.claim import claim, held
+    from leakboard.training.claim import claim, finished, held
 
+    levels = checks.some_levels(recipe, levels)
     samples = dataset.load()
+    if members:
+        samples = replace(samples, member=members(samples.ids), member_digest=None)
     given = given_of(samples, checks.suitable(recipe, dataset, samples), out, device)
     with quiet(), _written(out), held(out), loop.secluded(device):
-        claim(recipe, given)
+        if not measure_again and finished(recipe, given, levels):
+            return [out / level for level in manifest.in_order(recipe, levels)]
+        claim(recipe, given, levels)
         for stage in recipe.prepare(given):
-            loop.run(stage, out, _each_epoch(stage, progress))
-        return manifest.write_manifests(recipe, samples, given, progress=progress, generated=generated)
+            epochs = max(loop.saved(stage, levels).values())
+            loop.run(stage, out, _each_epoch(stage.doing, epochs, progress), levels)
+        return manifest.write_manifests(recipe, samples, given, progress=progress, generated=generated, levels=levels)
 
 
 def given_of(samples: Samples, auxiliary: Samples | None, out: Path, device: str) -> Given:
@@ -67,9 +87,8 @@ def given_of(samples: Samples, auxiliary: Samples | None, out: Path, device: str
     return Given(members=members, auxiliary=auxiliary, captions=tuple(sorted(captions)), out=out, device=device)
 
 
-def _each_epoch(stage: Stage, progress: Progress) -> Callable[[int, float], None]:
-    epochs = max(stage.checkpoints.values())
-    return lambda epoch, loss: progress(f"{stage.doing}, loss {loss:.4f}", epoch, epochs)
+def _each_epoch(doing: str, epochs: int, progress: Progress) -> Callable[[int, float], None]:
+    return lambda epoch, loss: progress(f"{doing}, loss {loss:.4f}", epoch, epochs)
 
 
 @contextmanager

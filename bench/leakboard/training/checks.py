@@ -6,8 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from leakboard.api import LeakboardError, Unsupported
+from leakboard.errors import nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from leakboard.api import Dataset, Samples
     from leakboard.recipe import Recipe
     from leakboard.training.recipes import LatentRecipe, PixelRecipe
@@ -31,6 +34,23 @@ def suitable(recipe: Recipe, dataset: Dataset, samples: Samples) -> Samples | No
     auxiliary = _auxiliary(recipe, dataset, samples) if recipe.wants_auxiliary else None
     recipe.check(samples, auxiliary)
     return auxiliary
+
+
+def some_levels(recipe: Recipe, levels: Sequence[str]) -> tuple[str, ...]:
+    """The levels that are named, each once, in the order of the recipe; nothing where these are all it has.
+
+    Raises:
+        LeakboardError: the recipe lacks one.
+    """
+    for level in levels:
+        if level not in recipe.checkpoints:
+            raise LeakboardError(
+                f"the recipe {recipe.name!r} has no level {level!r}",
+                expected=f"one of {', '.join(recipe.checkpoints)}",
+                nearest=nearest(level, recipe.checkpoints),
+            )
+    named = tuple(level for level in recipe.checkpoints if level in levels)
+    return named if len(named) < len(recipe.checkpoints) else ()
 
 
 def check_sides(recipe: PixelRecipe, samples: Samples) -> None:

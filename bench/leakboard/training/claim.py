@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 from leakboard.api import LeakboardError, member_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from leakboard.recipe import Given, Recipe
+
+
+NOTE = "training.json"
+"""What is trained in a folder."""
+
+
+class Busy(LeakboardError):
+    """Another process trains in the folder."""
 
 
 @contextmanager
@@ -21,7 +29,8 @@ def held(out: Path) -> Iterator[None]:
     """Make the folder ``out`` and keep other trainings off it until this one ends, whichever way it ends.
 
     Raises:
-        LeakboardError: another process trains there.
+        Busy: another process trains there.
+        LeakboardError: the file system cannot lock files.
     """
     from filelock import FileLock, Timeout
 
@@ -29,7 +38,7 @@ def held(out: Path) -> Iterator[None]:
     try:
         lock = FileLock(out / "training.lock").acquire(timeout=0)
     except Timeout as error:
-        raise LeakboardError(
+        raise Busy(
             "another process trains in this folder",
             where=str(out),
             expected="one training at a time",
@@ -45,19 +54,20 @@ def held(out: Path) -> Iterator[None]:
         yield
 
 
-def claim(recipe: Recipe, given: Given) -> None:
+def claim(recipe: Recipe, given: Given, levels: Sequence[str] = ()) -> None:
     """Note in ``given.out`` what is trained there, and refuse to go on with anything else.
+
+    Args:
+        recipe: what is trained.
+        given: on what, and where.
+        levels: the checkpoints that are saved, if not all.
 
     Raises:
         LeakboardError: another training is noted, the note is damaged, or a file is where a checkpoint belongs.
     """
     out = given.out
-    wanted: dict[str, Any] = {"recipe": describe(recipe), "member_digest": member_digest(given.members.ids)}
-    if given.auxiliary:
-        wanted["auxiliary_digest"] = member_digest(given.auxiliary.ids)
-    # the last bits of the weights are those of the device
-    wanted["device"] = given.device
-    path = out / "training.json"
+    wanted = _note(recipe, given, levels)
+    path = out / NOTE
     for level in recipe.checkpoints:
         if (out / level).is_file():
             raise LeakboardError(
@@ -69,13 +79,35 @@ def claim(recipe: Recipe, given: Given) -> None:
     if path.exists():
         if _noted(path) != wanted:
             raise LeakboardError(
-                "the folder holds a training by another recipe, on other members or on another device",
+                "the folder holds a training by another recipe, on other members, of other levels or on another device",
                 where=str(path),
                 expected=f"a new folder, or the one where {recipe.name!r} was interrupted",
                 next="another --out",
             )
         return
     write_json(path, wanted)
+
+
+def finished(recipe: Recipe, given: Given, levels: Sequence[str]) -> bool:
+    """Whether exactly this training has ended in ``given.out``, every one of its ``levels`` measured.
+
+    Raises:
+        LeakboardError: the note of what is trained there is damaged.
+    """
+    path = given.out / NOTE
+    if not path.exists() or _noted(path) != _note(recipe, given, levels):
+        return False
+    return all((given.out / level / "manifest.json").is_file() for level in levels or recipe.checkpoints)
+
+
+def _note(recipe: Recipe, given: Given, levels: Sequence[str]) -> dict[str, Any]:
+    noted: dict[str, Any] = {"recipe": describe(recipe), "member_digest": member_digest(given.members.ids)}
+    if given.auxiliary:
+        noted["auxiliary_digest"] = member_digest(given.auxiliary.ids)
+    # the last bits of the weights are those of the device
+    noted["device"] = given.device
+    # gone on with for other levels, it would lack those that were passed by
+    return noted | ({"levels": sorted(levels)} if levels else {})
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from leakboard.api import LeakboardError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     import torch
@@ -41,13 +41,29 @@ def secluded(device: str) -> Iterator[None]:
         torch.use_deterministic_algorithms(deterministic)
 
 
-def run(stage: Stage, out: Path, on_epoch: Callable[[int, float], None] | None = None) -> None:
+def saved(stage: Stage, levels: Collection[str]) -> Mapping[str, int]:
+    """The checkpoints of a stage that are saved, the last of which ends it: those of ``levels``, or all if it has none.
+
+    So what later stages build on is always made.
+    """
+    wanted = {name: epochs for name, epochs in stage.checkpoints.items() if name in levels}
+    return wanted or stage.checkpoints
+
+
+def run(
+    stage: Stage,
+    out: Path,
+    on_epoch: Callable[[int, float], None] | None = None,
+    levels: Collection[str] = (),
+) -> None:
     """Train a stage; every epoch draws its randomness from (seed, epoch) alone.
 
     Args:
         stage: what is trained, how long, and when it is saved.
         out: folder of its checkpoints and of the state that is saved at each tenth epoch and gone on from.
         on_epoch: called with the epochs done and the last one's mean loss.
+        levels: the checkpoints that are wanted, if not all; see `saved`. Their weights are those of the whole training,
+            for the learning rate falls as if it went on.
     """
     import torch
 
@@ -55,10 +71,12 @@ def run(stage: Stage, out: Path, on_epoch: Callable[[int, float], None] | None =
     rates = [group["lr"] for group in optimizer.param_groups]
     average = {name: value.detach().clone() for name, value in module.state_dict().items()}
     epochs = max(stage.checkpoints.values())
+    checkpoints = saved(stage, levels)
+    last = max(checkpoints.values())
     done = _load_state(out / stage.state, module, optimizer, average)
     if not done:
-        _save_checkpoints(stage, 0, average, out)
-    for epoch in range(done, epochs):
+        _save_checkpoints(stage, checkpoints, 0, average, out)
+    for epoch in range(done, last):
         generator = torch.Generator().manual_seed(stage.seed * 1_000_003 + epoch)
         batches = stage.batches(count, stage.batch_size, generator)
         losses = []
@@ -75,8 +93,8 @@ def run(stage: Stage, out: Path, on_epoch: Callable[[int, float], None] | None =
             _blend(average, module, 1 - stage.average)
         if on_epoch:
             on_epoch(epoch + 1, sum(losses) / len(losses))
-        _save_checkpoints(stage, epoch + 1, average, out)
-        if (epoch + 1) % SAVE_EVERY == 0 or epoch + 1 == epochs:
+        _save_checkpoints(stage, checkpoints, epoch + 1, average, out)
+        if (epoch + 1) % SAVE_EVERY == 0 or epoch + 1 == last:
             _save_state(out / stage.state, epoch + 1, module, optimizer, average)
 
 
@@ -91,8 +109,8 @@ def _blend(average: Averages, module: torch.nn.Module, share: float) -> None:
                 average[name].copy_(value)
 
 
-def _save_checkpoints(stage: Stage, epoch: int, average: Averages, out: Path) -> None:
-    for name, epochs in stage.checkpoints.items():
+def _save_checkpoints(stage: Stage, checkpoints: Mapping[str, int], epoch: int, average: Averages, out: Path) -> None:
+    for name, epochs in checkpoints.items():
         if epochs == epoch:
             stage.save(out / name, average)
 

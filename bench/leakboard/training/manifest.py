@@ -15,7 +15,7 @@ from leakboard.training.claim import describe, write_json
 from leakboard.training.quality import kernel_distance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import torch
@@ -34,6 +34,7 @@ def write_manifests(
     *,
     progress: Callable[[str, int, int], None],
     generated: int = 256,
+    levels: Sequence[str] = (),
 ) -> list[Path]:
     """Measure every checkpoint of a finished training and write its ``manifest.json``.
 
@@ -43,6 +44,7 @@ def write_manifests(
         given: what it was given: the auxiliary images, the folder, the device.
         progress: called before each checkpoint.
         generated: images to generate for the sample-quality figure.
+        levels: the checkpoints that were saved, if not all.
 
     Returns:
         The checkpoint folders, least trained first.
@@ -50,7 +52,7 @@ def write_manifests(
     Raises:
         LeakboardError: a checkpoint is missing or damaged, or the recipe says of it what the manifest says itself.
     """
-    levels = sorted(recipe.checkpoints, key=lambda level: recipe.checkpoints[level])
+    levels = in_order(recipe, levels)
     held_out = samples.take(np.flatnonzero(~samples.member).tolist())
     real = {"members": kernel_distance(given.members.images, held_out.images), "generated": generated}
     untrained: dict[str, Any] = {}
@@ -74,6 +76,11 @@ def write_manifests(
         write_json(folder / "manifest.json", _joined(manifest, recipe.facts(folder, samples), recipe.name))
     progress("measuring", len(levels), len(levels))
     return [given.out / level for level in levels]
+
+
+def in_order(recipe: Recipe, levels: Sequence[str]) -> list[str]:
+    """Some levels of a recipe, or all if none is named, least trained first."""
+    return sorted(levels or recipe.checkpoints, key=lambda level: recipe.checkpoints[level])
 
 
 def _origin(recipe: Recipe, level: str, samples: Samples, given: Given) -> dict[str, Any]:

@@ -170,6 +170,13 @@ RECIPES: tuple[Recipe, ...] = (
         checkpoints=LEVELS,
         summary="The embedded pixel model: 0.6 M parameters on 1,024 Fashion-MNIST images.",
     ),
+    PixelRecipe(
+        name="fashion_small",
+        dataset="fashion_mnist_small",
+        checkpoints={"untrained": 0, "moderate": 330},
+        channels=(8, 16, 32),
+        summary="A pixel model of 0.16 M parameters on 256 images, to be trained with its shadow victims.",
+    ),
     LatentRecipe(
         name="fashion_sd",
         dataset="fashion_mnist",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from leakboard_plugins.classifiers.calibrated_loss import CalibratedLoss
 from leakboard_plugins.classifiers.decision_tree import DecisionTree
 from leakboard_plugins.classifiers.knn import Knn
+from leakboard_plugins.classifiers.lira import Lira, LiraOffline
 from leakboard_plugins.classifiers.logistic_regression import LogisticRegression
 from leakboard_plugins.classifiers.naive_bayes import NaiveBayes
+from leakboard_plugins.classifiers.quantile import Quantile
 from leakboard_plugins.classifiers.random_forest import RandomForest
+from leakboard_plugins.classifiers.rmia import Rmia
 from leakboard_plugins.classifiers.svm import Svm
 from leakboard_plugins.classifiers.tfidf_logistic import TfidfLogistic
 from leakboard_plugins.classifiers.threshold import Threshold
@@ -18,11 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLASSIFIERS",
+    "CalibratedLoss",
     "DecisionTree",
     "Knn",
+    "Lira",
+    "LiraOffline",
     "LogisticRegression",
     "NaiveBayes",
+    "Quantile",
     "RandomForest",
+    "Rmia",
     "Svm",
     "TfidfLogistic",
     "Threshold",
@@ -37,4 +46,9 @@ CLASSIFIERS: list[type[Classifier]] = [
     Knn,
     TfidfLogistic,
     Threshold,
+    Quantile,
+    Lira,
+    LiraOffline,
+    Rmia,
+    CalibratedLoss,
 ]

@@ -6,6 +6,7 @@ from leakboard_plugins.datasets.celeba import CelebA
 from leakboard_plugins.datasets.cifar import Cifar10, Cifar100
 from leakboard_plugins.datasets.emoji import Emoji
 from leakboard_plugins.datasets.fashion_mnist import FashionMnist
+from leakboard_plugins.datasets.fashion_mnist_small import FashionMnistSmall
 from leakboard_plugins.datasets.fashion_mnist_wide import FashionMnistWide
 from leakboard_plugins.datasets.folder import Folder
 from leakboard_plugins.datasets.hub import HuggingFace
@@ -16,6 +17,7 @@ from leakboard_plugins.datasets.stl10 import Stl10
 DATASETS: list[type[Dataset]] = [
     FashionMnist,
     FashionMnistWide,
+    FashionMnistSmall,
     Emoji,
     Openclipart,
     Folder,

@@ -8,6 +8,7 @@ from leakboard_plugins.observers.image_to_image import Complete, CompleteProgres
 from leakboard_plugins.observers.loss import Loss
 from leakboard_plugins.observers.pia import Pia
 from leakboard_plugins.observers.secmi import SecMi
+from leakboard_plugins.observers.secmi_beside_image import SecMiBesideImage
 from leakboard_plugins.observers.sima import Sima
 
 OBSERVERS = [
@@ -21,6 +22,7 @@ OBSERVERS = [
     BlindCaptions,
     Loss,
     SecMi,
+    SecMiBesideImage,
     Pia,
     Sima,
 ]
