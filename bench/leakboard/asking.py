@@ -107,7 +107,10 @@ class Model:
         (1 - time) of the clean sample plus ``time`` of the noise, so 0 is the clean sample and 1 is noise alone. One
         denoiser evaluation a sample.
         """
-        raise Unsupported(f"{type(self).__name__} predicts no velocity")
+        raise Unsupported(
+            f"{type(self).__name__} predicts no velocity, for it matches no flow; observers of predicted noise fit "
+            "victims with a noise schedule"
+        )
 
     def reconstruct(
         self, images: torch.Tensor, seeds: Sequence[int], strength: float, steps: int, prompts: Sequence[str] | None

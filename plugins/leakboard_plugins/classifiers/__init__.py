@@ -9,6 +9,7 @@ from leakboard_plugins.classifiers.knn import Knn
 from leakboard_plugins.classifiers.logistic_regression import LogisticRegression
 from leakboard_plugins.classifiers.naive_bayes import NaiveBayes
 from leakboard_plugins.classifiers.random_forest import RandomForest
+from leakboard_plugins.classifiers.ratio import Ratio
 from leakboard_plugins.classifiers.svm import Svm
 from leakboard_plugins.classifiers.tfidf_logistic import TfidfLogistic
 from leakboard_plugins.classifiers.threshold import Threshold
@@ -23,6 +24,7 @@ __all__ = [
     "LogisticRegression",
     "NaiveBayes",
     "RandomForest",
+    "Ratio",
     "Svm",
     "TfidfLogistic",
     "Threshold",
@@ -37,4 +39,5 @@ CLASSIFIERS: list[type[Classifier]] = [
     Knn,
     TfidfLogistic,
     Threshold,
+    Ratio,
 ]

@@ -9,6 +9,7 @@ from leakboard_plugins.observers.loss import Loss
 from leakboard_plugins.observers.pia import Pia
 from leakboard_plugins.observers.secmi import SecMi
 from leakboard_plugins.observers.sima import Sima
+from leakboard_plugins.observers.velocity import VelocityCurve, VelocityLoss
 
 OBSERVERS = [
     OneShot,
@@ -23,4 +24,6 @@ OBSERVERS = [
     SecMi,
     Pia,
     Sima,
+    VelocityLoss,
+    VelocityCurve,
 ]

@@ -7,8 +7,8 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Model, Unsupported
-from leakboard_plugins.victims.latent.conditions import Labels, Nothing, Texts
 from leakboard_plugins.victims.flows import NO_NOISE, NO_VELOCITY, check_time
+from leakboard_plugins.victims.latent.conditions import Labels, Nothing, Texts
 from leakboard_plugins.victims.latent.samplers import is_flow, only_at, recorded_outputs, sampler_of
 from leakboard_plugins.victims.limits import check_shape, check_timestep, sampler_steps
 from leakboard_plugins.victims.predictions import noise_of
