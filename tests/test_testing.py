@@ -21,11 +21,27 @@ BUILT_IN = [
     for kind, classes in shared(()).classes.items()
     for name in classes
     if name
-    not in {"folder", "ddpm", "stable_diffusion", "hf", "cifar10", "cifar100", "stl10", "celeba", "imagenet", "arrays"}
+    not in {
+        "folder",
+        "ddpm",
+        "flow",
+        "stable_diffusion",
+        "hf",
+        "cifar10",
+        "cifar100",
+        "stl10",
+        "celeba",
+        "imagenet",
+        "arrays",
+    }
 ]
 
 
-DECLINED = {"threshold": ["labels flip the ranking"], "value": ["closer measures closer"]}
+DECLINED = {
+    "threshold": ["labels flip the ranking"],
+    "ratio": ["labels flip the ranking"],
+    "value": ["closer measures closer"],
+}
 
 
 @pytest.mark.parametrize(("kind", "spec"), BUILT_IN, ids=[spec for _, spec in BUILT_IN])
