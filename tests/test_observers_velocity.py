@@ -21,7 +21,7 @@ def predicted():
 
     def predicted(state, time):
         with torch.no_grad():
-            return network(torch.from_numpy(state), time * 1000).sample.numpy()
+            return network(torch.from_numpy(state), torch.full((len(state),), time * 1000)).sample.numpy()
 
     return predicted
 
@@ -181,5 +181,8 @@ def test_what_needs_velocities_does_not_fit_a_noise_schedule_and_says_what_does(
 def test_the_spied_victim_answers_as_the_network_does(predicted):
     state = torch.rand(2, 1, 8, 8)
     np.testing.assert_allclose(
-        Spied().predict_velocity(state, 0.4, None).numpy(), predicted(state.double().numpy(), 0.4), rtol=1e-4, atol=1e-5
+        Spied().predict_velocity(state, 0.4567, None).numpy(),
+        predicted(state.double().numpy(), 0.4567),
+        rtol=1e-4,
+        atol=1e-5,
     )

@@ -16,6 +16,7 @@ from leakboard.oracle.door import Door
 from leakboard.oracle.memo import Memo
 from leakboard.testing import check_component
 from leakboard_plugins.victims.folders.layout import SCHEDULER_CONFIG, UNET_CONFIG
+from leakboard_plugins.victims.latent.stable_diffusion import StableDiffusion
 from leakboard_plugins.victims.pixel.ddpm import Ddpm
 from leakboard_plugins.victims.pixel.flow import Flow
 
@@ -101,7 +102,7 @@ def test_reconstruct_noises_up_to_the_strength_and_follows_euler_back(flow, netw
     state = (1 - shares[0]) * clean + shares[0] * standard_normal(seeds, clean)
     assert len(walk) == steps
     for step, share, after in zip(walk, shares[:-1], shares[1:], strict=True):
-        velocity = network(state, share * 1000).sample
+        velocity = network(state, torch.full((5,), share * 1000)).sample
         torch.testing.assert_close(step.clean, (state - share * velocity).float(), rtol=1e-4, atol=1e-4)
         state = (state + (after - share) * velocity).float()
         torch.testing.assert_close(step.state, state, rtol=1e-4, atol=1e-4)
@@ -144,7 +145,7 @@ def test_it_keeps_the_contract(tiny_flow):
     assert not [row for row in rows if row.outcome == "failed"]
     assert outcomes["predicted velocity, independent of the batch"] == "ok"
     assert outcomes["what it is given, untouched"] == "ok"
-    assert outcomes["predicted noise, independent of the batch"] == outcomes["noise schedule"] == "skipped"
+    assert outcomes["predicted noise, independent of the batch"] == outcomes["noise schedule"] == "declined"
 
 
 def test_answers_are_ordinary_float32_tensors(flow, batch):
@@ -194,6 +195,12 @@ def test_the_victim_of_betas_refuses_a_flow(tiny_flow):
         LeakboardError, match="FlowMatchEulerDiscreteScheduler, whose noise schedule is not one of betas"
     ):
         Ddpm(model=str(tiny_flow)).files()
+
+
+def test_the_victim_of_latents_names_the_one_that_opens_a_flow(tiny_flow):
+    with pytest.raises(LeakboardError, match="the pipeline is a DDPMPipeline") as caught:
+        StableDiffusion(model=str(tiny_flow)).files()
+    assert caught.value.next.startswith("flow(model=")
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class Spied(Model):
         """As if the same network matched flows too."""
         self.times.append(time)
         with torch.no_grad():
-            return self.inside._unet(state, time * 1000).sample
+            return self.inside._unet(state, torch.full((len(state),), time * 1000)).sample
 
     def reconstruct(self, images, seeds, strength, steps, prompts):
         self.reconstructions.append((strength, steps))

@@ -124,8 +124,10 @@ class FlowPixelModel(Model):
         import torch
 
         self._check_shape(state)
+        # the network would cut a plain number to a whole one
+        times = torch.full((len(state),), timestep, dtype=torch.float32, device=state.device)
         with torch.inference_mode():
-            output = self._unet(state.contiguous(memory_format=torch.channels_last), timestep).sample
+            output = self._unet(state.contiguous(memory_format=torch.channels_last), times).sample
         # a copy made outside is an ordinary tensor, which callers may change in place or differentiate through
         copy: torch.Tensor = output.clone(memory_format=torch.contiguous_format)
         return copy
