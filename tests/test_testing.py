@@ -43,7 +43,7 @@ DECLINED = {
     "threshold": ["labels flip the ranking"],
     "ratio": ["one finite score a sample", "labels flip the ranking"],
     "value": ["closer measures closer"],
-    **dict.fromkeys(ON_A_SCHEDULE, [VELOCITY]),
+    **{key: [VELOCITY] for key in ON_A_SCHEDULE},
 }
 
 
