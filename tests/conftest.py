@@ -50,6 +50,14 @@ def models(tiny):
     return {kind: Ddpm(model=str(folder)).open("cpu") for kind, folder in tiny.items()}
 
 
+@pytest.fixture(scope="session")
+def tiny_flow(tmp_path_factory):
+    """The folder of a tiny pixel pipeline that matches flows; read only."""
+    from helpers.pixel_models import save_tiny_flow
+
+    return save_tiny_flow(tmp_path_factory.mktemp("flow") / "flow")
+
+
 @pytest.fixture
 def batch():
     """Five images of the tiny pipelines' size, and as much noise."""

@@ -17,6 +17,7 @@ def registry():
 
 def test_the_promised_attacks_are_there():
     promised = {"cilloni_one_shot", "cilloni_progressive", "cilloni_complete", "loss", "secmi", "pia", "pian", "sima"}
+    promised |= {"flow_loss", "flow_mc_calibrated", "flow_curve"}
     assert promised <= ATTACKS.keys()
 
 

@@ -21,6 +21,7 @@ from leakboard_plugins.classifiers import (
     LogisticRegression,
     NaiveBayes,
     RandomForest,
+    Ratio,
     Svm,
     Threshold,
 )
@@ -197,6 +198,18 @@ def test_senseless_parameters_are_refused(cls, wrong):
         checked(cls, **wrong)
 
 
+def test_ratio_divides_the_mean_by_the_size_of_the_last_column_and_keeps_the_orientation():
+    """Of losses, which arrive below zero, and of similarities alike: closer for its complexity scores higher."""
+    losses = np.array([[-1.0, -3.0, -4.0], [-2.0, -2.0, -1.0], [-8.0, -8.0, -0.0]])
+    scorer = Ratio().fit(losses[:0], np.zeros(0, bool), ["one", "two", "complexity"])
+
+    assert scorer(losses)[:2].tolist() == [-0.5, -2.0]
+    assert np.isfinite(scorer(losses)).all()
+    assert scorer(-losses)[:2].tolist() == [0.5, 2.0]
+    with pytest.raises(Unsupported, match="two or more; the features have 1"):
+        Ratio().fit(losses[:, :1], np.zeros(3, bool), ["one"])
+
+
 def test_defaults_pass_their_own_checks_and_names_are_unique():
     assert all(checked(cls) == cls() for cls in CLASSIFIERS)
-    assert len({cls.name for cls in CLASSIFIERS}) == len(CLASSIFIERS) == 13
+    assert len({cls.name for cls in CLASSIFIERS}) == len(CLASSIFIERS) == 14

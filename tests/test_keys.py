@@ -16,7 +16,7 @@ CHANGED = {
     "observer": "they send `originals` now, not what was defended already, and blind checks yield one pair",
     "classifier": "`fit` is given the names of columns",
     "victim": "their modules moved and import each other from new places, and they tell their members "
-    "and all facts that recipes add to their manifests; they find and check the files of a pipeline by new modules",
+    "and all facts that recipes add to their manifests; they find and check the files of a pipeline by new modules; latent ones also answer with velocities",
     "dataset fashion_mnist": "what makes its prompts has a module of its own, apart from what reads tables of captions",
     "distance value": "it measures vectors",
     "distance dssim(window=7, gaussian=False)": "flat images were off by more than it promises",

@@ -53,7 +53,20 @@ def test_every_observer_keeps_the_contract(cls, enter, samples):
         assert torch.equal(pair.observation, same.observation)
 
 
-@pytest.mark.parametrize("spec", ["loss", "secmi", "pia", "sima", "complete", "progressive", "complete_progressive"])
+GRAY = (
+    "loss",
+    "secmi",
+    "pia",
+    "sima",
+    "velocity_loss",
+    "velocity_curve",
+    "complete",
+    "progressive",
+    "complete_progressive",
+)
+
+
+@pytest.mark.parametrize("spec", GRAY)
 def test_gray_observers_are_turned_away_at_a_black_door(spec, enter):
     assert observer(spec).access == "gray"
     with pytest.raises(AccessDenied):
@@ -65,7 +78,8 @@ def test_gray_observers_are_turned_away_at_a_black_door(spec, enter):
     [
         "complete(strength=0)", "complete(strength=1.5)", "complete(steps=0)", "complete(access='white')",
         "one_shot(reference='both')", "loss(t=-1)", "loss(draws=0)", "secmi(k=0)", "pia(normalize='yes')",
-        "sima(t=1.5)", "secmi(access='black')", "blind(access='gray')",
+        "sima(t=1.5)", "velocity_loss(time=0)", "velocity_loss(time=1)", "velocity_loss(draws=0)",
+        "velocity_loss(complexity='png')", "velocity_curve(points=0)", "secmi(access='black')", "blind(access='gray')",
     ],
 )  # fmt: skip
 def test_parameters_out_of_range_are_refused(spec):

@@ -83,6 +83,7 @@ QUESTIONS = {
     "encode": lambda door: [door.encode(door.images)],
     "decode": lambda door: [door.decode(door.images)],
     "predict_noise": lambda door: [door.predict_noise(door.images, 3)],
+    "predict_velocity": lambda door: [door.predict_velocity(door.images, 0.3)],
     "output": lambda door: [door.reconstruct(door.images, 0.5, 3).output()],
     "intermediates": lambda door: [*door.reconstruct(door.images, 0.5, 3).intermediates()],
     "states": lambda door: [*door.reconstruct(door.images, 0.5, 3).states()],

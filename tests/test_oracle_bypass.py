@@ -37,6 +37,11 @@ def noted(door):
 ASKED = {
     "encode": (lambda door: door.encode(door.originals), [], ["encode"]),
     "a state of its own": (lambda door: door.predict_noise(door.originals, 3), ["predict_noise"], ["predict_noise"]),
+    "a state between": (
+        lambda door: door.predict_velocity(door.originals, 0.3),
+        ["predict_velocity"],
+        ["predict_velocity"],
+    ),
     "a latent of its own": (lambda door: door.decode(door.originals * 0.1), ["decode"], ["decode"]),
     "gradients": (
         lambda door: door.gradients(door.encode(door.originals), door.noise("g", door.originals), 3),
@@ -100,6 +105,7 @@ def test_nothing_goes_past_where_no_defense_acts_on_images(model, chain):
         ("progressive(steps=2)", "nothing"),
         ("one_shot(steps=2, access='gray', reference='autoencoder')", "output: decode, encode"),
         ("sima(t=3)", "output: encode, predict_noise"),
+        ("velocity_loss", "query: predict_velocity; output: encode, predict_velocity"),
         ("pia(t=3)", "query: predict_noise; output: encode, predict_noise"),
     ],
 )

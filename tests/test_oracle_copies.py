@@ -30,6 +30,11 @@ class Scribbling(Handmade):
         state.zero_()
         return answer
 
+    def predict_velocity(self, state, time, prompts):
+        answer = super().predict_velocity(state, time, prompts)
+        state.zero_()
+        return answer
+
     def reconstruct(self, images, seeds, strength, steps, prompts):
         yield from list(super().reconstruct(images.clone(), seeds, strength, steps, prompts))
         images.zero_()
@@ -58,6 +63,9 @@ class Reusing(Handmade):
     def predict_noise(self, state, timestep, prompts):
         return self._again("noise", super().predict_noise(state, timestep, prompts))
 
+    def predict_velocity(self, state, time, prompts):
+        return self._again("velocity", super().predict_velocity(state, time, prompts))
+
     def reconstruct(self, images, seeds, strength, steps, prompts):
         for step in super().reconstruct(images.clone(), seeds, strength, steps, prompts):
             yield Step(self._again("clean", step.clean), self._again("state", step.state))
@@ -72,6 +80,7 @@ def asked(door):
         "encode": clean,
         "decode": door.decode(clean),
         "predict_noise": door.predict_noise(clean, 3),
+        "predict_velocity": door.predict_velocity(clean, 0.3),
         "gradients": door.gradients(clean, noise, 3),
         "output": walk.output(),
         "intermediates": torch.stack([*walk.intermediates()]),

@@ -51,6 +51,31 @@ def test_questions_that_differ_are_all_asked(model):
     assert door.memo.paid.evaluations == len(model.calls) == 4
 
 
+def test_velocities_at_other_times_states_and_prompts_are_other_questions(model):
+    samples = make_samples(prompts=tuple("abcde"))
+    door = make_door(model, samples=samples)
+    state = door.encode(door.images)
+    first = door.predict_velocity(state, 0.3)
+    assert torch.equal(first, door.predict_velocity(state.clone(), 0.3, prompts=samples.prompts))
+    assert torch.equal(first, 0.3 * state + 1)  # the length of the prompts
+    for other in (
+        lambda: door.predict_velocity(state, 0.4),
+        lambda: door.predict_velocity(state + 1, 0.3),
+        lambda: door.predict_velocity(state, 0.3, prompts=("",) * 5),
+    ):
+        assert not torch.equal(other(), first)
+    assert door.memo.paid.evaluations == door.memo.paid.queries == len(model.calls) == 4
+    assert door.asked.evaluations == door.asked.queries == 5
+
+
+@pytest.mark.parametrize("time", [0, 1, -0.1, 1.1, float("nan")])
+def test_no_velocity_is_asked_at_the_ends_of_the_line(time, model):
+    door = make_door(model)
+    with pytest.raises(ValueError, match=r"expected one between 0 \(clean\) and 1 \(noise\)"):
+        door.predict_velocity(door.originals, time)
+    assert not model.calls
+
+
 @pytest.mark.parametrize(
     "question",
     [(0.5, 3, 0), (0.4, 4, 0), (0.4, 3, 1)],
@@ -129,6 +154,7 @@ def test_no_door_shows_who_is_a_member(model):
 
 ASKED = {
     "predict_noise": ("gray", lambda door: door.predict_noise(door.images, 3)),
+    "predict_velocity": ("gray", lambda door: door.predict_velocity(door.images, 0.3)),
     "encode": ("gray", lambda door: door.encode(door.images)),
     "decode": ("gray", lambda door: door.decode(door.images)),
     "intermediates": ("gray", lambda door: door.reconstruct(door.images, 0.5, 2).intermediates()),

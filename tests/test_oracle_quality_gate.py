@@ -109,7 +109,7 @@ def test_a_truthful_label_passes(kind, trained, images):
     quality_gate.check_quality(ONE, Gated(), Relabelled(kind, trained, kind), images, None)
 
 
-def test_a_victim_without_a_noise_schedule_cannot_be_judged():
+def test_a_victim_that_predicts_neither_noise_nor_velocities_cannot_be_judged():
     class Flowing(Model):
         @property
         def alphas_cumprod(self):
@@ -117,6 +117,83 @@ def test_a_victim_without_a_noise_schedule_cannot_be_judged():
 
     assert not quality_gate.wanted(Gated(), Flowing(), ONE)
     assert not quality_gate.wanted(Gated(), Model(), ONE)
+
+
+class Remembering(Model):
+    """Predicts the mean velocity towards all images that it knows: the best that any flow of these could."""
+
+    def __init__(self, known, told=lambda time: time, reading=lambda velocity, state, time: velocity):
+        self.known, self.told, self.reading = known * 2 - 1, told, reading
+        self.asked = []
+
+    def encode(self, images):
+        return images * 2 - 1
+
+    def predict_velocity(self, state, time, prompts):
+        self.asked.append((len(state), time, prompts))
+        time = self.told(time)
+        distance = torch.cdist(state.flatten(1), (1 - time) * self.known.flatten(1)).square()
+        weights = (-distance / (2 * time**2)).softmax(1)
+        clean = (weights @ self.known.flatten(1)).view_as(state)
+        return self.reading((state - clean) / time, state, time)
+
+
+def as_noise(velocity, state, time):
+    return state + (1 - time) * velocity
+
+
+def as_clean(velocity, state, time):
+    return state - time * velocity
+
+
+def test_a_flow_that_predicts_velocities_passes(images):
+    model = Remembering(images)
+    assert quality_gate.wanted(Gated(), model, ONE)
+    quality_gate.check_quality(ONE, Gated(), model, images, tuple("ab" * 12), batch=16)
+
+    assert not quality_gate.wanted(Gated(), model, ONE)
+    sizes = [(16, tuple("ab" * 8)), (8, tuple("ab" * 4))]
+    assert model.asked == [(size, time, texts) for time in (0.25, 0.5, 0.75) for size, texts in sizes]
+
+
+@pytest.mark.parametrize(
+    ("said", "reading", "told"),
+    [
+        ("a velocity from noise to image", lambda velocity, _state, _time: -velocity, lambda time: time),
+        ("noise", as_noise, lambda time: time),
+        ("the clean image", as_clean, lambda time: time),
+        ("a velocity, with time running from noise to image", lambda velocity, *_: velocity, lambda time: 1 - time),
+        (
+            "a velocity from noise to image, with time running from noise to image",
+            lambda velocity, *_: -velocity,
+            lambda time: 1 - time,
+        ),
+        ("noise, with time running from noise to image", as_noise, lambda time: 1 - time),
+    ],
+)
+def test_a_flow_that_predicts_something_else_is_told_what(said, reading, told, images):
+    with pytest.raises(LeakboardError, match=f"times better when its predictions are read as {said}\n") as refusal:
+        quality_gate.check_quality(ONE, Gated(), Remembering(images, told, reading), images, None)
+    assert "noise minus clean image" in str(refusal.value)
+    assert "allow_untrained=True" in str(refusal.value)
+
+
+@pytest.mark.parametrize("size", [0, 0.1, 1])
+def test_a_flow_that_learnt_nothing_is_refused_with_its_loss(size, images):
+    """Zero, or whatever an untrained network says."""
+
+    def guess(velocity, state, time):
+        return size * torch.randn(state.shape, generator=torch.Generator().manual_seed(round(1000 * time)))
+
+    with pytest.raises(LeakboardError, match=r"denoising loss of gated is at chance: [0-9.]+ where a linear guess"):
+        quality_gate.check_quality(ONE, Gated(), Remembering(images, reading=guess), images, None)
+
+
+def test_a_flow_whose_weights_diverged_is_refused_by_name(images):
+    model = Remembering(images, reading=lambda velocity, *_: velocity.index_fill(0, torch.tensor([1]), float("nan")))
+    with pytest.raises(LeakboardError, match="gated answers with NaN or infinity") as refusal:
+        quality_gate.check_quality(ONE, Gated(), model, images, None)
+    assert "predicting a velocity at time 0.25" in str(refusal.value)
 
 
 def test_the_gate_asks_in_batches_with_the_prompts_of_the_victim(trained, images):

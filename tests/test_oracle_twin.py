@@ -13,9 +13,16 @@ from leakboard_plugins.observers import OBSERVERS
 from leakboard_plugins.victims.pixel.model import PixelModel
 
 
+class Both(PixelModel):
+    """Answers questions about noise and about velocities, as no single real victim does."""
+
+    def predict_velocity(self, state, time, prompts):
+        return self._denoise(state, time * 1000)
+
+
 @pytest.fixture(scope="module")
 def pixel_model():
-    return PixelModel(tiny_unet().eval(), dict(DDPMScheduler().config))
+    return Both(tiny_unet().eval(), dict(DDPMScheduler().config))
 
 
 VARIANTS = ["access='black'", "access='black', requery='steps'", "intermediates='noisy'", "reference='defended'"]
@@ -32,6 +39,8 @@ SPECS += [
     "pia(normalize='code')",
     "pia(normalize='paper')",
     "sima(t=0)",
+    "velocity_loss(draws=3, complexity='total_variation')",
+    "velocity_curve(points=4)",
 ]
 
 
@@ -68,7 +77,7 @@ def test_the_twin_answers_every_question_in_shape_and_range():
     for image in images:
         assert image.shape == samples.images.shape
         assert 0 <= image.min() <= image.max() <= 1
-    assert door.predict_noise(inner, 3).shape == inner.shape
+    assert door.predict_noise(inner, 3).shape == door.predict_velocity(inner, 0.3).shape == inner.shape
     assert door.gradients(inner, noise, 3).shape == (1, 8)
     assert twin.alphas_cumprod.shape == (1000,)
     assert samples.prompts == ("placeholder",)
@@ -85,6 +94,10 @@ def test_the_twin_answers_differ_for_different_questions_only():
     assert torch.equal(first, ask(state.clone(), 3, None))
     for other in (ask(state, 4, None), ask(state + 1e-3, 3, None), ask(state, 3, ["a"])):
         assert not torch.allclose(first, other)
+    velocity = twin.predict_velocity(state, 0.3, None)
+    assert torch.equal(velocity, twin.predict_velocity(state.clone(), 0.3, None))
+    for other in (twin.predict_velocity(state, 0.4, None), twin.predict_velocity(state, 0.3, ["a"]), first):
+        assert not torch.allclose(velocity, other)
     steps = list(twin.reconstruct(state, [0], 0.5, 3, None)) + list(twin.reconstruct(state, [0], 0.6, 3, None))
     tensors = [tensor for step in steps for tensor in (step.clean, step.state)]
     assert len({digest(tensor) for tensor in tensors}) == 12

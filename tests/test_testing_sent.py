@@ -94,6 +94,11 @@ class Twin(CountingTwin):
         self._spoilt("predict_noise", state)
         return answer
 
+    def predict_velocity(self, state, time, prompts):
+        answer = super().predict_velocity(state, time, prompts)
+        self._spoilt("predict_velocity", state)
+        return answer
+
     def reconstruct(self, images, seeds, strength, steps, prompts):
         for _ in range(steps):
             yield Step(images * 1.5 - 1, images * 2 - 1)
@@ -120,7 +125,9 @@ class Spoiling(Victim):
         return Twin(self.question)
 
 
-@pytest.mark.parametrize("question", ["encode", "decode", "predict_noise", "reconstruct", "gradients"])
+@pytest.mark.parametrize(
+    "question", ["encode", "decode", "predict_noise", "predict_velocity", "reconstruct", "gradients"]
+)
 def test_a_victim_that_writes_into_what_it_is_given_is_told_by_which_question(clothes, question):
     rows = check_component(Spoiling(question=question), clothes)
     assert outcome(rows, UNTOUCHED) == ("failed", f"it changed what it was given by {question} in place")

@@ -48,6 +48,7 @@ def test_a_victim_behind_an_api_need_answer_no_more(clothes):
         "noise schedule",
         "encode and decode lead there and back",
         "predicted noise, independent of the batch",
+        "predicted velocity, independent of the batch",
         "gradients",
     }
     assert rows["noise schedule"].detail == "it answers black access, and this question needs gray"

@@ -240,7 +240,7 @@ def test_a_size_that_cannot_be_made_is_refused(folders):
 def test_gray_box_questions_about_noise_are_declined_with_the_reason(folders):
     model = model_of(folders["sana"])
 
-    with pytest.raises(Unsupported, match="matches flows"):
+    with pytest.raises(Unsupported, match=r"matches flows: it predicts velocities .* velocity_curve fit"):
         model.predict_noise(torch.zeros(3, *model._latent_shape), 5, None)
     with pytest.raises(Unsupported, match="matches flows"):
         model.gradients(torch.zeros(3, *model._latent_shape), torch.zeros(3, *model._latent_shape), 5, None)
@@ -261,3 +261,117 @@ def test_it_keeps_the_contract(folders, kind):
 
     assert not [row for row in rows if row.outcome == "failed"]
     assert len(rows) > 5
+
+
+TOLD = {
+    "sd3": (1000.0, 0.0, 1.0),
+    "flux": (1.0, 0.0, 1.0),
+    "chroma": (1.0, 0.0, 1.0),
+    "z_image": (-1.0, 1.0, -1.0),
+    "aura": (1.0, 0.0, 1.0),
+    "sana": (1000.0, 0.0, 1.0),
+    "lumina": (-1.0, 1.0, -1.0),
+}
+"""What each transformer is told of a time (times the first, plus the second), and the sign of what it says."""
+
+
+def packed(kind, latents):
+    """As the transformer takes them: Flux and Chroma squares of four, by rows; Z-Image a list of films of one frame."""
+    if kind == "z_image":
+        return [latent.unsqueeze(1) for latent in latents]
+    if kind not in ("flux", "chroma"):
+        return latents
+    count, channels, height, width = latents.shape
+    squares = latents.view(count, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
+    return squares.reshape(count, -1, channels * 4)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@pytest.mark.parametrize("kind", TOLD)
+def test_velocity_is_that_of_a_direct_call_of_the_transformer(folders, kind, guidance, monkeypatch):
+    """At the time that its pipeline tells it there, with the sign that its scheduler expects; never guided."""
+    model = model_of(folders[kind], guidance=guidance)
+    state = torch.randn(3, *model._latent_shape, generator=torch.Generator().manual_seed(4))
+    calls, forward = [], model._denoiser.forward
+
+    def noting(*given, **named):
+        calls.append((given, named))
+        return forward(*given, **named)
+
+    monkeypatch.setattr(model._denoiser, "forward", functools.wraps(forward)(noting))
+    velocity = model.predict_velocity(state, 0.3, PROMPTS)
+
+    ((given, named),) = calls
+    factor, offset, sign = TOLD[kind]
+    time = torch.full((3,), 0.3 * factor + offset)
+    with torch.no_grad():
+        if kind == "z_image":
+            output = torch.stack(forward(packed(kind, state), time, *given[2:], **named)[0]).squeeze(2)
+        else:
+            output = forward(**named | {"hidden_states": packed(kind, state), "timestep": time})[0]
+    expected = packed(kind, velocity) if kind in ("flux", "chroma") else velocity
+    torch.testing.assert_close(expected, sign * output, rtol=1e-5, atol=1e-6)
+    assert velocity.shape == state.shape
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "sd3"])
+def test_velocity_leads_from_state_to_state_of_the_plain_pipeline(folders, kind):
+    """Noise minus image: along it a step of the scheduler goes from one share of noise to the next."""
+    states = []
+    pipeline = plain_of(folders[kind])
+    guidance = scale(kind, 1.0)
+    asked(
+        pipeline,
+        num_inference_steps=4,
+        guidance_scale=guidance,
+        callback_on_step_end=lambda _pipeline, _step, _time, tensors: states.append(tensors["latents"]) or tensors,
+    )
+    before, after = pipeline.scheduler.sigmas[-2:].tolist()
+
+    model = model_of(folders[kind])
+    start, stop = (model._unpacked(state.float()) for state in states[-2:])
+
+    torch.testing.assert_close(
+        model.predict_velocity(start, before, PROMPTS), (stop - start) / (after - before), rtol=1e-3, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("kind", ["flux", "aura", "sd3"])
+def test_velocities_do_not_depend_on_the_batch_and_do_on_the_prompt(folders, kind):
+    model = model_of(folders[kind], guidance=2.0)
+    state = torch.randn(3, *model._latent_shape, generator=torch.Generator().manual_seed(4))
+    whole = model.predict_velocity(state, 0.6, PROMPTS)
+
+    torch.testing.assert_close(model.predict_velocity(state[1:2], 0.6, PROMPTS[1:2]), whole[1:2], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(model.predict_velocity(state, 0.6, None), whole, atol=1e-5)
+    assert not torch.allclose(model.predict_velocity(state, 0.5, PROMPTS), whole, atol=1e-5)
+
+
+def test_a_pipeline_without_image_to_image_may_match_flows_too(folders, tmp_path):
+    """A transformer that takes classes, under a scheduler that follows flows."""
+    folder = shutil.copytree(folders["dit"], tmp_path / "dit")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["scheduler"] = ["diffusers", "DPMSolverMultistepScheduler"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    scheduler = diffusers.DPMSolverMultistepScheduler(use_flow_sigmas=True, prediction_type="flow_prediction")
+    scheduler.save_pretrained(folder / "scheduler")
+    model = StableDiffusion(model=str(folder), guidance=3.0).open("cpu")
+    state = torch.randn(2, *model._latent_shape, generator=torch.Generator().manual_seed(4))
+
+    with torch.no_grad():
+        output = model._denoiser(state, torch.full((2,), 300.0), class_labels=torch.tensor([7, 1000])).sample
+
+    torch.testing.assert_close(model.predict_velocity(state, 0.3, ("cock", "")), output[:, :4], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("time", [0.0, 1.0, -0.5, float("nan")])
+def test_times_without_a_velocity_are_declined(folders, time):
+    model = model_of(folders["aura"])
+    with pytest.raises(Unsupported, match=r"is not between 0 \(the clean image\) and 1 \(noise\)"):
+        model.predict_velocity(torch.zeros(1, *model._latent_shape), time, None)
+
+
+def test_a_victim_on_a_noise_schedule_declines_velocities_and_says_what_fits(opened):
+    model = opened["sd1"]
+    with pytest.raises(Unsupported, match=r"predicts noise .* and no velocities .* loss, pia, secmi and sima fit"):
+        model.predict_velocity(torch.zeros(1, *model._latent_shape), 0.5, None)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 Access = Literal["black", "gray", "white"]
-"""What may be asked: images out; also intermediate images and noise predictions; also gradients and weights."""
+"""What may be asked: images out; also intermediates and what the denoiser predicts; also gradients and weights."""
 ACCESS: tuple[Access, ...] = get_args(Access)
 """From the least that may be asked to the most."""
 Space = Literal["image", "latent", "state", "noise", "gradient", "statistic"]
@@ -99,6 +99,18 @@ class Model:
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
         """Predicted noise for states (N, ...) at one timestep, without guidance; one denoiser evaluation a sample."""
         raise Unsupported(f"{type(self).__name__} predicts no noise")
+
+    def predict_velocity(self, state: torch.Tensor, time: float, prompts: Sequence[str] | None) -> torch.Tensor:
+        """Predicted velocity, noise minus clean sample, for states (N, ...) at one time, without guidance.
+
+        Of models that match flows (Liu et al. 2209.03003; Lipman et al. 2210.02747): at ``time`` in (0, 1) the state is
+        (1 - time) of the clean sample plus ``time`` of the noise, so 0 is the clean sample and 1 is noise alone. One
+        denoiser evaluation a sample.
+        """
+        raise Unsupported(
+            f"{type(self).__name__} predicts no velocity, for it matches no flow; observers of predicted noise fit "
+            "victims with a noise schedule"
+        )
 
     def reconstruct(
         self, images: torch.Tensor, seeds: Sequence[int], strength: float, steps: int, prompts: Sequence[str] | None
@@ -204,6 +216,10 @@ class Oracle(Protocol):
 
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """Predicted noise at one timestep, unguided; texts of "" ask for the unconditional one. Access: gray."""
+        ...
+
+    def predict_velocity(self, state: torch.Tensor, time: float, prompts: Sequence[str] | None = None) -> torch.Tensor:
+        """Predicted noise minus clean sample at a time in (0, 1), 0 clean and 1 noise; as above. Access: gray."""
         ...
 
     def gradients(

@@ -30,6 +30,11 @@ class Handmade(Model):
         lengths = [len(prompt) for prompt in prompts] if prompts else [0] * len(state)
         return state + timestep + state.new_tensor(lengths).view(-1, 1, 1, 1)
 
+    def predict_velocity(self, state, time, prompts):
+        self._note("predict_velocity", state)
+        lengths = [len(prompt) for prompt in prompts] if prompts else [0] * len(state)
+        return time * state + state.new_tensor(lengths).view(-1, 1, 1, 1)
+
     def reconstruct(self, images, seeds, strength, steps, prompts):
         self._note("reconstruct", images)
         inner = self.encode(images)

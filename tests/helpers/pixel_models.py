@@ -43,3 +43,12 @@ def save_tiny(
     schedule = DDPMScheduler(prediction_type=prediction_type, **scheduler)
     DDPMPipeline(unet=tiny_unet(channels, sample_size=size).half(), scheduler=schedule).save_pretrained(folder)
     return folder
+
+
+def save_tiny_flow(folder: Path, **scheduler: Any) -> Path:
+    """Write the folder of a tiny pipeline that matches flows, in half precision, and return it."""
+    from diffusers import DDPMPipeline, FlowMatchEulerDiscreteScheduler
+
+    schedule = FlowMatchEulerDiscreteScheduler(**scheduler)
+    DDPMPipeline(unet=tiny_unet().half(), scheduler=schedule).save_pretrained(folder)
+    return folder

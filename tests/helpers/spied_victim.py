@@ -23,11 +23,17 @@ class Spied(Model):
         self.inside = PixelModel(tiny_unet().eval(), dict(DDPMScheduler(**scheduler).config))
         self.alphas_cumprod = self.inside.alphas_cumprod
         self.encode, self.decode = self.inside.encode, self.inside.decode
-        self.timesteps, self.reconstructions = [], []
+        self.timesteps, self.times, self.reconstructions = [], [], []
 
     def predict_noise(self, state, timestep, prompts):
         self.timesteps.append(timestep)
         return self.inside.predict_noise(state, timestep, prompts)
+
+    def predict_velocity(self, state, time, prompts):
+        """As if the same network matched flows too."""
+        self.times.append(time)
+        with torch.no_grad():
+            return self.inside._unet(state, torch.full((len(state),), time * 1000)).sample
 
     def reconstruct(self, images, seeds, strength, steps, prompts):
         self.reconstructions.append((strength, steps))

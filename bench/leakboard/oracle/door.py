@@ -166,6 +166,25 @@ class Door:
         answer: torch.Tensor = self._ask("predict_noise", [state], (timestep, texts), cost, call)
         return answer
 
+    def predict_velocity(self, state: torch.Tensor, time: float, prompts: Sequence[str] | None = None) -> torch.Tensor:
+        """Predicted velocity at one time.
+
+        Raises:
+            ValueError: the time is not between 0, the clean image, and 1, pure noise.
+        """
+        cost = Cost(1, 1)
+        self._enter("gray", "predict_velocity", cost)
+        if not 0 < time < 1:
+            raise ValueError(f"a velocity was asked at time {time}, expected one between 0 (clean) and 1 (noise)")
+        self._note("predict_velocity", state)
+        texts = self._texts(prompts)
+
+        def call(start: int, part: torch.Tensor) -> torch.Tensor:
+            return self.memo.model.predict_velocity(part, time, rows_of(texts, start, part))
+
+        answer: torch.Tensor = self._ask("predict_velocity", [state], (time, texts), cost, call)
+        return answer
+
     def reconstruct(
         self, images: torch.Tensor, strength: float, steps: int, draw: int = 0, prompts: Sequence[str] | None = None
     ) -> Trajectory:

@@ -23,7 +23,7 @@ SHAPE = (3, 32, 32)
 
 
 class CountingTwin(Model):
-    """Stands in for any victim; its schedule is the linear one of DDPM."""
+    """Stands in for any victim, also for one that matches flows; its schedule is the linear one of DDPM."""
 
     def __init__(self, timesteps: int = 1000) -> None:
         import torch
@@ -41,6 +41,10 @@ class CountingTwin(Model):
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
         """A placeholder of the state's shape."""
         return _placeholder(f"predict_noise {timestep}", state, prompts)
+
+    def predict_velocity(self, state: torch.Tensor, time: float, prompts: Sequence[str] | None) -> torch.Tensor:
+        """A placeholder of the state's shape."""
+        return _placeholder(f"predict_velocity {time}", state, prompts)
 
     def reconstruct(
         self, images: torch.Tensor, seeds: Sequence[int], strength: float, steps: int, prompts: Sequence[str] | None

@@ -12,7 +12,7 @@ import numpy as np
 from leakboard.api import LeakboardError
 from leakboard.quiet import quiet
 from leakboard.recipe import Given
-from leakboard.training.recipes import RECIPES, LatentRecipe, PixelRecipe
+from leakboard.training.recipes import RECIPES, FlowRecipe, LatentRecipe, PixelRecipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from leakboard.api import Dataset, Mask, Samples
     from leakboard.recipe import Recipe
 
-__all__ = ["RECIPES", "LatentRecipe", "PixelRecipe", "Progress", "given_of", "train_recipe"]
+__all__ = ["RECIPES", "FlowRecipe", "LatentRecipe", "PixelRecipe", "Progress", "given_of", "train_recipe"]
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""

@@ -1,29 +1,32 @@
-"""Training a pixel denoiser."""
+"""Training a pixel denoiser: one that predicts noise, or one that matches flows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leakboard.recipe import Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import torch
-    from diffusers import DDPMScheduler, UNet2DModel
+    from diffusers import UNet2DModel
 
     from leakboard.recipe import Batch, Given, Weights
-    from leakboard.training.recipes import PixelRecipe
+    from leakboard.training.recipes import FlowRecipe, PixelRecipe
+
+    Loss = Callable[[UNet2DModel, torch.Tensor, torch.Generator], torch.Tensor]
 
 
-def build(recipe: PixelRecipe, size: int, channels: int) -> tuple[UNet2DModel, DDPMScheduler]:
+def build(recipe: PixelRecipe, size: int, channels: int) -> UNet2DModel:
     """The untrained network of a recipe for square images, its weights drawn from the recipe's seed."""
     import torch
-    from diffusers import DDPMScheduler, UNet2DModel
+    from diffusers import UNet2DModel
 
     torch.manual_seed(recipe.seed)
     blocks = len(recipe.channels)
-    unet = UNet2DModel(
+    return UNet2DModel(
         sample_size=size,
         in_channels=channels,
         out_channels=channels,
@@ -34,11 +37,10 @@ def build(recipe: PixelRecipe, size: int, channels: int) -> tuple[UNet2DModel, D
         norm_num_groups=8,
         add_attention=False,
     )
-    return unet, DDPMScheduler(num_train_timesteps=recipe.timesteps)
 
 
-def save_pipeline(unet: UNet2DModel, scheduler: DDPMScheduler, folder: Path) -> None:
-    """Write a half-precision folder that ``DDPMPipeline.from_pretrained`` opens."""
+def save_pipeline(unet: UNet2DModel, scheduler: Any, folder: Path) -> None:
+    """Write a half-precision folder that ``DDPMPipeline.from_pretrained`` opens; it steps as its scheduler says."""
     import copy
 
     from diffusers import DDPMPipeline
@@ -49,19 +51,49 @@ def save_pipeline(unet: UNet2DModel, scheduler: DDPMScheduler, folder: Path) -> 
 def stage(recipe: PixelRecipe, given: Given) -> Stage:
     """The denoiser of a recipe, to be trained on the members; a checkpoint is a pipeline folder."""
     import torch
+    from diffusers import DDPMScheduler
 
-    channels, _, side = given.members.image_shape
-    unet, scheduler = build(recipe, side, channels)
-    unet = unet.to(given.device, memory_format=torch.channels_last)
+    scheduler = DDPMScheduler(num_train_timesteps=recipe.timesteps)
 
-    def step(batch: Batch, generator: torch.Generator) -> torch.Tensor:
-        (clean,) = batch
+    def loss(unet: UNet2DModel, clean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
         timesteps = torch.randint(0, recipe.timesteps, (len(clean),), generator=generator).to(clean.device)
         return torch.nn.functional.mse_loss(unet(scheduler.add_noise(clean, noise, timesteps), timesteps).sample, noise)
 
+    return _stage(recipe, given, scheduler, loss)
+
+
+def flow_stage(recipe: FlowRecipe, given: Given) -> Stage:
+    """The network of a flow recipe, trained to predict noise minus clean image on the straight line between them.
+
+    Times are uniform in [0, 1) (Liu et al. 2209.03003, equation 1); the network is told them times the number of
+    timesteps, as `FlowMatchEulerDiscreteScheduler` counts.
+    """
+    import torch
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    def loss(unet: UNet2DModel, clean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+        times = torch.rand(len(clean), generator=generator).to(clean.device)
+        share = times.view(-1, 1, 1, 1)
+        state = (1 - share) * clean + share * noise
+        return torch.nn.functional.mse_loss(unet(state, times * recipe.timesteps).sample, noise - clean)
+
+    return _stage(recipe, given, FlowMatchEulerDiscreteScheduler(num_train_timesteps=recipe.timesteps), loss)
+
+
+def _stage(recipe: PixelRecipe, given: Given, scheduler: Any, loss: Loss) -> Stage:
+    import torch
+
+    channels, _, side = given.members.image_shape
+    unet = build(recipe, side, channels).to(given.device, memory_format=torch.channels_last)
+
+    def step(batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        (clean,) = batch
+        return loss(unet, clean, generator)
+
     def save(folder: Path, weights: Weights) -> None:
-        averaged, _ = build(recipe, side, channels)
+        averaged = build(recipe, side, channels)
         averaged.load_state_dict(weights)
         save_pipeline(averaged, scheduler, folder)
 

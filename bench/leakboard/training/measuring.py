@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from leakboard.recipe import STATE, Checkpoint
 from leakboard.training.autoencoder import fitting, latents_of
 from leakboard.training.latent import token_ids
 from leakboard.training.opening import opening
-from leakboard.training.quality import SAMPLING_STEPS, denoising_losses, sample_images
+from leakboard.training.quality import SAMPLING_STEPS, denoising_losses, sample_flow, sample_images, velocity_losses
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,16 +35,23 @@ class PixelCheckpoint(Checkpoint):
         LeakboardError: it is missing or damaged.
     """
 
+    scheduler: ClassVar[str] = "DDPMScheduler"
+    """Class of its scheduler in diffusers."""
     loss_rule = "mean squared error of predicted noise, same noise and timesteps for both, whole schedule"
 
     def __init__(self, folder: Path, device: str, seed: int) -> None:
-        from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+        import diffusers
 
         with opening(folder, remade_without=folder.parent / STATE):
-            unet = UNet2DModel.from_pretrained(folder, subfolder="unet", use_safetensors=True, local_files_only=True)
-            scheduler = DDPMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
+            unet = diffusers.UNet2DModel.from_pretrained(
+                folder, subfolder="unet", use_safetensors=True, local_files_only=True
+            )
+            scheduler = getattr(diffusers, self.scheduler).from_pretrained(
+                folder, subfolder="scheduler", local_files_only=True
+            )
         unet = unet.float().eval().requires_grad_(False).to(device)
-        self._pipeline, self._device, self._seed = DDPMPipeline(unet=unet, scheduler=scheduler), device, seed
+        self._pipeline = diffusers.DDPMPipeline(unet=unet, scheduler=scheduler)
+        self._device, self._seed = device, seed
 
     def losses(self, samples: Samples) -> torch.Tensor:
         """Denoising loss of each sample."""
@@ -53,6 +60,21 @@ class PixelCheckpoint(Checkpoint):
     def generated(self, like: Samples, count: int) -> torch.Tensor:  # noqa: ARG002 - it has its own size, and no text
         """``count`` new images, DDIM with eta = 0."""
         return sample_images(self._pipeline, count, self._seed)
+
+
+class FlowCheckpoint(PixelCheckpoint):
+    """A checkpoint of a flow recipe in float32: as a pixel checkpoint, asked for velocities."""
+
+    scheduler = "FlowMatchEulerDiscreteScheduler"
+    loss_rule = "mean squared error of predicted velocity, same noise and times for both, all of (0, 1)"
+
+    def losses(self, samples: Samples) -> torch.Tensor:
+        """Loss of each sample."""
+        return velocity_losses(self._pipeline, (samples.images * 2 - 1).to(self._device), self._seed)
+
+    def generated(self, like: Samples, count: int) -> torch.Tensor:  # noqa: ARG002 - it has its own size, and no text
+        """``count`` new images, by Euler."""
+        return sample_flow(self._pipeline, count, self._seed)
 
 
 class LatentCheckpoint(Checkpoint):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
     from diffusers import DDPMPipeline, DiffusionPipeline
 
@@ -42,24 +44,59 @@ def denoising_losses(
         batch_size: samples at once.
         embeddings: what the text model makes of their captions (N, tokens, width); None for a denoiser without text.
     """
-    import torch
-
     scheduler, unet = pipeline.scheduler, pipeline.unet
     length = scheduler.config.num_train_timesteps
+
+    def error(rows: slice, noise: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        condition = () if embeddings is None else (embeddings[rows],)
+        timesteps = (places * length / STRATA).long().to(clean.device)
+        predicted: torch.Tensor = unet(scheduler.add_noise(clean[rows], noise, timesteps), timesteps, *condition).sample
+        return predicted - noise
+
+    return _losses(clean, seed, batch_size, error)
+
+
+def velocity_losses(pipeline: DDPMPipeline, clean: torch.Tensor, seed: int, batch_size: int = 128) -> torch.Tensor:
+    """Mean squared error of the predicted velocity of each sample (N,), over all times; drawn as `denoising_losses`.
+
+    Args:
+        pipeline: with a ``unet`` that predicts velocities, and a ``scheduler`` of flows.
+        clean: images (N, C, H, W) in [-1, 1].
+        seed: of noise and times.
+        batch_size: samples at once.
+    """
+    length = pipeline.scheduler.config.num_train_timesteps
+
+    def error(rows: slice, noise: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        times = (places / STRATA).to(clean)
+        share = times.view(-1, 1, 1, 1)
+        velocity: torch.Tensor = pipeline.unet((1 - share) * clean[rows] + share * noise, times * length).sample
+        return velocity - (noise - clean[rows])
+
+    return _losses(clean, seed, batch_size, error)
+
+
+def _losses(
+    clean: torch.Tensor,
+    seed: int,
+    batch_size: int,
+    error: Callable[[slice, torch.Tensor, torch.Tensor], torch.Tensor],
+) -> torch.Tensor:
+    """Mean squares of errors of each sample (N,), which are made of rows, their noise and their places in [0, STRATA).
+
+    Every sample has one place in each stratum.
+    """
+    import torch
+
     losses = torch.zeros(len(clean))
     for start in range(0, len(clean), batch_size):
         rows = range(start, min(start + batch_size, len(clean)))
-        part = clean[start : rows.stop]
-        condition = () if embeddings is None else (embeddings[start : rows.stop],)
         noise, places = _draws(seed, rows, tuple(clean.shape[1:]))
         noise = noise.to(clean.device)
         for stratum in range(STRATA):
-            timesteps = ((stratum + places[:, stratum]) * length / STRATA).long().to(clean.device)
             with torch.inference_mode():
-                noisy = scheduler.add_noise(part, noise[:, stratum], timesteps)
-                predicted = unet(noisy, timesteps, *condition).sample
-                error = (predicted - noise[:, stratum]).square().flatten(1).mean(1)
-            losses[start : rows.stop] += error.cpu() / STRATA
+                missed = error(slice(start, rows.stop), noise[:, stratum], stratum + places[:, stratum])
+            losses[start : rows.stop] += missed.square().flatten(1).mean(1).cpu() / STRATA
     return losses
 
 
@@ -78,6 +115,16 @@ def sample_images(pipeline: DDPMPipeline, count: int, seed: int) -> torch.Tensor
         output_type="np",
     ).images
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+
+
+def sample_flow(pipeline: DDPMPipeline, count: int, seed: int) -> torch.Tensor:
+    """``count`` generated images (count, C, H, W) in [0, 1], Euler with 25 steps from seeded noise."""
+    import torch
+
+    pipeline.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(seed)
+    made = pipeline(count, generator, num_inference_steps=SAMPLING_STEPS, output_type="np").images
+    return torch.from_numpy(made).permute(0, 3, 1, 2).contiguous()
 
 
 def kernel_distance(generated: torch.Tensor, reference: torch.Tensor) -> float:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from leakboard.api import Samples
     from leakboard.recipe import Given, Stage
-    from leakboard.training.measuring import LatentCheckpoint, PixelCheckpoint
+    from leakboard.training.measuring import FlowCheckpoint, LatentCheckpoint, PixelCheckpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,27 @@ class PixelRecipe(DiffusionRecipe):
         from leakboard.training.measuring import PixelCheckpoint
 
         return PixelCheckpoint(folder, device, self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowRecipe(PixelRecipe):
+    """An unconditional pixel model that matches flows, of the same network; its folders open as ``flow``."""
+
+    def prepare(self, given: Given) -> Iterator[Stage]:
+        """The network that predicts velocities."""
+        from leakboard.training import denoiser
+
+        yield denoiser.flow_stage(self, given)
+
+    def opened(self, folder: Path, device: str) -> FlowCheckpoint:
+        """The finished checkpoint of a folder, float32.
+
+        Raises:
+            LeakboardError: it is missing or damaged.
+        """
+        from leakboard.training.measuring import FlowCheckpoint
+
+        return FlowCheckpoint(folder, device, self.seed)
 
 
 @dataclass(frozen=True)
@@ -161,7 +182,7 @@ class LatentRecipe(DiffusionRecipe):
 
 
 LEVELS = {"untrained": 0, "light": 330, "moderate": 550, "heavy": 770}
-"""Of both Fashion-MNIST victims: pixel and latent are a matched pair."""
+"""Of all Fashion-MNIST victims: pixel, latent and flow have seen the same images equally often."""
 
 RECIPES: tuple[Recipe, ...] = (
     PixelRecipe(
@@ -176,6 +197,12 @@ RECIPES: tuple[Recipe, ...] = (
         checkpoints={"untrained": 0, "moderate": 330},
         channels=(8, 16, 32),
         summary="A pixel model of 0.16 M parameters on 256 images, to be trained with its shadow victims.",
+    ),
+    FlowRecipe(
+        name="fashion_flow",
+        dataset="fashion_mnist",
+        checkpoints=LEVELS,
+        summary="The embedded flow model: the network of fashion_ddpm on the same images, trained to match flows.",
     ),
     LatentRecipe(
         name="fashion_sd",

@@ -13,6 +13,7 @@ from leakboard_plugins.classifiers.naive_bayes import NaiveBayes
 from leakboard_plugins.classifiers.quantile import Quantile
 from leakboard_plugins.classifiers.random_forest import RandomForest
 from leakboard_plugins.classifiers.rmia import Rmia
+from leakboard_plugins.classifiers.ratio import Ratio
 from leakboard_plugins.classifiers.svm import Svm
 from leakboard_plugins.classifiers.tfidf_logistic import TfidfLogistic
 from leakboard_plugins.classifiers.threshold import Threshold
@@ -32,6 +33,7 @@ __all__ = [
     "Quantile",
     "RandomForest",
     "Rmia",
+    "Ratio",
     "Svm",
     "TfidfLogistic",
     "Threshold",
@@ -51,4 +53,5 @@ CLASSIFIERS: list[type[Classifier]] = [
     LiraOffline,
     Rmia,
     CalibratedLoss,
+    Ratio,
 ]

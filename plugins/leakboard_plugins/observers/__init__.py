@@ -10,6 +10,7 @@ from leakboard_plugins.observers.pia import Pia
 from leakboard_plugins.observers.secmi import SecMi
 from leakboard_plugins.observers.secmi_beside_image import SecMiBesideImage
 from leakboard_plugins.observers.sima import Sima
+from leakboard_plugins.observers.velocity import VelocityCurve, VelocityLoss
 
 OBSERVERS = [
     OneShot,
@@ -25,4 +26,6 @@ OBSERVERS = [
     SecMiBesideImage,
     Pia,
     Sima,
+    VelocityLoss,
+    VelocityCurve,
 ]

@@ -28,7 +28,7 @@ class FlowModel(LatentModel):
 
     Where diffusers has an image-to-image pipeline, that one runs. Where it has none, the text-to-image pipeline makes
     its last steps, from the mode of the posterior with as much noise as its schedule has before the first of them.
-    Gray-box questions about predicted noise are not answered: there is no ``alphas_cumprod``.
+    It predicts velocities; questions about predicted noise are not answered, for there is no ``alphas_cumprod``.
     """
 
     def __init__(self, pipeline: Any, kind: Kind, **settings: Any) -> None:
@@ -87,7 +87,12 @@ class FlowModel(LatentModel):
         latents = self._run(self._pipeline, sampler, texts, total, generator=self._generators(seeds))
         return self._unpacked(latents.float())
 
-    def _run(self, pipeline: Any, sampler: Any, texts: list[str], total: int, **arguments: Any) -> torch.Tensor:
+    def _step(self, sampler: Any, state: torch.Tensor, texts: list[str]) -> None:
+        self._run(self._pipeline, sampler, texts, 1, guidance=1.0, latents=self._packed(state))
+
+    def _run(
+        self, pipeline: Any, sampler: Any, texts: list[str], total: int, guidance: float | None = None, **arguments: Any
+    ) -> torch.Tensor:
         assert self.image_shape
         _, height, width = self.image_shape
         pipeline.scheduler = sampler
@@ -97,7 +102,7 @@ class FlowModel(LatentModel):
                 height=height,
                 width=width,
                 num_inference_steps=total,
-                guidance_scale=self._guidance - 1 + self._kind.unguided,
+                guidance_scale=(guidance or self._guidance) - 1 + self._kind.unguided,
                 output_type="latent",
                 **arguments,
                 **self._kind.arguments,
@@ -124,6 +129,13 @@ class FlowModel(LatentModel):
             except _ScheduleSetError:
                 self._sigmas[total] = sampler.sigmas
         return self._sigmas[total]
+
+    def _packed(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents as the pipeline takes them, which packs squares of some into rows."""
+        if self._kind.patch == 1:
+            return latents
+        packed: torch.Tensor = self._pipeline._pack_latents(latents, *latents.shape)  # noqa: SLF001 - as below
+        return packed
 
     def _unpacked(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents (N, C, H, W) out of those that the pipeline packs squares of into rows."""

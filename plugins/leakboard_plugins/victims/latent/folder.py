@@ -114,8 +114,13 @@ def _class_of(source: Source) -> str:
         f"the pipeline is a {str(name)[:80]}" if name else "the pipeline does not say its class",
         where=str(source.root / INDEX),
         expected=f"{', '.join(KINDS)}: through latents to image, from text, class or nothing",
-        next=f"ddpm(model={str(folder)!r}), the victim for pixel pipelines" if name in PIXEL else "",
+        next=f"{_pixel_victim(source)}(model={str(folder)!r}), the victim for pixel pipelines" if name in PIXEL else "",
     )
+
+
+def _pixel_victim(source: Source) -> str:
+    scheduler = source.index.get("scheduler")
+    return "flow" if isinstance(scheduler, list) and FLOW in scheduler else "ddpm"
 
 
 def _parts(source: Source, pipeline: str) -> dict[str, tuple[str, str]]:

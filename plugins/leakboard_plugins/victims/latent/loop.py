@@ -48,7 +48,7 @@ class LoopModel(LatentModel):
         start = sampler.timesteps[-steps:][:1].repeat(len(seeds))
         latents = self.encode(images).to(self._denoiser.dtype)
         state = sampler.add_noise(latents, self._drawn(generators), start)
-        return iter(self._walk(sampler, state, steps, generators, prompts))
+        return iter(self._walk(sampler, state, steps, generators, prompts, guided=self._guidance > 1))
 
     def generate(self, seeds: Sequence[int], steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
         """Scaled latents (N, ...) of new images, one a seed.
@@ -61,7 +61,11 @@ class LoopModel(LatentModel):
         generators = self._generators(seeds)
         sampler.set_timesteps(total, device=self._device)
         state = self._drawn(generators) * sampler.init_noise_sigma
-        return self._walk(sampler, state, steps, generators, prompts)[-1].state
+        return self._walk(sampler, state, steps, generators, prompts, guided=self._guidance > 1)[-1].state
+
+    def _step(self, sampler: Any, state: torch.Tensor, texts: list[str]) -> None:
+        sampler.set_timesteps(1, device=self._device)
+        self._walk(sampler, state, 1, self._generators(range(len(texts))), texts, guided=False)
 
     def _drawn(self, generators: list[torch.Generator]) -> torch.Tensor:
         from diffusers.utils.torch_utils import randn_tensor
@@ -77,10 +81,11 @@ class LoopModel(LatentModel):
         steps: int,
         generators: list[torch.Generator],
         prompts: Sequence[str] | None,
+        *,
+        guided: bool,
     ) -> list[Step]:
         import torch
 
-        guided = self._guidance > 1
         texts = self._texts(prompts, len(state))
         conditions = self._conditions.arguments(texts + [""] * len(texts) if guided else texts)
         options = {"generator": generators} if "generator" in inspect.signature(sampler.step).parameters else {}

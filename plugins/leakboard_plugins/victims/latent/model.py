@@ -7,8 +7,9 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Model, Unsupported
+from leakboard_plugins.victims.flows import NO_NOISE, NO_VELOCITY, check_time
 from leakboard_plugins.victims.latent.conditions import Labels, Nothing, Texts
-from leakboard_plugins.victims.latent.samplers import is_flow, sampler_of
+from leakboard_plugins.victims.latent.samplers import is_flow, only_at, recorded_outputs, sampler_of
 from leakboard_plugins.victims.limits import check_shape, check_timestep, sampler_steps
 from leakboard_plugins.victims.predictions import noise_of
 
@@ -87,7 +88,7 @@ class LatentModel(Model):
             Unsupported: it matches flows.
         """
         if is_flow(self._own):
-            raise Unsupported("the victim matches flows: it predicts velocities, and has no alphas_cumprod")
+            raise Unsupported(NO_NOISE)
         schedule: torch.Tensor = self._own.alphas_cumprod.float().to(self._device)
         return schedule
 
@@ -138,6 +139,31 @@ class LatentModel(Model):
                 state, timestep, self._conditions.arguments(self._texts(prompts, len(state))), self._denoiser
             )
 
+    def predict_velocity(self, state: torch.Tensor, time: float, prompts: Sequence[str] | None) -> torch.Tensor:
+        """Predicted velocity (N, ...) without guidance: what the denoiser's pipeline gives its scheduler to step along.
+
+        The pipeline itself makes one step from the state, on a schedule of that time alone, so scale and sign of time
+        and velocity are those of its scheduler. A distilled denoiser is told the guidance 1.
+
+        Args:
+            state: (1 - ``time``) of the scaled latents plus ``time`` of the noise.
+            time: in (0, 1); the scheduler's sigma.
+            prompts: one a sample; None is the empty prompt.
+
+        Raises:
+            Unsupported: the state does not fit, or the victim matches no flow.
+        """
+        if not is_flow(self._own):
+            raise Unsupported(NO_VELOCITY)
+        check_time(time)
+        self._check(state, self._latent_shape, "latents")
+        sampler, _ = self._schedule(1, 1.0)
+        only_at(sampler, time)
+        outputs = recorded_outputs(sampler)
+        self._step(sampler, state.to(self._denoiser.dtype), self._texts(prompts, len(state)))
+        (velocity,) = outputs
+        return self._unpacked(velocity.float())
+
     def gradients(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
     ) -> torch.Tensor:
@@ -180,6 +206,14 @@ class LatentModel(Model):
         # the fused attention kernels know no per-sample form
         with sdpa_kernel(SDPBackend.MATH):
             return vmap(norms, chunk_size=chunk)(inner.float(), noise.float(), conditions)
+
+    def _step(self, sampler: Any, state: torch.Tensor, texts: list[str]) -> None:
+        """Let the pipeline make the one step of a sampler's schedule from a state, without guidance."""
+        raise NotImplementedError
+
+    def _unpacked(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents (N, C, H, W) out of those that the pipeline works with."""
+        return latents
 
     def _noise(self, state: torch.Tensor, timestep: int, conditions: Tensors, denoiser: Any) -> torch.Tensor:
         import torch

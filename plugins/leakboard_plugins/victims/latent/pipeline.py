@@ -92,14 +92,26 @@ class PipelineModel(LatentModel):
         latents = self._run(self._pipeline, sampler, seeds, prompts, num_inference_steps=total, **size)
         return latents.float()
 
+    def _step(self, sampler: Any, state: torch.Tensor, texts: list[str]) -> None:
+        height, width = (side * self._pipeline.vae_scale_factor for side in state.shape[2:])
+        arguments = {"latents": state, "height": height, "width": width, "num_inference_steps": 1}
+        self._run(self._pipeline, sampler, range(len(texts)), texts, guidance=1.0, **arguments)
+
     def _run(
-        self, pipeline: Any, sampler: Any, seeds: Sequence[int], prompts: Sequence[str] | None, **arguments: Any
+        self,
+        pipeline: Any,
+        sampler: Any,
+        seeds: Sequence[int],
+        prompts: Sequence[str] | None,
+        guidance: float | None = None,
+        **arguments: Any,
     ) -> torch.Tensor:
         assert isinstance(self._conditions, Texts)
-        embeddings = self._conditions.for_pipeline(self._texts(prompts, len(seeds)), self._guidance > 1)
+        guidance = guidance or self._guidance
+        embeddings = self._conditions.for_pipeline(self._texts(prompts, len(seeds)), guidance > 1)
         pipeline.scheduler = sampler
         latents: torch.Tensor = pipeline(
-            guidance_scale=self._guidance,
+            guidance_scale=guidance,
             generator=self._generators(seeds),
             output_type="latent",
             **arguments,

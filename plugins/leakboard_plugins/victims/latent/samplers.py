@@ -115,6 +115,32 @@ def after_setting(sampler: Any, then: Callable[[], None]) -> None:
     sampler.set_timesteps = set_timesteps
 
 
+def recorded_outputs(sampler: Any) -> list[torch.Tensor]:
+    """A list that gets what the denoiser says at every step of a sampler from now on, as the sampler takes it."""
+    outputs: list[torch.Tensor] = []
+    plain = sampler.step
+
+    @functools.wraps(plain)  # pipelines look at the signature
+    def step(model_output: torch.Tensor, *args: Any, **options: Any) -> Any:
+        outputs.append(model_output)
+        return plain(model_output, *args, **options)
+
+    sampler.step = step
+    return outputs
+
+
+def only_at(sampler: Any, time: float) -> None:
+    """From now on a sampler makes one step, from a share of noise to none, whatever schedule a pipeline sets."""
+
+    def set_time() -> None:
+        timesteps, sigmas = sampler.timesteps, sampler.sigmas
+        # where they are whole numbers they are cut, as diffusers cuts its own
+        sampler.timesteps = timesteps.new_tensor([time * sampler.config.num_train_timesteps])
+        sampler.sigmas = sigmas.new_tensor([time, 0.0])
+
+    after_setting(sampler, set_time)
+
+
 def is_flow(own: Any) -> bool:
     """Whether a scheduler interpolates straight between image and noise, even if it could do otherwise."""
     return not hasattr(own, "alphas_cumprod") or bool(own.config.get("use_flow_sigmas"))
