@@ -164,7 +164,7 @@ def _gradients(subject: Subject) -> None:
     model, samples = _opened(subject, "white")
     two = samples.take(range(2))
     inner = model.encode(two.images)
-    norms = model.gradients(inner, _noise(inner), len(model.alphas_cumprod) // 5, two.prompts)
+    norms = model.gradients(inner, _noise(inner), [len(model.alphas_cumprod) // 5], two.prompts)
     assert norms.ndim == 2, f"gradients give shape {tuple(norms.shape)}, expected (samples, parameter tensors)"
     assert len(norms) == 2, f"gradients give {len(norms)} rows for 2 samples"
     assert bool((norms.isfinite() & (norms >= 0)).all()), "gradient norms are not all finite and at least 0"
@@ -188,7 +188,7 @@ def _untouched(subject: Subject) -> None:
         "predict_noise": ("gray", lambda state: model.predict_noise(state, timestep, prompts), (inner,)),
         "gradients": (
             "white",
-            lambda clean, noise: model.gradients(clean, noise, timestep, prompts),
+            lambda clean, noise: model.gradients(clean, noise, [timestep], prompts),
             (inner, _noise(inner)),
         ),
     }

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from leakboard_plugins.classifiers.boosted_trees import BoostedTrees
+from leakboard_plugins.classifiers.clid import Clid
 from leakboard_plugins.classifiers.decision_tree import DecisionTree
+from leakboard_plugins.classifiers.farther import Farther, Weighted
+from leakboard_plugins.classifiers.fluctuation import Fluctuation
 from leakboard_plugins.classifiers.knn import Knn
 from leakboard_plugins.classifiers.logistic_regression import LogisticRegression
+from leakboard_plugins.classifiers.mlp import Mlp
 from leakboard_plugins.classifiers.naive_bayes import NaiveBayes
 from leakboard_plugins.classifiers.random_forest import RandomForest
+from leakboard_plugins.classifiers.resnet import ResNet
 from leakboard_plugins.classifiers.svm import Svm
 from leakboard_plugins.classifiers.tfidf_logistic import TfidfLogistic
 from leakboard_plugins.classifiers.threshold import Threshold
@@ -18,14 +24,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLASSIFIERS",
+    "BoostedTrees",
+    "Clid",
     "DecisionTree",
+    "Farther",
+    "Fluctuation",
     "Knn",
     "LogisticRegression",
+    "Mlp",
     "NaiveBayes",
     "RandomForest",
+    "ResNet",
     "Svm",
     "TfidfLogistic",
     "Threshold",
+    "Weighted",
 ]
 
 CLASSIFIERS: list[type[Classifier]] = [
@@ -37,4 +50,11 @@ CLASSIFIERS: list[type[Classifier]] = [
     Knn,
     TfidfLogistic,
     Threshold,
+    Farther,
+    Weighted,
+    Fluctuation,
+    Clid,
+    BoostedTrees,
+    Mlp,
+    ResNet,
 ]
