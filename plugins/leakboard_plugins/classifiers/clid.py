@@ -23,7 +23,7 @@ CAPTION = "caption"
 
 @dataclass(frozen=True, kw_only=True)
 class Clid(Classifier):
-    """Conditional likelihood discrepancy (Zhai et al. 2024, arXiv 2405.14800, eq. 10 to 13), of ``conditional_loss``.
+    """Conditional likelihood discrepancy (Zhai et al. 2024, arXiv 2405.14800), of ``conditional_loss``.
 
     ``threshold`` is alpha RS(mean over reduced captions of D) + (1 - alpha) RS(L): D is how much a reduced caption
     raises the loss, L the loss with the caption, its sign turned, and RS robust scaling fitted on calibration samples.

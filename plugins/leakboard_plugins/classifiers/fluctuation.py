@@ -20,7 +20,7 @@ PLAIN = "plain"
 
 @dataclass(frozen=True, kw_only=True)
 class Fluctuation(Classifier):
-    """Mean over crops and timesteps of (loss of a crop - loss) / loss (Fu et al. 2023, arXiv 2308.12143, eq. 11 on).
+    """Mean over crops and timesteps of (loss of a crop - loss) / loss (Fu et al. 2023, arXiv 2308.12143).
 
     Members lie at sharper minima, so that a crop raises their loss by more of it. It takes the pairs of ``crops``.
     """

@@ -12,11 +12,12 @@ from leakboard_plugins.distances.mse import Mse
 from leakboard_plugins.distances.psnr import Psnr
 from leakboard_plugins.distances.residual import Residual
 from leakboard_plugins.distances.rmse import Rmse
+from leakboard_plugins.distances.tokens import Tokens
 from leakboard_plugins.distances.value import Value
 
 if TYPE_CHECKING:
     from leakboard.api import Distance
 
-__all__ = ["DISTANCES", "Dssim", "Features", "Lp", "Lpips", "Mse", "Psnr", "Residual", "Rmse", "Value"]
+__all__ = ["DISTANCES", "Dssim", "Features", "Lp", "Lpips", "Mse", "Psnr", "Residual", "Rmse", "Tokens", "Value"]
 
-DISTANCES: list[type[Distance]] = [Psnr, Dssim, Rmse, Mse, Lp, Features, Lpips, Value, Residual]
+DISTANCES: list[type[Distance]] = [Psnr, Dssim, Rmse, Mse, Lp, Features, Lpips, Value, Residual, Tokens]
