@@ -1,5 +1,6 @@
 """Attacks that only victims with an autoencoder know, on the smallest one there is."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -7,18 +8,19 @@ from helpers.spied_victim import Spied, observer
 from leakboard.api import Unsupported
 from leakboard.oracle.door import Door
 from leakboard.oracle.memo import Memo
+from leakboard.registry.find import shared
 from leakboard.samples import Samples
 
 
 @pytest.fixture(scope="module")
-def latent(registry):
-    return registry.one("victim", "fashion_sd(prompts='empty', level='untrained')").only.open("cpu")
+def latent():
+    return shared(()).one("victim", "fashion_sd(prompts='empty', level='untrained')").only.open("cpu")
 
 
 @pytest.fixture
 def door(latent):
     images = torch.rand((3, 1, 32, 32), generator=torch.Generator().manual_seed(0))
-    samples = Samples(("a", "b", "c"), images, [True, False, True], None)
+    samples = Samples(("a", "b", "c"), images, np.array([True, False, True]), None)
     return Door(Memo(latent, 64), samples, 0, "white", default_prompts=("",) * 3)
 
 
