@@ -39,8 +39,8 @@ class Scribbling(Handmade):
         yield from list(super().reconstruct(images.clone(), seeds, strength, steps, prompts))
         images.zero_()
 
-    def gradients(self, inner, noise, timestep, prompts):
-        answer = super().gradients(inner, noise, timestep, prompts)
+    def gradients(self, inner, noise, timesteps, prompts):
+        answer = super().gradients(inner, noise, timesteps, prompts)
         inner.zero_()
         noise.zero_()
         return answer

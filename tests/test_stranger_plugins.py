@@ -43,9 +43,9 @@ def test_pfami_finds_members_by_what_a_crop_changes(tmp_path):
     found = aucs(
         tmp_path,
         ["pfami"],
-        observer="crops(ts=(150, 350), crops=(0.8,))",
+        observer="shrunk(ts=(150, 350), crops=(0.8,))",
         distance="mse",
-        classifier="fluctuation",
+        classifier="shrinkage",
         attacker=["adaptive", "none"],
         run={"samples": 64},
     )
@@ -60,7 +60,7 @@ def test_maps_go_into_a_network_that_is_fitted_on_them(tmp_path):
         tmp_path,
         ["residual_maps"],
         observer="secmi",
-        distance="residual",
+        distance="missed",
         classifier=["small_cnn", "threshold"],
         run={"samples": 96},
     )
@@ -73,9 +73,9 @@ def test_norms_of_gradients_go_into_boosted_trees(tmp_path):
     found = aucs(
         tmp_path,
         ["gradient_trees"],
-        observer="gradient_norms(ts=(300,))",
+        observer="weight_gradients(ts=(300,))",
         distance="value",
-        classifier="boosted_trees(trees=30)",
+        classifier="stubborn_trees(trees=30)",
         run={"samples": 48},
     )
     assert (found["low"] > 0.5).all()

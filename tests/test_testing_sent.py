@@ -107,8 +107,8 @@ class Twin(CountingTwin):
     def generate(self, seeds, steps, prompts):
         return torch.zeros(len(seeds), 1, 28, 28)
 
-    def gradients(self, inner, noise, timestep, prompts):
-        answer = super().gradients(inner, noise, timestep, prompts)
+    def gradients(self, inner, noise, timesteps, prompts):
+        answer = super().gradients(inner, noise, timesteps, prompts)
         self._spoilt("gradients", noise)
         return answer
 

@@ -243,7 +243,7 @@ def test_gray_box_questions_about_noise_are_declined_with_the_reason(folders):
     with pytest.raises(Unsupported, match=r"matches flows: it predicts velocities .* velocity_curve fit"):
         model.predict_noise(torch.zeros(3, *model._latent_shape), 5, None)
     with pytest.raises(Unsupported, match="matches flows"):
-        model.gradients(torch.zeros(3, *model._latent_shape), torch.zeros(3, *model._latent_shape), 5, None)
+        model.gradients(torch.zeros(3, *model._latent_shape), torch.zeros(3, *model._latent_shape), (5,), None)
 
 
 def test_another_sampler_than_its_own_is_declined(folders, images):

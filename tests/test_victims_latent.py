@@ -217,7 +217,7 @@ def test_gray_box_questions_to_a_flow_are_unsupported(opened, images):
     with pytest.raises(Unsupported, match="matches flows"):
         model.predict_noise(inner, 5, None)
     with pytest.raises(Unsupported, match="matches flows"):
-        model.gradients(inner, inner, 5, None)
+        model.gradients(inner, inner, (5,), None)
 
 
 @pytest.mark.parametrize("kind", ["sd1", "sd2", "sample"])
@@ -247,7 +247,7 @@ def test_gradients_are_those_of_a_loop_of_backward_calls(folders, opened, images
     inner = model.encode(images)
     noise = torch.randn(inner.shape, generator=torch.Generator().manual_seed(2))
     level = model.alphas_cumprod[100]
-    answer = model.gradients(inner, noise, 100, prompts)
+    answer = model.gradients(inner, noise, (100,), prompts)
 
     assert not any(weight.requires_grad for weight in model._denoiser.parameters())
     model._denoiser.requires_grad_(True)

@@ -81,4 +81,4 @@ def test_gradients_need_all_weights_on_the_device(images):
     inner = torch.zeros(1, *model._latent_shape)
 
     with pytest.raises(Unsupported, match="offload='no'"):
-        model.gradients(inner, inner, 5, None)
+        model.gradients(inner, inner, (5,), None)

@@ -294,7 +294,7 @@ def test_an_unconditional_latent_pipeline_opens(unconditional):
     assert model.image_shape == (3, SIDE, SIDE)
     assert model.decode(model.encode(images)).shape == images.shape
     assert len(list(model.reconstruct(images, [1, 2], 0.5, 2, None))) == 2
-    assert model.gradients(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8), 5, None).shape[0] == 1
+    assert model.gradients(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8), (5,), None).shape[0] == 1
 
 
 def test_an_unconditional_latent_pipeline_generates_what_its_own_pipeline_does(unconditional):

@@ -185,7 +185,7 @@ def test_timestep_beyond_the_schedule_is_unsupported(models, batch, timestep):
     with pytest.raises(Unsupported, match="timestep"):
         models["epsilon"].predict_noise(batch[0], timestep, None)
     with pytest.raises(Unsupported, match="timestep"):
-        models["epsilon"].gradients(*batch, timestep, None)
+        models["epsilon"].gradients(*batch, (timestep,), None)
 
 
 def test_no_steps_are_refused(models, batch):
@@ -225,7 +225,7 @@ def test_gradients_are_those_of_a_loop_of_backward_calls(models, batch, kind):
         torch.nn.functional.mse_loss(output, target).backward()
         rows.append(torch.stack([weight.grad.norm() for weight in unet.parameters()]))
 
-    answer = models[kind].gradients(images, noise, 100, None)
+    answer = models[kind].gradients(images, noise, (100,), None)
 
     assert answer.shape == (5, len(list(unet.parameters())))
     torch.testing.assert_close(answer, torch.stack(rows), rtol=1e-3, atol=1e-5)
@@ -236,7 +236,7 @@ def test_gradients_take_answers_of_the_model(models, batch):
     with torch.inference_mode():
         inner = model.encode(images)
 
-    assert torch.isfinite(model.gradients(inner, noise, 50, None)).all()
+    assert torch.isfinite(model.gradients(inner, noise, (50,), None)).all()
 
 
 def test_network_is_frozen_and_in_float32(models):

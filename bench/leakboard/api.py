@@ -15,12 +15,14 @@ from leakboard.asking import (
     Cost,
     Mask,
     Model,
+    Need,
     Noise,
     Oracle,
     Pair,
     Reconstruction,
     Space,
     Step,
+    WorksIn,
 )
 from leakboard.components import At, Classifier, Component, Dataset, Defense, Distance, Fit, Observer, Scorer, Victim
 from leakboard.errors import AccessDenied, LeakboardError, Refused, Unsupported
@@ -52,6 +54,7 @@ __all__ = [
     "Mask",
     "Measure",
     "Model",
+    "Need",
     "Noise",
     "Observer",
     "Oracle",
@@ -66,5 +69,6 @@ __all__ = [
     "Step",
     "Unsupported",
     "Victim",
+    "WorksIn",
     "member_digest",
 ]

@@ -22,6 +22,10 @@ ACCESS: tuple[Access, ...] = get_args(Access)
 """From the least that may be asked to the most."""
 Space = Literal["image", "latent", "state", "noise", "gradient", "statistic"]
 """Where the two sides of a pair lie. Only images are what a provider's defense acts on."""
+Need = Literal["noise", "velocity", "prompts", "gradients"]
+"""What not every victim can answer: predicted noise, the velocity of a flow, questions with texts, gradients."""
+WorksIn = Literal["pixels", "latents"]
+"""What a victim's denoiser works in: papers give timesteps for either."""
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
@@ -126,10 +130,26 @@ class Model:
         raise Unsupported(f"{type(self).__name__} generates no image")
 
     def gradients(
+        self, inner: torch.Tensor, noise: torch.Tensor, timesteps: Sequence[int], prompts: Sequence[str] | None
+    ) -> torch.Tensor:
+        """(N, parameter tensors): L2 norm of the gradient of each sample's denoising loss, per parameter tensor.
+
+        The loss is the mean over the timesteps, each with the same noise.
+        """
+        raise Unsupported(f"{type(self).__name__} gives no gradients")
+
+    def state_gradient(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
     ) -> torch.Tensor:
-        """(N, parameter tensors): L2 norm of each sample's denoising-loss gradient, per parameter tensor."""
+        """(N,): L2 norm of the gradient of each sample's denoising loss by the noisy state."""
         raise Unsupported(f"{type(self).__name__} gives no gradients")
+
+    def decoder_gain(self, inner: torch.Tensor, probes: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Diagonal of J^T J of ``decode`` at ``inner`` (N, ...), estimated with normal probes of the images' shape.
+
+        The mean over probes u of (J^T u)^2: how much each number changes the image (Hutchinson).
+        """
+        raise Unsupported(f"{type(self).__name__} gives no gradients of a decoder")
 
 
 class Reconstruction(Protocol):
@@ -223,7 +243,21 @@ class Oracle(Protocol):
         ...
 
     def gradients(
+        self,
+        inner: torch.Tensor,
+        noise: torch.Tensor,
+        timestep: int | Sequence[int],
+        prompts: Sequence[str] | None = None,
+    ) -> torch.Tensor:
+        """Per-sample gradient norms (N, parameter tensors) of the denoising loss, or of its mean. Access: white."""
+        ...
+
+    def state_gradient(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None
     ) -> torch.Tensor:
-        """Per-sample gradient norms of the denoising loss. Access: white."""
+        """Norms (N,) of the denoising loss's gradient by the noisy state. Access: white."""
+        ...
+
+    def decoder_gain(self, inner: torch.Tensor, probes: int, draw: int = 0) -> torch.Tensor:
+        """How much each number of ``inner`` (N, ...) changes the decoded image, squared. Access: white."""
         ...

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from leakboard.asking import Access, Array, Cost, Mask, Model, Noise, Oracle, Pair, Space
+from leakboard.asking import Access, Array, Cost, Mask, Model, Need, Noise, Oracle, Pair, Space, WorksIn
 from leakboard.errors import Unsupported
 
 if TYPE_CHECKING:
@@ -78,6 +78,19 @@ class Victim(Component):
     def access(self) -> Access:
         """The most it can answer; ``black`` for a model behind an API. Observers that need more are skipped."""
         return "white"
+
+    @property
+    def works_in(self) -> WorksIn:
+        """What its denoiser works in; attacks whose papers give defaults for either are run with those that fit."""
+        return "pixels"
+
+    @property
+    def offers(self) -> frozenset[Need] | None:
+        """What it can answer of what not every victim can; None where that is known only once it is open.
+
+        Observers that need more are skipped when the grid is planned, else when the victim refuses.
+        """
+        return None
 
     @property
     def evaluations_per_step(self) -> int:
@@ -167,6 +180,11 @@ class Observer(Component):
     def space(self) -> Space:
         """The space of the pairs it yields."""
         return "image"
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What it asks that not every victim can answer."""
+        return frozenset()
 
     @property
     def null(self) -> bool:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from leakboard.asking import Array, Mask
+    from leakboard.asking import Array, Mask, WorksIn
 
 Flag = Literal["", "uncalibrated", "hidden"]
 
@@ -17,7 +17,16 @@ Flag = Literal["", "uncalibrated", "hidden"]
 class Attack:
     """A published attack: one observer, one distance, one classifier, written as specs, and its source.
 
-    ``bibtex`` holds the entries of the papers to cite, with an empty line between two of them.
+    Attributes:
+        name: what grids call it.
+        observer, distance, classifier: of a victim that works in pixels.
+        title: what it is, in a few words.
+        source: the paper.
+        equation: where in the paper, or in the published code, the statistic is defined.
+        latents: observer, distance or classifier in their place where the victim works in latents.
+        published: figures that papers report of it, for context and not for comparison.
+        notes: what a reader must know beside.
+        bibtex: entries of the papers to cite, with an empty line between two of them.
     """
 
     name: str
@@ -26,8 +35,16 @@ class Attack:
     classifier: str
     title: str = ""
     source: str = ""
+    equation: str = field(default="", compare=False)
+    latents: Mapping[str, str] = field(default_factory=dict)
+    published: tuple[str, ...] = field(default=(), compare=False)
     notes: str = field(default="", compare=False)
     bibtex: str = field(default="", compare=False)
+
+    def part(self, axis: str, works_in: WorksIn) -> str:
+        """Its spec on the axis of observers, distances or classifiers, for a victim that works in pixels or latents."""
+        spec: str = getattr(self, axis)
+        return self.latents.get(axis, spec) if works_in == "latents" else spec
 
 
 class Estimate(NamedTuple):

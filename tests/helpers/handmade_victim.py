@@ -47,6 +47,6 @@ class Handmade(Model):
         self._note("generate", noise)
         return noise / steps
 
-    def gradients(self, inner, noise, timestep, prompts):
+    def gradients(self, inner, noise, timesteps, prompts):
         self._note("gradients", inner)
         return (inner - noise).flatten(1)[:, :2].abs()

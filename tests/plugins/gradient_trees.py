@@ -11,7 +11,7 @@ from leakboard.api import Access, Attack, Classifier, Observer, Pair, Space, Uns
 class GradientNorms(Observer):
     """Norm of the gradient of each sample's denoising loss in every parameter tensor, at several timesteps."""
 
-    name: ClassVar[str] = "gradient_norms"
+    name: ClassVar[str] = "weight_gradients"
     access: ClassVar[Access] = "white"
     space: ClassVar[Space] = "gradient"
     ts: tuple[int, ...] = (100, 300, 500)
@@ -27,7 +27,7 @@ class GradientNorms(Observer):
 class BoostedTrees(Classifier):
     """Gradient-boosted trees; the score is the log odds of being a member."""
 
-    name: ClassVar[str] = "boosted_trees"
+    name: ClassVar[str] = "stubborn_trees"
     trees: int = 60
     depth: int = 3
 
@@ -52,4 +52,4 @@ def leakboard_classifiers():
 
 @hookimpl
 def leakboard_attacks():
-    return [Attack("gsa2", "gradient_norms", "value", "boosted_trees", "Gradient norms", "arXiv 2308.06405")]
+    return [Attack("gsa", "weight_gradients", "value", "stubborn_trees", "Gradient norms", "arXiv 2308.06405")]

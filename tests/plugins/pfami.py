@@ -12,7 +12,7 @@ from leakboard.api import Access, Classifier, Observer, Pair, Space, Unsupported
 class Crops(Observer):
     """Denoising loss of an image and of its centre crops (shares of a side), enlarged again, at several timesteps."""
 
-    name: ClassVar[str] = "crops"
+    name: ClassVar[str] = "shrunk"
     access: ClassVar[Access] = "gray"
     space: ClassVar[Space] = "noise"
     ts: tuple[int, ...] = (50, 150, 250, 350, 450)
@@ -36,12 +36,12 @@ class Crops(Observer):
 class Fluctuation(Classifier):
     """Mean of (loss of a crop - loss) / loss over crops and timesteps; it trains nothing."""
 
-    name: ClassVar[str] = "fluctuation"
+    name: ClassVar[str] = "shrinkage"
     trains: ClassVar[bool] = False
 
     def fit(self, features, member, columns):
         if "plain" not in columns[0]:
-            raise Unsupported("fluctuation needs the pairs of the observer crops")
+            raise Unsupported("shrinkage needs the pairs of the observer shrunk")
         width = next((place for place, name in enumerate(columns) if place and "plain" in name), len(columns))
         # larger means closer: a feature is a loss below zero, and the sign cancels in the ratio of crop to plain
         table = lambda unseen: unseen.reshape(len(unseen), -1, width).clip(max=-1e-9)  # noqa: E731

@@ -11,7 +11,7 @@ from leakboard.api import Classifier, Distance, Space
 class Residual(Distance):
     """Absolute difference of every element, kept as a map in half precision."""
 
-    name: ClassVar[str] = "residual"
+    name: ClassVar[str] = "missed"
     spaces: ClassVar[frozenset[Space]] = frozenset({"image", "state", "noise"})
     stored_as: ClassVar[str] = "float16"
 

@@ -136,9 +136,10 @@ class Linear(Model):
         return state
 
     def gradients(
-        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
+        self, inner: torch.Tensor, noise: torch.Tensor, timesteps: Sequence[int], prompts: Sequence[str] | None
     ) -> torch.Tensor:
-        return (self.denoise(inner, timestep) - self.denoise(noise, timestep)).flatten(1)[:, :3].abs()
+        first = timesteps[0]
+        return (self.denoise(inner, first) - self.denoise(noise, first)).flatten(1)[:, :3].abs()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from leakboard.kinds import Axis, Sides
     from leakboard.store.rows import Labels
 
+NEEDS = {
+    "noise": "predictions of noise",
+    "velocity": "the velocity of a flow",
+    "prompts": "answers to texts",
+    "gradients": "gradients",
+}
+"""What a victim lacks, in words."""
 SELECTABLE = (*AXES, "attacker", "labels", "seed", "attack")
 """What patterns pick cells by."""
 
@@ -90,6 +97,9 @@ class Cell:
                 most = victim.only.access
                 if ACCESS.index(asked) > ACCESS.index(most):
                     return f"{self.observer.label} asks for {asked} access, {victim.label} answers {most} at most"
+                offers = victim.only.offers
+                for need in sorted(self.observer.only.needs - (self.observer.only.needs if offers is None else offers)):
+                    return f"{self.observer.label} needs {NEEDS[need]}, which {victim.label} does not give"
         return ""
 
 

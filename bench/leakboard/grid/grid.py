@@ -7,9 +7,9 @@ import json
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
-from leakboard.api import AXES
+from leakboard.api import AXES, WorksIn
 from leakboard.errors import LeakboardError, nearest
 from leakboard.grid.attackers import NamedAttacker, read
 from leakboard.grid.cells import Cell
@@ -149,14 +149,20 @@ class Grid:
 def _expand(file: GridFile, registry: Registry, where: str) -> list[Cell]:
     axes = file.grid
     targets = _product([_axis(registry, kind, getattr(axes, kind), where) for kind in TARGET], where)
-    triples = _triples(axes, registry, where)
+    triples = {works_in: _triples(axes, registry, where, works_in) for works_in in get_args(WorksIn)}
     undefended = registry.one("defense", "none")
     attackers = read(axes.attacker, registry, f"{where}, grid.attacker")
     variants: list[tuple[NamedAttacker, Labels]] = [(attacker, "true") for attacker in attackers]
     if file.checks.permuted_labels:
         variants.append((NamedAttacker("adaptive"), "permuted"))
     cells: dict[str, Cell] = {}
-    points = _product([targets, file.run.seeds, triples, variants], where)
+    # a victim meets the attacks as their papers have them for what it works in
+    bounded([len(targets), len(file.run.seeds), max(map(len, triples.values())), len(variants)], "the grid", where)
+    points = (
+        (target, *point)
+        for target in targets
+        for point in itertools.product(file.run.seeds, triples[target[1].only.works_in], variants)
+    )
     for (dataset, victim, defense), seed, (observer, distance, classifier, name), (attacker, labels) in points:
         cell = Cell(
             dataset=dataset,
@@ -199,7 +205,7 @@ def _axis(registry: Registry, kind: Axis, specs: Sequence[str], where: str) -> l
     return told_apart([point for text in specs for point in registry.axis(kind, text, place)])
 
 
-def _triples(axes: Axes, registry: Registry, where: str) -> list[tuple[Bound, Bound, Bound, str]]:
+def _triples(axes: Axes, registry: Registry, where: str, works_in: WorksIn) -> list[tuple[Bound, Bound, Bound, str]]:
     """Observer x distance x classifier, and the named attacks; a triple that has a name keeps it."""
     given = {kind: getattr(axes, kind) for kind in TRIPLE}
     absent = [kind for kind, specs in given.items() if not specs]
@@ -217,7 +223,7 @@ def _triples(axes: Axes, registry: Registry, where: str) -> list[tuple[Bound, Bo
     for name in axes.attack:
         attack = registry.value("attack", name, f"{where}, grid.attack")
         observer, distance, classifier = (
-            registry.one(kind, getattr(attack, kind), f"attack {name}") for kind in TRIPLE
+            registry.one(kind, attack.part(kind, works_in), f"attack {name}") for kind in TRIPLE
         )
         triples[observer.spec, distance.spec, classifier.spec] = (observer, distance, classifier, name)
     return list(triples.values())

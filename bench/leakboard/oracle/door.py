@@ -12,14 +12,14 @@ from __future__ import annotations
 import functools
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from leakboard.api import Access, AccessDenied, Defense, Refused, Samples, Unsupported
+from leakboard.api import Access, AccessDenied, Refused, Samples, Unsupported
 from leakboard.asking import ACCESS, Cost
 from leakboard.noise import seeder, standard_normal
 from leakboard.oracle.bypass import PLACES
 from leakboard.oracle.memo import digest
-from leakboard.oracle.provider import acts, at_the_query, defended, questions
+from leakboard.oracle.provider import Provider, Returned, acts, at_the_query, defended, questions
 from leakboard.oracle.reconstruction import Trajectory
 from leakboard.samples import blinded
 
@@ -33,27 +33,6 @@ if TYPE_CHECKING:
 
 OWN = {"reconstruct", "generate"}
 """Queries whose noise the victim draws: an observer that knew it could subtract it."""
-
-
-class Returned(NamedTuple):
-    """Images that the victim gave out, and the question they answer: only equal questions can be compared."""
-
-    question: str
-    images: torch.Tensor
-
-
-class Provider(NamedTuple):
-    """What stands between an observer and the victim.
-
-    Attributes:
-        query: what every image that is sent passes, in order.
-        output: what every image that is given out passes, in order.
-        access: the most that the victim answers.
-    """
-
-    query: tuple[Defense, ...] = ()
-    output: tuple[Defense, ...] = ()
-    access: Access = "white"
 
 
 @dataclass
@@ -260,18 +239,59 @@ class Door:
         return images
 
     def gradients(
+        self,
+        inner: torch.Tensor,
+        noise: torch.Tensor,
+        timestep: int | Sequence[int],
+        prompts: Sequence[str] | None = None,
+    ) -> torch.Tensor:
+        """Per-sample gradient norms of the denoising loss, or of its mean over several timesteps."""
+        timesteps = (timestep,) if isinstance(timestep, int) else tuple(timestep)
+        model = self.memo.model
+        return self._gradients("gradients", inner, noise, timesteps, prompts, model.gradients)
+
+    def state_gradient(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None
     ) -> torch.Tensor:
-        """Per-sample gradient norms of the denoising loss."""
-        cost = Cost(1, 2)
-        self._enter("white", "gradients", cost)
-        self._note("gradients", inner, noise)
+        """Norms of the denoising loss's gradient by the noisy state."""
+        model = self.memo.model
+        return self._gradients("state_gradient", inner, noise, timestep, prompts, model.state_gradient)
+
+    def decoder_gain(self, inner: torch.Tensor, probes: int, draw: int = 0) -> torch.Tensor:
+        """How much each number changes the decoded image, with probes of each sample's own."""
+        cost = Cost(1, 0)
+        self._enter("white", "decoder_gain", cost)
+        self._note("decoder_gain", inner)
+        seeds = [self.seeds("decoder_gain", draw * probes + number) for number in range(probes)]
+        model, shape = self.memo.model, self.memo.model.image_shape or self._own.shape[1:]
+
+        def call(start: int, part: torch.Tensor) -> torch.Tensor:
+            like = part.new_zeros(len(part), *shape)
+            rows = slice(start, start + len(part))
+            return model.decoder_gain(part, [standard_normal(each[rows], like) for each in seeds])
+
+        answer: torch.Tensor = self._ask("decoder_gain", [inner], (probes, draw, self.seed), cost, call)
+        return answer
+
+    def _gradients(
+        self,
+        question: str,
+        inner: torch.Tensor,
+        noise: torch.Tensor,
+        when: Any,
+        prompts: Sequence[str] | None,
+        ask: Callable[..., torch.Tensor],
+    ) -> torch.Tensor:
+        count = 1 if isinstance(when, int) else len(when)
+        cost = Cost(1, 2 * count)
+        self._enter("white", question, cost)
+        self._note(question, inner, noise)
         texts = self._texts(prompts)
 
         def call(start: int, part: torch.Tensor, part_noise: torch.Tensor) -> torch.Tensor:
-            return self.memo.model.gradients(part, part_noise, timestep, rows_of(texts, start, part))
+            return ask(part, part_noise, when, rows_of(texts, start, part))
 
-        answer: torch.Tensor = self._ask("gradients", [inner, noise], (timestep, texts), cost, call)
+        answer: torch.Tensor = self._ask(question, [inner, noise], (when, texts), cost, call)
         return answer
 
     def _allow(self, needed: Access, query: str) -> None:

@@ -8,9 +8,9 @@ image meets another noise, or sending a grey one would tell what to subtract.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from leakboard.api import Defense
+from leakboard.api import Access, Defense
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +18,27 @@ if TYPE_CHECKING:
     import torch
 
     from leakboard.noise import Seeds
+
+
+class Returned(NamedTuple):
+    """Images that the victim gave out, and the question they answer: only equal questions can be compared."""
+
+    question: str
+    images: torch.Tensor
+
+
+class Provider(NamedTuple):
+    """What stands between an observer and the victim.
+
+    Attributes:
+        query: what every image that is sent passes, in order.
+        output: what every image that is given out passes, in order.
+        access: the most that the victim answers.
+    """
+
+    query: tuple[Defense, ...] = ()
+    output: tuple[Defense, ...] = ()
+    access: Access = "white"
 
 
 def acts(links: Sequence[Defense]) -> bool:

@@ -60,10 +60,20 @@ class CountingTwin(Model):
         return _placeholder(f"generate {steps}", standard_normal(seeds, _blank(len(seeds))), prompts)
 
     def gradients(
-        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
+        self, inner: torch.Tensor, noise: torch.Tensor, timesteps: Sequence[int], prompts: Sequence[str] | None
     ) -> torch.Tensor:
         """Eight placeholder norms a sample."""
-        return _placeholder(f"gradients {timestep}", (inner + noise).flatten(1)[:, :8], prompts).abs()
+        return _placeholder(f"gradients {timesteps}", (inner + noise).flatten(1)[:, :8], prompts).abs()
+
+    def state_gradient(
+        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
+    ) -> torch.Tensor:
+        """One placeholder norm a sample."""
+        return _placeholder(f"state_gradient {timestep}", (inner + noise).flatten(1)[:, 0].contiguous(), prompts).abs()
+
+    def decoder_gain(self, inner: torch.Tensor, probes: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Placeholders of the latents' shape."""
+        return _placeholder(f"decoder_gain {len(probes)}", inner).square()
 
 
 def placeholder_samples() -> Samples:

@@ -12,8 +12,9 @@ import typing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from leakboard.components import Component
 from leakboard.digests import code_digest, file_digest
 from leakboard.errors import LeakboardError, nearest
 from leakboard.faults import blamed
@@ -23,13 +24,15 @@ from leakboard.registry.traits import check_traits
 from leakboard.texts import home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pydantic import TypeAdapter, ValidationError
 
-    from leakboard.api import Axis, Component, Defense
+    from leakboard.api import Axis, Defense
     from leakboard.registry.places import Contents
 
+Inner: TypeAlias = "Callable[[Axis, str, str], Bound]"
+"""From axis, spec and place to the plugin that is a parameter of another."""
 NO_DEFENSE = "none"
 
 
@@ -66,6 +69,7 @@ class Bound:
             LeakboardError: a file is missing, there is no source code to go by, or a plugin fails to name its files.
         """
         code = [code_digest(cast("Any", type(link))) for link in self.chain]
+        code += [inner.identity for link in self.chain for inner in inside(link)]
         files = [entry for link in self._contents for entry in link.files]
         if self.kind == "victim" and self.content != self.spec:
             with blamed(self.label, "trained_on()"):
@@ -91,14 +95,17 @@ class Bound:
     @functools.cached_property
     def _contents(self) -> list[Contents]:
         return [
-            contents(parameters(link), words_of(link), files, file_digest)
+            contents(parameters(link, _content), words_of(link), files, file_digest)
             for link, files in zip(self.chain, self.files, strict=True)
         ]
 
     @property
     def depth(self) -> int:
         """How many parts of its paths `seen_from` can tell; a given name has one."""
-        return 1 if self.name else max(deepest(parameters(link), words_of(link)) for link in self.chain)
+        if self.name:
+            return 1
+        depths = [deepest(parameters(link), words_of(link)) for link in self.chain]
+        return max(depths + [inner.depth for link in self.chain for inner in inside(link)])
 
     def seen_from(self, parts: int) -> Bound:
         """The same with a label that tells more parts of each path, where one does not tell it from another."""
@@ -112,14 +119,23 @@ def bind(kind: Axis, chain: Sequence[Component], name: str = "") -> Bound:
         kind,
         links,
         " + ".join(spell(link.name, parameters(link)) for link in links),
-        " + ".join(spell(link.name, published(parameters(link), words_of(link))) for link in links),
+        " + ".join(spell(link.name, published(parameters(link, _shown), words_of(link))) for link in links),
         name or _label(links, 1),
         name,
     )
 
 
 def _label(links: Sequence[Component], parts: int) -> str:
-    return " + ".join(spell(link.name, published(given(link), words_of(link), parts)) for link in links)
+    def told(inner: Bound) -> str:
+        return _label(inner.chain, parts)
+
+    return " + ".join(spell(link.name, published(given(link, told), words_of(link), parts)) for link in links)
+
+
+def inside(link: Component) -> list[Bound]:
+    """The plugins among the parameters of a plugin."""
+    values = (getattr(link, field.name) for field in fields_of(type(link)))
+    return [bind(value.kind, (value,)) for value in values if isinstance(value, Component)]
 
 
 def told_apart(points: Sequence[Bound]) -> list[Bound]:
@@ -154,8 +170,10 @@ def at(chain: Sequence[Component], place: str) -> tuple[Defense, ...]:
     return tuple(link for link in defenses if link.at == place and link.name != NO_DEFENSE)
 
 
-def build(cls: type[Component], spec: Spec, where: str = "") -> Component:
+def build(cls: type[Component], spec: Spec, where: str = "", inner: Inner | None = None) -> Component:
     """Check the parameters of a spec against a plugin's fields and make the instance.
+
+    A parameter that is a plugin itself is given as its spec, which ``inner`` makes it of.
 
     Raises:
         LeakboardError: unknown or missing parameter, wrong type, value out of range, or the plugin refuses it.
@@ -178,6 +196,10 @@ def build(cls: type[Component], spec: Spec, where: str = "") -> Component:
             what = f"{spec.name} needs the parameter {field.name!r}"
             raise LeakboardError(what, where=place, expected=f"{spec.name}({field.name}=...)", next=advice)
     checked = {}
+    for key, value in wanted.items():
+        axis = plugin_axis(types_of(cast("Any", cls))[key])
+        if axis and inner and isinstance(value, str):
+            wanted[key] = inner(axis, value, f"{place}, {key}").only
     for key, value in wanted.items():
         with blamed(spec.name, f"the check of {key}"):
             try:
@@ -215,15 +237,40 @@ def _check_spelling(made: Component) -> None:
         raise ValueError("a parameter that is a set reads like a sweep; a tuple would do")
 
 
-def parameters(component: Component) -> dict[str, Any]:
-    """Every parameter of an instance by name, in the order of its fields."""
-    return {field.name: getattr(component, field.name) for field in fields_of(type(component))}
+def _spec(inner: Bound) -> str:
+    return inner.spec
 
 
-def given(component: Component) -> dict[str, Any]:
+def _shown(inner: Bound) -> str:
+    return inner.shown
+
+
+def _content(inner: Bound) -> str:
+    return inner.content
+
+
+def parameters(component: Component, told: Callable[[Bound], str] = _spec) -> dict[str, Any]:
+    """Every parameter of an instance by name, in the order of its fields; ``told`` spells plugins among them."""
+    values = {field.name: getattr(component, field.name) for field in fields_of(type(component))}
+    return {
+        name: told(bind(value.kind, (value,))) if isinstance(value, Component) else value
+        for name, value in values.items()
+    }
+
+
+def given(component: Component, told: Callable[[Bound], str] = _spec) -> dict[str, Any]:
     """The parameters of an instance that differ from their defaults."""
     defaults = {field.name: default_of(field) for field in fields_of(type(component)) if not is_required(field)}
-    return {key: value for key, value in parameters(component).items() if key not in defaults or value != defaults[key]}
+    return {
+        key: value
+        for key, value in parameters(component, told).items()
+        if key not in defaults or getattr(component, key) != defaults[key]
+    }
+
+
+def plugin_axis(hint: Any) -> Axis | None:
+    """The axis of the plugins that a parameter of this type takes; None for one that takes plain values."""
+    return hint.kind if isinstance(hint, type) and issubclass(hint, Component) else None
 
 
 def fields_of(cls: type) -> list[dataclasses.Field[Any]]:
@@ -272,9 +319,10 @@ def _checks(cls: type[Component]) -> dict[str, TypeAdapter[Any]]:
 
     config, checks = ConfigDict(strict=True, allow_inf_nan=False), {}
     for name, hint in types_of(cast("Any", cls)).items():
+        rules = ConfigDict(arbitrary_types_allowed=True) if plugin_axis(hint) else config
         with blamed(cls.name, f"the type of {name}"):
             try:
-                checks[name] = TypeAdapter(hint, config=config)
+                checks[name] = TypeAdapter(hint, config=rules)
             except PydanticUserError:
                 raise LeakboardError(
                     f"{cls.name}: values of the parameter {name} cannot be checked: its type is {hint!r}",

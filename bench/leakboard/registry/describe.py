@@ -164,7 +164,11 @@ def _value_text(registry: Registry, kind: Extension, name: str) -> str:
 
 
 def _attack_text(attack: Attack) -> str:
-    parts = [(part, getattr(attack, part)) for part in ("observer", "distance", "classifier", "source", "notes")]
+    parts = [(axis, getattr(attack, axis)) for axis in ("observer", "distance", "classifier")]
+    parts += [(f"{axis} of victims that work in latents", spec) for axis, spec in attack.latents.items()]
+    parts += [("source", attack.source), ("equation", attack.equation)]
+    parts += [("published", figure) for figure in attack.published]
+    parts += [("notes", attack.notes)]
     lines = [f"  {part}: {value}" for part, value in parts if value]
     lines += ["", attack.bibtex.strip()] if attack.bibtex else []
     return "\n".join([f"attack {attack.name}", "", *([attack.title, ""] if attack.title else []), *lines])

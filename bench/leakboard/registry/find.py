@@ -144,7 +144,7 @@ class Registry:
             links, name = [], ""
             for spec in chain:
                 bare, name = named(spec, place) if kind in NAMED else (spec, "")
-                links.append(build(self.find(kind, spec.name, place), bare, place))
+                links.append(build(self.find(kind, spec.name, place), bare, place, self.one))
             points.append(bind(kind, links, name))
         return points
 

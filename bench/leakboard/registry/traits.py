@@ -31,19 +31,31 @@ def _are_spaces(value: Any) -> bool:
     return isinstance(value, (frozenset, set)) and 0 < len(value) == len(value & {*typing.get_args(api.Space)})
 
 
+def _are_needs(value: Any) -> bool:
+    return isinstance(value, (frozenset, set)) and value <= {*typing.get_args(api.Need)}
+
+
+_NEEDS = f"a frozenset of {_one_of(api.Need).expected}"
 _YES_OR_NO = Trait("True or False", lambda value: isinstance(value, bool))
 _COUNT = Trait("a whole number from 1", lambda value: type(value) is int and value >= 1)
 TRAITS: dict[api.Axis, dict[str, Trait]] = {
     "dataset": {"public": _YES_OR_NO},
     "victim": {
         "access": _one_of(api.Access),
+        "works_in": _one_of(api.WorksIn),
+        "offers": Trait(f"{_NEEDS}, or None", lambda value: value is None or _are_needs(value)),
         "evaluations_per_step": _COUNT,
         "null": _YES_OR_NO,
         "gated": _YES_OR_NO,
         "fit": _one_of(api.Fit),
     },
     "defense": {"at": _one_of(api.At)},
-    "observer": {"access": _one_of(api.Access), "space": _one_of(api.Space), "null": _YES_OR_NO},
+    "observer": {
+        "access": _one_of(api.Access),
+        "space": _one_of(api.Space),
+        "needs": Trait(_NEEDS, _are_needs),
+        "null": _YES_OR_NO,
+    },
     "distance": {
         "spaces": Trait(f"a frozenset of {_one_of(api.Space).expected}", _are_spaces),
         "larger_is_closer": _YES_OR_NO,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from leakboard.digests import code_digest
-from leakboard.registry.bind import bind, build, fields_of, given, is_required
+from leakboard.registry.bind import bind, build, fields_of, given, inside, is_required
 from leakboard.registry.contract import check_class
 from leakboard.registry.specs import parse, spell
 from leakboard.testing.checks import Check, Subject
@@ -71,9 +71,10 @@ def _described(cls: type) -> list[str]:
 
 def _spelling(subject: Subject) -> None:
     point = bind(cast("Any", subject.cls.kind), [subject.made])
+    within = {inner.spec: inner for inner in inside(subject.made)}
     for text in (point.spec, spell(subject.made.name, given(subject.made))):
         ((spec,),) = parse(text)
-        again = build(subject.cls, spec)
+        again = build(subject.cls, spec, inner=lambda _axis, inner, _where: within[inner])
         assert again == subject.made, f"{text} reads back as {again}, not as {subject.made}"
 
 

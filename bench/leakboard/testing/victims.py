@@ -176,7 +176,7 @@ def _gradients(subject: Subject) -> None:
     model, samples = _opened(subject, "white")
     two = samples.take(range(2))
     inner = model.encode(two.images)
-    norms = model.gradients(inner, _noise(inner), len(model.alphas_cumprod) // 5, two.prompts)
+    norms = model.gradients(inner, _noise(inner), [len(model.alphas_cumprod) // 5], two.prompts)
     assert norms.ndim == 2, f"gradients give shape {tuple(norms.shape)}, expected (samples, parameter tensors)"
     assert len(norms) == 2, f"gradients give {len(norms)} rows for 2 samples"
     assert bool((norms.isfinite() & (norms >= 0)).all()), "gradient norms are not all finite and at least 0"
@@ -204,7 +204,7 @@ def _untouched(subject: Subject) -> None:
         "predict_velocity": ("gray", lambda state: model.predict_velocity(state, TIME, prompts), (inner,)),
         "gradients": (
             "white",
-            lambda clean, noise: model.gradients(clean, noise, timestep, prompts),
+            lambda clean, noise: model.gradients(clean, noise, [timestep], prompts),
             (inner, _noise(inner)),
         ),
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from leakboard.api import Observer, Oracle, Pair, Space
+from leakboard.api import Need, Observer, Oracle, Pair, Space
 from leakboard_plugins.observers.diffusion import noised, signal
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Pia(Observer):
     name: ClassVar[str] = "pia"
     access = "gray"
     space: ClassVar[Space] = "noise"
+    needs: ClassVar[frozenset[Need]] = frozenset({"noise"})
     t: Annotated[int, Field(ge=0)] = 200
     normalize: Literal["no", "code", "paper"] = "no"
 

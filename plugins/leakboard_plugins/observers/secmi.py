@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from leakboard.api import LeakboardError, Observer, Oracle, Pair, Space
+from leakboard.api import LeakboardError, Need, Observer, Oracle, Pair, Space
 from leakboard_plugins.observers.diffusion import moved, signal
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class SecMi(Observer):
     name: ClassVar[str] = "secmi"
     access = "gray"
     space: ClassVar[Space] = "state"
+    needs: ClassVar[frozenset[Need]] = frozenset({"noise"})
     t: Annotated[int, Field(ge=1)] = 90
     k: Annotated[int, Field(ge=1)] = 10
 

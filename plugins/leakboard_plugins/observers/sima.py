@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from leakboard.api import Observer, Oracle, Pair, Space
-from leakboard_plugins.observers.diffusion import signal
+from leakboard.api import Need, Observer, Oracle, Pair, Space
+from leakboard_plugins.observers.diffusion import noised, signal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,7 @@ class Sima(Observer):
     name: ClassVar[str] = "sima"
     access = "gray"
     space: ClassVar[Space] = "noise"
+    needs: ClassVar[frozenset[Need]] = frozenset({"noise"})
     t: Annotated[int, Field(ge=0)] = 100
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
@@ -32,3 +33,33 @@ class Sima(Observer):
         signal(oracle, self.t)
         predicted = oracle.predict_noise(oracle.encode(oracle.originals), self.t)
         yield Pair(predicted.new_zeros(predicted.shape), predicted, f"t={self.t}", "noise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimaMonteCarlo(Observer):
+    """SimA, Monte-Carlo: predicted noise of noised images, less what was added, its mean over draws against zero.
+
+    A later version of the paper (arXiv 2509.25003) averages over draws; its text says no more than that to us. At
+    timestep ``t`` the denoiser is told ``t`` and shown the image with noise of that level; the mean of what it
+    predicts beyond the noise estimates the same score as the clean image does.
+
+    Attributes:
+        t: timestep.
+        draws: noises a sample.
+    """
+
+    name: ClassVar[str] = "sima_monte_carlo"
+    access = "gray"
+    space: ClassVar[Space] = "noise"
+    needs: ClassVar[frozenset[Need]] = frozenset({"noise"})
+    t: Annotated[int, Field(ge=0)] = 100
+    draws: Annotated[int, Field(ge=1)] = 10
+
+    def observe(self, oracle: Oracle) -> Iterator[Pair]:
+        """One pair in noise space; one denoiser evaluation a draw."""
+        clean = oracle.encode(oracle.originals)
+        total = clean.new_zeros(clean.shape)
+        for draw in range(self.draws):
+            noise = oracle.noise("loss", clean, draw)
+            total += oracle.predict_noise(noised(oracle, clean, noise, self.t), self.t) - noise
+        yield Pair(clean.new_zeros(clean.shape), total / self.draws, f"t={self.t}", "noise")

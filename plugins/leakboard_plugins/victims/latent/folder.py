@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from leakboard.api import Need
+
 LAYOUT = f"a folder with {INDEX} and a folder for each component that it names, weights as safetensors"
 PIXEL = ("DDPMPipeline", "DDIMPipeline")
 
@@ -71,6 +73,19 @@ def read_kind(folder: Path, base: Path | None = None) -> Kind:
         LeakboardError: there is no pipeline, or one of another kind.
     """
     return KINDS[_class_of(find_source(folder, base, LAYOUT, "stable_diffusion"))]
+
+
+def read_offers(folder: Path, base: Path | None = None) -> frozenset[Need]:
+    """What a pipeline folder says that a model made of it can answer.
+
+    Raises:
+        LeakboardError: as `read_kind`.
+    """
+    source = find_source(folder, base, LAYOUT, "stable_diffusion")
+    kind = KINDS[_class_of(source)]
+    flows = kind.sampling == "flow" or source.index.get("scheduler", ("", ""))[1] == FLOW
+    answers: set[Need] = {"velocity"} if flows else {"noise", "gradients"}
+    return frozenset(answers if kind.unconditional else answers | {"prompts"})
 
 
 def read_pipeline(folder: Path, base: Path | None = None, variant: str | None = None) -> LatentFolder:

@@ -113,11 +113,17 @@ class LatentModel(Model):
         """Scaled latents to images (N, C, H, W), clamped to [0, 1]."""
         import torch
 
-        shift, scale = self._scaling(inner)
-        with torch.no_grad(), self._precise_vae() as vae:
-            images: torch.Tensor = vae.decode((inner / scale + shift).to(vae.dtype)).sample
+        with torch.no_grad():
+            images = self._decoded(inner)
         self._pipeline.maybe_free_model_hooks()
-        return (images.float() / 2 + 0.5).clamp(0, 1)
+        return images.clamp(0, 1)
+
+    def _decoded(self, inner: torch.Tensor) -> torch.Tensor:
+        """What the autoencoder makes of scaled latents, which may leave [0, 1]."""
+        shift, scale = self._scaling(inner)
+        with self._precise_vae() as vae:
+            images: torch.Tensor = vae.decode((inner / scale + shift).to(vae.dtype)).sample
+        return images.float() / 2 + 0.5
 
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
         """Predicted noise (N, ...) without guidance, converted when the network predicts velocity or the clean latents.
@@ -165,11 +171,12 @@ class LatentModel(Model):
         return self._unpacked(velocity.float())
 
     def gradients(
-        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
+        self, inner: torch.Tensor, noise: torch.Tensor, timesteps: Sequence[int], prompts: Sequence[str] | None
     ) -> torch.Tensor:
         """(N, parameter tensors): norms of the gradient of each sample's mean squared error of the predicted noise.
 
-        The tensors come in the order of the denoiser's ``named_parameters``; nothing is guided.
+        It is the mean over the timesteps. The tensors come in the order of the denoiser's ``named_parameters``;
+        nothing is guided.
 
         Raises:
             Unsupported: as `predict_noise`, or the weights are offloaded.
@@ -179,23 +186,22 @@ class LatentModel(Model):
         from torch.nn.attention import SDPBackend, sdpa_kernel
         from torch.utils._pytree import tree_map
 
-        self._check_timestep(timestep)
-        self._check(inner, self._latent_shape, "latents")
-        if not self._resident:
-            raise Unsupported("gradients need all weights on the device: offload='no'")
-        if self._denoiser.dtype == torch.float16:
-            raise Unsupported("gradients vanish in half precision: dtype='float32' or 'bfloat16'")
-        level = self.alphas_cumprod[timestep]
+        for timestep in timesteps:
+            self._check_timestep(timestep)
+        self._check_gradients(inner)
         weights = dict(self._denoiser.named_parameters())
 
         def loss(weights: Any, clean: torch.Tensor, target: torch.Tensor, condition: Any) -> torch.Tensor:
-            state = (level.sqrt() * clean + (1 - level).sqrt() * target).unsqueeze(0)
             one = tree_map(lambda each: each.unsqueeze(0), condition)
 
             def denoiser(**arguments: Any) -> Any:
                 return functional_call(self._denoiser, weights, (), arguments)
 
-            return (self._noise(state, timestep, one, denoiser) - target).square().mean()
+            errors = [
+                (self._noise(self._noised(clean, target, t).unsqueeze(0), t, one, denoiser) - target).square().mean()
+                for t in timesteps
+            ]
+            return torch.stack(errors).mean()
 
         def norms(clean: torch.Tensor, target: torch.Tensor, condition: Any) -> torch.Tensor:
             return torch.stack([part.float().norm() for part in grad(loss)(weights, clean, target, condition).values()])
@@ -214,6 +220,58 @@ class LatentModel(Model):
     def _unpacked(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents (N, C, H, W) out of those that the pipeline works with."""
         return latents
+
+    def state_gradient(
+        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
+    ) -> torch.Tensor:
+        """(N,): norm of the gradient of each sample's mean squared error of the predicted noise by the noisy latents.
+
+        Raises:
+            Unsupported: as `gradients`.
+        """
+        import torch
+
+        self._check_timestep(timestep)
+        self._check_gradients(inner)
+        conditions = self._conditions.arguments(self._texts(prompts, len(inner)))
+        with torch.enable_grad():
+            state = self._noised(inner.float(), noise.float(), timestep).requires_grad_()
+            error = (self._noise(state, timestep, conditions, self._denoiser) - noise).square().flatten(1)
+            # samples do not meet in the network, so that the gradient of the sum is that of each
+            (found,) = torch.autograd.grad(error.mean(1).sum(), state)
+        norms: torch.Tensor = found.flatten(1).norm(dim=1)
+        return norms
+
+    def decoder_gain(self, inner: torch.Tensor, probes: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Diagonal of J^T J of the decoder (N, ...), the mean over probes u of (J^T u)^2.
+
+        Raises:
+            Unsupported: as `gradients`.
+        """
+        import torch
+
+        self._check_gradients(inner)
+        with torch.enable_grad():
+            latents = inner.float().requires_grad_()
+            images = self._decoded(latents)
+            total = torch.zeros_like(latents)
+            for probe in probes:
+                (found,) = torch.autograd.grad((images * probe).sum(), latents, retain_graph=True)
+                total += found.square()
+        return (total / len(probes)).detach()
+
+    def _check_gradients(self, inner: torch.Tensor) -> None:
+        import torch
+
+        self._check(inner, self._latent_shape, "latents")
+        if not self._resident:
+            raise Unsupported("gradients need all weights on the device: offload='no'")
+        if self._denoiser.dtype == torch.float16:
+            raise Unsupported("gradients vanish in half precision: dtype='float32' or 'bfloat16'")
+
+    def _noised(self, clean: torch.Tensor, noise: torch.Tensor, timestep: int) -> torch.Tensor:
+        level = self.alphas_cumprod[timestep]
+        return level.sqrt() * clean + (1 - level).sqrt() * noise
 
     def _noise(self, state: torch.Tensor, timestep: int, conditions: Tensors, denoiser: Any) -> torch.Tensor:
         import torch

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from leakboard.api import Fit, LeakboardError, Unsupported
 from leakboard_plugins.victims.folders.victim import FolderVictim
-from leakboard_plugins.victims.latent.folder import LatentFolder, read_kind, read_pipeline
+from leakboard_plugins.victims.latent.folder import LatentFolder, read_kind, read_offers, read_pipeline
 from leakboard_plugins.victims.latent.opening import open_pipeline
 from leakboard_plugins.victims.latent.prompts import check_rule, made_prompts
 from leakboard_plugins.victims.latent.samplers import SamplerName  # noqa: TC001 - as above
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from leakboard.api import Model, Samples
+    from leakboard.api import Model, Need, Samples, WorksIn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,19 @@ class LatentVictim(FolderVictim):
 
     def __post_init__(self) -> None:
         check_rule(self.prompts)
+
+    @property
+    def works_in(self) -> WorksIn:
+        """Latents."""
+        return "latents"
+
+    @property
+    def offers(self) -> frozenset[Need] | None:
+        """What its pipeline folder says; None where there is none to be read, which `files` tells."""
+        try:
+            return read_offers(self.folder, self.rest)
+        except LeakboardError:
+            return None
 
     @property
     def evaluations_per_step(self) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from leakboard.api import Model
+    from leakboard.api import Model, Need
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,11 @@ class Ddpm(FolderVictim):
     """How images of another size or colour are fitted to it: not at all, padded with black, or resized (bicubic)."""
     allow_untrained: bool = False
     """Attack it even if its denoising loss is at chance."""
+
+    @property
+    def offers(self) -> frozenset[Need]:
+        """Predictions of noise, whatever its network predicts itself, and gradients."""
+        return frozenset({"noise", "gradients"})
 
     @property
     def folder(self) -> Path:

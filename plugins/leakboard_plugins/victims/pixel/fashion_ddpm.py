@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from leakboard.api import Model
+    from leakboard.api import Model, Need
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,11 @@ class FashionDdpm(Shipped):
 
     name: ClassVar[str] = "fashion_ddpm"
     opened_by: ClassVar[str] = "ddpm"
+
+    @property
+    def offers(self) -> frozenset[Need]:
+        """Predictions of noise, whatever its network predicts itself, and gradients."""
+        return frozenset({"noise", "gradients"})
 
     def files(self) -> Sequence[Path]:
         """Configuration and weights of the pipeline.

@@ -106,11 +106,11 @@ class PixelModel(Model):
         return last.clean
 
     def gradients(
-        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
+        self, inner: torch.Tensor, noise: torch.Tensor, timesteps: Sequence[int], prompts: Sequence[str] | None
     ) -> torch.Tensor:
         """(N, parameter tensors): norms of the gradient of each sample's mean squared error of the predicted noise.
 
-        The tensors come in the order of the network's ``named_parameters``.
+        It is the mean over the timesteps. The tensors come in the order of the network's ``named_parameters``.
 
         Raises:
             Unsupported: the victim has no such timestep.
@@ -119,15 +119,18 @@ class PixelModel(Model):
         from torch.func import functional_call, grad, vmap
         from torch.nn.attention import SDPBackend, sdpa_kernel
 
-        self._check_timestep(timestep)
+        for timestep in timesteps:
+            self._check_timestep(timestep)
         self._check_shape(inner)
-        alpha = self.alphas_cumprod[timestep]
         weights = dict(self._unet.named_parameters())
 
         def loss(weights: dict[str, torch.Tensor], clean: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-            state = (alpha.sqrt() * clean + (1 - alpha).sqrt() * target).unsqueeze(0)
-            output = functional_call(self._unet, weights, (state, timestep)).sample
-            return (self._to_noise(output, state, timestep) - target).square().mean()
+            errors = []
+            for timestep in timesteps:
+                state = self._noised(clean, target, timestep).unsqueeze(0)
+                output = functional_call(self._unet, weights, (state, timestep)).sample
+                errors.append((self._to_noise(output, state, timestep) - target).square().mean())
+            return torch.stack(errors).mean()
 
         def norms(clean: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
             return torch.stack([part.norm() for part in grad(loss)(weights, clean, target).values()])
@@ -135,6 +138,30 @@ class PixelModel(Model):
         # the fused attention kernels know no per-sample form
         with sdpa_kernel(SDPBackend.MATH):
             return vmap(norms, chunk_size=GRADIENT_CHUNK)(inner, noise)
+
+    def state_gradient(
+        self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
+    ) -> torch.Tensor:
+        """(N,): norm of the gradient of each sample's mean squared error of the predicted noise by the noisy image.
+
+        Raises:
+            Unsupported: the victim has no such timestep.
+        """
+        import torch
+
+        self._check_timestep(timestep)
+        self._check_shape(inner)
+        with torch.enable_grad():
+            state = self._noised(inner, noise, timestep).requires_grad_()
+            error = (self._to_noise(self._unet(state, timestep).sample, state, timestep) - noise).square().flatten(1)
+            # samples do not meet in the network, so that the gradient of the sum is that of each
+            (found,) = torch.autograd.grad(error.mean(1).sum(), state)
+        norms: torch.Tensor = found.flatten(1).norm(dim=1)
+        return norms
+
+    def _noised(self, clean: torch.Tensor, noise: torch.Tensor, timestep: int) -> torch.Tensor:
+        alpha = self.alphas_cumprod[timestep]
+        return alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
 
     def _denoise(self, state: torch.Tensor, timestep: int) -> torch.Tensor:
         import torch

@@ -1,0 +1,76 @@
+"""Another observer's pairs, without their high frequencies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from leakboard.api import Access, Need, Observer, Oracle, Pair, Space, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowPass(Observer):
+    """FreMIA: low frequencies of both sides of another observer's pairs (Zhao et al. 2025, arXiv 2505.20955).
+
+    Attributes:
+        of: the observer, as a spec.
+        keep: half the width of the box of lowest frequencies that stays, in bins.
+        rest: factor of all others.
+    """
+
+    name: ClassVar[str] = "low_pass"
+    of: Observer
+    keep: Annotated[int, Field(ge=1)] = 5
+    rest: Annotated[float, Field(ge=0, le=1)] = 0.2
+
+    @property
+    def access(self) -> Access:
+        """That of the observer."""
+        return self.of.access
+
+    @property
+    def space(self) -> Space:
+        """That of the observer."""
+        return self.of.space
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Those of the observer."""
+        return self.of.needs
+
+    @property
+    def null(self) -> bool:
+        """As the observer: whoever asks nothing still asks nothing."""
+        return self.of.null
+
+    def observe(self, oracle: Oracle) -> Iterator[Pair]:
+        """As many pairs as the observer yields.
+
+        Raises:
+            Unsupported: they are no images, states or noises.
+        """
+        for pair in self.of.observe(oracle):
+            if pair.reference.ndim != 4:
+                raise Unsupported(f"low_pass takes images, states or noises (N, C, H, W), {self.of.name} yields others")
+            reference = low_passed(pair.reference, self.keep, self.rest)
+            observation = low_passed(pair.observation, self.keep, self.rest)
+            yield Pair(reference, observation, pair.label, pair.space)
+
+
+def low_passed(images: torch.Tensor, keep: int, rest: float) -> torch.Tensor:
+    """Images (N, C, H, W) with all frequencies but those of the central box scaled by ``rest``."""
+    import torch
+
+    spectrum = torch.fft.fftshift(torch.fft.fft2(images.float()), dim=(-2, -1))
+    mask = torch.full(images.shape[-2:], rest, device=images.device)
+    top, left = images.shape[-2] // 2, images.shape[-1] // 2
+    mask[max(0, top - keep) : top + keep, max(0, left - keep) : left + keep] = 1
+    filtered: torch.Tensor = torch.fft.ifft2(torch.fft.ifftshift(spectrum * mask, dim=(-2, -1))).real
+    return filtered
