@@ -13,8 +13,9 @@ from helpers.contract_checks import failed
 from helpers.spied_victim import Halving
 from leakboard.api import Model, Pair, Samples, Unsupported
 from leakboard.errors import LeakboardError
-from leakboard.oracle.door import Door, Provider
+from leakboard.oracle.door import Door
 from leakboard.oracle.memo import Memo
+from leakboard.oracle.provider import Provider
 from leakboard.registry.find import shared
 from leakboard_plugins.classifiers import RandomForest, TfidfLogistic
 from leakboard_plugins.distances import Value

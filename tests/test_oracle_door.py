@@ -13,9 +13,10 @@ from helpers.pixel_models import SIZE
 from leakboard.api import AccessDenied, Defense, Refused, Unsupported
 from leakboard.asking import Cost
 from leakboard.noise import normal
-from leakboard.oracle.door import Door, Provider
+from leakboard.oracle.door import Door
 from leakboard.oracle.fitting import Fitting
 from leakboard.oracle.memo import Memo, digest
+from leakboard.oracle.provider import Provider
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import torch
 
 from helpers.pixel_models import SIZE
 from leakboard.api import Samples
-from leakboard.oracle.door import Door, Provider
+from leakboard.oracle.door import Door
 from leakboard.oracle.memo import Memo
+from leakboard.oracle.provider import Provider
 
 
 def make_samples(count=5, prompts=None):

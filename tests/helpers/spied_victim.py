@@ -9,7 +9,8 @@ from diffusers import DDPMScheduler
 
 from helpers.pixel_models import SIZE, tiny_unet
 from leakboard.api import Defense, Model, Samples
-from leakboard.oracle.door import Door, Provider
+from leakboard.oracle.door import Door
+from leakboard.oracle.provider import Provider
 from leakboard.registry.find import shared
 from leakboard_plugins.victims.pixel.model import PixelModel
 

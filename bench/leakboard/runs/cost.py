@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from leakboard.faults import contained
 from leakboard.keys import pool_key
-from leakboard.oracle.door import Door, Provider
+from leakboard.oracle.door import Door
 from leakboard.oracle.memo import Memo
+from leakboard.oracle.provider import Provider
 from leakboard.oracle.twin import CountingTwin, placeholder_samples
 from leakboard.registry.bind import at
 from leakboard.registry.find import shared

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from leakboard.api import Samples
-    from leakboard.oracle.door import Returned
+    from leakboard.oracle.provider import Returned
     from leakboard.registry.bind import Bound
     from leakboard.registry.find import Registry
     from leakboard.store.artifacts import ArtifactRow, Artifacts

@@ -17,8 +17,8 @@ import numpy as np
 from leakboard.api import Pair, Refused, Unsupported
 from leakboard.faults import Fault, contained
 from leakboard.oracle import bypass
-from leakboard.oracle.door import Door, Provider
-from leakboard.oracle.provider import defended
+from leakboard.oracle.door import Door
+from leakboard.oracle.provider import Provider, defended
 from leakboard.registry.bind import at
 from leakboard.store.artifacts import Artifacts, CannotWrite
 from leakboard.surroundings import kept
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from leakboard.api import Access, Observer, Samples
-    from leakboard.oracle.door import Returned
     from leakboard.oracle.memo import Memo
+    from leakboard.oracle.provider import Returned
     from leakboard.registry.bind import Bound
     from leakboard.registry.find import Registry
     from leakboard.store.artifacts import ArtifactRow

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from leakboard.api import Defense
-from leakboard.oracle.door import Door, Provider
+from leakboard.oracle.door import Door
 from leakboard.oracle.memo import Memo, digest
+from leakboard.oracle.provider import Provider
 from leakboard.oracle.twin import CountingTwin
 from leakboard.testing import sent
 from leakboard.testing.checks import COUNT, Check, Subject, agree, samples, unchanged

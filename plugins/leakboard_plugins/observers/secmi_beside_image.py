@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from leakboard.api import Observer, Oracle, Pair, Space
+from leakboard.api import Need, Observer, Oracle, Pair, Space
 from leakboard_plugins.observers.blind_numbers import in_chunks, pair_of
 from leakboard_plugins.observers.blind_statistics import colours, moments
 from leakboard_plugins.observers.blind_traces import traces
@@ -33,6 +33,7 @@ class SecMiBesideImage(Observer):
     name: ClassVar[str] = "secmi_beside_image"
     access = "gray"
     space: ClassVar[Space] = "statistic"
+    needs: ClassVar[frozenset[Need]] = frozenset({"noise"})
     t: Annotated[int, Field(ge=1)] = 90
     k: Annotated[int, Field(ge=1)] = 10
 

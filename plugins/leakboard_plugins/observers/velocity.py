@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from leakboard.api import Observer, Oracle, Pair, Space
+from leakboard.api import Need, Observer, Oracle, Pair, Space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,7 @@ class VelocityLoss(Observer):
     name: ClassVar[str] = "velocity_loss"
     access = "gray"
     space: ClassVar[Space] = "noise"
+    needs: ClassVar[frozenset[Need]] = frozenset({"velocity"})
     time: Annotated[float, Field(gt=0, lt=1)] = 0.5
     draws: Annotated[int, Field(ge=1)] = 1
     complexity: Literal["none", "total_variation", "compressed"] = "none"
@@ -71,6 +72,7 @@ class VelocityCurve(Observer):
     name: ClassVar[str] = "velocity_curve"
     access = "gray"
     space: ClassVar[Space] = "noise"
+    needs: ClassVar[frozenset[Need]] = frozenset({"velocity"})
     points: Annotated[int, Field(ge=1, le=99)] = 9
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:

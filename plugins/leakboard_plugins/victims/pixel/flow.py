@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from leakboard.api import Model
+    from leakboard.api import Model, Need
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,11 @@ class Flow(FolderVictim):
             LeakboardError: there is no such pipeline.
         """
         return locate(self.model)
+
+    @property
+    def offers(self) -> frozenset[Need]:
+        """Velocities, and no gradients."""
+        return frozenset({"velocity"})
 
     @property
     def gated(self) -> bool:
