@@ -69,7 +69,7 @@ class CountingTwin(Model):
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
     ) -> torch.Tensor:
         """One placeholder norm a sample."""
-        return _placeholder(f"state_gradient {timestep}", (inner + noise).flatten(1)[:, 0].contiguous(), prompts).abs()
+        return _placeholder(f"state_gradient {timestep}", (inner + noise).flatten(1)[:, :1], prompts).abs()[:, 0]
 
     def decoder_gain(self, inner: torch.Tensor, probes: Sequence[torch.Tensor]) -> torch.Tensor:
         """Placeholders of the latents' shape."""

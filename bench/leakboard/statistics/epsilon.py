@@ -82,12 +82,14 @@ def guesses_of(scores: npt.ArrayLike, member: npt.ArrayLike) -> Guesses:
     """Guess on one half of the samples, as many as the other half shows to be worth it.
 
     The highest scores are guessed to be members and the lowest not to be; from where on is what gives the best bound
-    on the first half. The halves are drawn without a look at labels or scores.
+    on the first half. The halves are drawn by chance among the samples of each side, whose order counts for nothing.
 
     Raises:
         LeakboardError: as `leakboard.statistics.ranking.checked`.
     """
     values, flags = checked(scores, member)
+    order = np.lexsort((values, flags))
+    values, flags = values[order], flags[order]
     rows = _drawn(np.packbits(flags).tobytes(), len(flags))
     first, second = np.split(rows, [len(rows) // 2])
     highest, lowest = _limits(values[first], flags[first])
@@ -117,7 +119,7 @@ def epsilon(
 
 @lru_cache(maxsize=64)
 def _drawn(flags: bytes, count: int) -> npt.NDArray[np.intp]:
-    """As many rows of either side, in an order that tells nothing; the same for all attacks on the same samples."""
+    """As many rows of either side, in an order that tells nothing."""
     member = np.unpackbits(np.frombuffer(flags, np.uint8), count=count).astype(np.bool_)
     rng = np.random.default_rng(0)
     each = guessed(int(member.sum()), int((~member).sum()))

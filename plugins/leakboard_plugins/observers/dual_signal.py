@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import torch
 
 
+NOTHING = 1e-12
+"""A mean squared error that is none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DualSignal(Observer):
     """The autoencoder's double reconstruction ratio beside denoising losses (arXiv 2606.23872).
@@ -41,11 +45,11 @@ class DualSignal(Observer):
             Unsupported: the victim has no autoencoder that loses anything.
         """
         clean = oracle.encode(oracle.originals)
-        if clean.shape == oracle.originals.shape:
-            raise Unsupported("dual_signal needs a victim that works in latents: this one's encoder loses nothing")
         once = oracle.decode(clean)
-        twice = oracle.decode(oracle.encode(once))
-        first, second = mean_square(once - oracle.originals), mean_square(twice - once)
+        first = mean_square(once - oracle.originals)
+        if bool((first <= NOTHING).all()):
+            raise Unsupported("dual_signal needs a victim that works in latents: this one's encoder loses nothing")
+        second = mean_square(oracle.decode(oracle.encode(once)) - once)
         numbers = {"first reconstruction": first.log(), "double reconstruction ratio": (first / second).log()}
         noise = oracle.noise("loss", clean)
         for t in self.ts:
@@ -56,4 +60,4 @@ class DualSignal(Observer):
 
 def mean_square(difference: torch.Tensor) -> torch.Tensor:
     """Of each sample (N,), float64, never quite zero."""
-    return difference.double().square().flatten(1).mean(1).clamp(min=1e-12)
+    return difference.double().square().flatten(1).mean(1).clamp(min=NOTHING)
