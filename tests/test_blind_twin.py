@@ -28,7 +28,7 @@ def verdicts(tmp_path_factory):
         axes = {"victim": "linear", "observer": "blind", "distance": "gap", "classifier": "centred"}
         grid = Grid.of(plugins=[PLUGIN, TWIN], dataset=dataset, attack=CHECKS, run={"samples": 0}, **axes)
         assert leakboard.run(grid, store).ok
-        checks = judged(store.results().query("measure == 'auc'"), store.cells(), store).checks
+        checks = judged(store.results("auc"), store).checks
         found[style] = {each.row["attack"] or "blind": (each.verdict, each.row["value"]) for each in checks}
     return found
 
