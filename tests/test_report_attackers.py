@@ -100,7 +100,7 @@ def test_rows_that_pass_a_defense_by_are_marked_and_explained_once(page):
     assert "¶ the output defense changes images only" in text
     for name in ("summary", "heatmap", "price"):
         text = section(page, name)
-        assert 'What § ¶ mean stands <a href="#marks">below the leaderboard</a>' in text
+        assert 'The meaning of § ¶ stands <a href="#marks">below the leaderboard</a>' in text
         assert "the query defense changes the image once" not in text
     heat = section(page, "heatmap")
     row = next(row for row in re.findall(r"<tr>.*?</tr>", heat, re.DOTALL) if ">pia<" in row)

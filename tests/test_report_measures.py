@@ -102,7 +102,7 @@ def test_a_note_stands_beside_its_row_and_marks_it_elsewhere(page):
     assert f'<span class="sub told">‡ {escaped}</span>' in text.split('id="leaderboard"')[1].split("</section>")[0]
     heat = text.split('id="heatmap"')[1].split("</section>")[0]
     assert f'<abbr title="{escaped}">‡</abbr>' in heat
-    assert 'What ‡ mean stands <a href="#marks">below the leaderboard</a>' in heat
+    assert '‡ stands <a href="#marks">below the leaderboard</a>' in heat
     assert "‡ the attack did not have all that it asked for" in text.split('id="marks"')[1].split("</div>")[0]
     assert NOTE in block(page, "board-data")["words"]["note"]
 
