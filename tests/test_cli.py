@@ -166,7 +166,7 @@ def test_a_cell_that_fails_is_exit_code_1_and_is_grouped(here, grid, write):
 
 
 def test_check_tells_how_a_plugin_keeps_to_the_contract(write):
-    assert "15 checks: 15 ok, 0 failed, 0 declined" in call("check", "knn(k=3)").output
+    assert "17 checks: 17 ok, 0 failed, 0 declined" in call("check", "knn(k=3)").output
     output = call("check", "sad", "--plugin", write("sad.py", BROKEN), code=1).output
     assert "failed  finite numbers of each sample: ArithmeticError: no number today" in output
 

@@ -253,4 +253,4 @@ def test_senseless_parameters_are_refused(cls, wrong):
 
 def test_defaults_pass_their_own_checks_and_names_are_unique():
     assert all(checked(cls) == cls() for cls in DISTANCES)
-    assert len({cls.name for cls in DISTANCES}) == len(DISTANCES) == 8
+    assert len({cls.name for cls in DISTANCES}) == len(DISTANCES) == 10

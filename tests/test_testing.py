@@ -15,7 +15,12 @@ from leakboard.api import Classifier, Distance, Samples
 from leakboard.registry.find import shared
 from leakboard.testing import CheckRow, check_component, summarize
 
-SPECS = {"lpips": "lpips(weights='random')", "fashion_ddpm": "fashion_ddpm(level='light')"}
+SPECS = {
+    "lpips": "lpips(weights='random')",
+    "fashion_ddpm": "fashion_ddpm(level='light')",
+    "low_pass": "low_pass(of='pia')",
+    "latent_mask": "latent_mask(of='pia')",
+}
 BUILT_IN = [
     (kind, SPECS.get(name, name))
     for kind, classes in shared(()).classes.items()
@@ -39,9 +44,28 @@ BUILT_IN = [
 
 VELOCITY = "predicted velocity, independent of the batch"
 ON_A_SCHEDULE = ("fashion_ddpm(level='light')", "fashion_sd", "emoji_sd", "openclipart_sd")
+FLIPPED, SHADOWS_FLIPPED = "labels flip the ranking", "labels of shadow victims flip the ranking"
+BATCH = "independent of the batch"
+UNFITTED = [
+    "one finite score a sample", "features that never vary", "members score higher", FLIPPED,
+    "labels matter to those that train alone", "told the names of columns", "independent of the batch",
+    "repeatable, inputs untouched", "learns from shadow victims", SHADOWS_FLIPPED,
+    "shadow attacks score each sample by itself",
+]  # fmt: skip
+"""What a classifier that takes the pairs of one observer alone has no answer to."""
 DECLINED = {
-    "threshold": ["labels flip the ranking"],
-    "ratio": ["one finite score a sample", "labels flip the ranking"],
+    "threshold": [FLIPPED, SHADOWS_FLIPPED],
+    "farther": ["members score higher", FLIPPED, "learns from shadow victims", SHADOWS_FLIPPED],
+    "weighted": UNFITTED,
+    "fluctuation": UNFITTED,
+    "clid": UNFITTED,
+    "ratio": ["one finite score a sample", FLIPPED, SHADOWS_FLIPPED],
+    "resnet": [SHADOWS_FLIPPED],
+    "quantile": [FLIPPED, SHADOWS_FLIPPED],
+    "lira": [FLIPPED, BATCH],
+    "lira_offline": [FLIPPED, BATCH, SHADOWS_FLIPPED],
+    "rmia": [FLIPPED, BATCH, SHADOWS_FLIPPED, "shadow attacks score each sample by itself"],
+    "calibrated_loss": [FLIPPED, BATCH, SHADOWS_FLIPPED],
     "value": ["closer measures closer"],
     **{key: [VELOCITY] for key in ON_A_SCHEDULE},
 }

@@ -34,7 +34,7 @@ class _Program(click.Group):
                 raise
             if isinstance(error, LeakboardError):
                 click.echo(escaped(f"error: {error}"), err=True)
-                ctx.exit(2)
+                ctx.exit(INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else 2)
             click.echo(escaped(f"internal error: {' '.join(f'{type(error).__name__}: {error}'.split())}"), err=True)
             click.echo("  try: the same with LEAKBOARD_TRACEBACK=1 in the environment, for the traceback", err=True)
             ctx.exit(INTERNAL)

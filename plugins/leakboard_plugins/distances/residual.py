@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import torch
 
     from leakboard.api import Pair
-    from leakboard.components import StoredAs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +20,7 @@ class Residual(Distance):
 
     name: ClassVar[str] = "residual"
     spaces: ClassVar[frozenset[Space]] = frozenset({"image", "latent", "state", "noise"})
-    stored_as: ClassVar[StoredAs] = "float16"
+    stored_as = "float16"
 
     def measure(self, pair: Pair) -> torch.Tensor:
         """Float32 (N, C, H, W), at least 0."""
