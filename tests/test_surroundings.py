@@ -128,14 +128,14 @@ def test_a_plugin_that_fails_to_be_made_in_the_middle_of_a_run_costs_its_own_cel
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("text", "told", "code"),
     [
-        ("import sys; sys.stdout.close()", "it closed sys.stdout"),
-        ("import os; os.close(1)", "it closed standard output"),
-        ("raise KeyboardInterrupt", "interrupted while the plugin"),
+        ("import sys; sys.stdout.close()", "it closed sys.stdout", 2),
+        ("import os; os.close(1)", "it closed standard output", 2),
+        ("raise KeyboardInterrupt", "interrupted while the plugin", 130),
     ],
 )
-def test_a_plugin_that_closes_output_or_interrupts_at_its_import_is_named(write, code, told):
-    done = really("list", "--plugin", write("mean_plugin.py", code), code=2)
+def test_a_plugin_that_closes_output_or_interrupts_at_its_import_is_named(write, text, told, code):
+    done = really("list", "--plugin", write("mean_plugin.py", text), code=code)
     assert told in done.stderr
     assert "mean_plugin.py" in done.stderr
