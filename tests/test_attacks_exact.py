@@ -8,7 +8,7 @@ import torch
 
 from helpers.pixel_models import tiny_unet
 from helpers.spied_victim import Spied, observer
-from leakboard.api import Unsupported
+from leakboard.api import LeakboardError, Pair, Unsupported
 from leakboard.oracle.door import Door
 from leakboard.oracle.memo import Memo
 
@@ -301,3 +301,30 @@ def test_one_pair_and_a_threshold_order_samples_alike_by_sum_mean_and_norm(door,
         for distance in ("lp(p=2.0)", "mse", "lp(p=2.0, root=True)")
     ]
     assert orders[0] == orders[1] == orders[2]
+
+
+@pytest.mark.parametrize(("name", "plain"), [("secmi_nn", "secmi"), ("rediffuse_nn", "rediffuse")])
+def test_network_heads_are_given_the_maps_behind_the_statistic(name, plain, door, registry):
+    maps, _, head = measured(door, registry, name)
+    np.testing.assert_allclose(-(maps**2).sum(1), scored(door, registry, plain), rtol=1e-4)
+    assert head.maps
+
+
+def test_reconstruction_is_the_mean_cosine_of_patches(registry):
+    """Against scikit-image's descriptors, block by block."""
+    from skimage.feature import hog
+
+    distance = registry.one("distance", registry.value("attack", "reconstruction").distance).only
+    one, other = torch.rand(2, 3, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = distance.measure(Pair(one, other, "generation 0")).numpy()
+    for row in range(3):
+        blocks = [hog(each[row, 0].double().numpy(), feature_vector=False).reshape(-1, 81) for each in (one, other)]
+        norms = [np.linalg.norm(each, axis=1) for each in blocks]
+        np.testing.assert_allclose(found[row], (blocks[0] * blocks[1]).sum(1) / norms[0] / norms[1], rtol=1e-6)
+    assert distance.larger_is_closer
+
+
+@pytest.mark.parametrize("spec", ["loss(t=())", "crops(ts=())", "gradient_norms(ts=())", "loss_trace(ts=())"])
+def test_an_attack_at_no_timestep_is_refused(spec, registry):
+    with pytest.raises(LeakboardError, match="cannot take"):
+        registry.one("observer", spec)

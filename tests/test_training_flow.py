@@ -1,17 +1,16 @@
 """The recipe of a flow: what it trains opens, is measured and passes the gate."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
 from helpers import trainings
-from helpers.trainings import manifest
-from leakboard.api import Dataset, LeakboardError, Samples, member_digest
+from helpers.trainings import Stripes, manifest
+from leakboard.api import LeakboardError, member_digest
 from leakboard.oracle import quality_gate
 from leakboard.training import RECIPES, FlowRecipe, PixelRecipe, given_of
 from leakboard.training.denoiser import flow_stage
@@ -26,18 +25,6 @@ RECIPE = FlowRecipe(
     batch_size=4,
     average=0.8,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stripes(Dataset):
-    """Noisy stripes: 12 members, 12 non-members, 8x8."""
-
-    name: ClassVar[str] = "stripes"
-
-    def load(self):
-        generator = torch.Generator().manual_seed(0)
-        images = (torch.rand(24, 1, 8, 8, generator=generator) * 0.2 + torch.arange(8) % 2 * 0.8).clamp(0, 1)
-        return Samples(tuple(f"stripe-{row}" for row in range(24)), images, np.arange(24) % 2 == 0)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from leakboard.statistics.nulls import FAMILY_ERROR, POWER
+from leakboard.store import NULL_CHECK
 from leakboard_reports import (
     attackers,
     board,
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from leakboard.store import Store
     from leakboard_reports.reading import Cell
 
-NULL_CHECK = "null check"
-"""The role of a null check as files for others spell it: many readers take ``null`` for something missing."""
 STATIC = ("board.css", "print.css", "board.js", "proposals.js", "tables.js")
 
 

@@ -98,8 +98,9 @@ class Cell:
                 if ACCESS.index(asked) > ACCESS.index(most):
                     return f"{self.observer.label} asks for {asked} access, {victim.label} answers {most} at most"
                 offers = victim.only.offers
-                for need in sorted(self.observer.only.needs - (self.observer.only.needs if offers is None else offers)):
-                    return f"{self.observer.label} needs {NEEDS[need]}, which {victim.label} does not give"
+                lacking = set() if offers is None else self.observer.only.needs - offers
+                if lacking:
+                    return f"{self.observer.label} needs {NEEDS[min(lacking)]}, which {victim.label} does not give"
         return ""
 
 

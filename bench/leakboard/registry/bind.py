@@ -10,6 +10,7 @@ import json
 import sys
 import typing
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -95,7 +96,7 @@ class Bound:
     @functools.cached_property
     def _contents(self) -> list[Contents]:
         return [
-            contents(parameters(link, _content), words_of(link), files, file_digest)
+            contents(parameters(link, attrgetter("content")), words_of(link), files, file_digest)
             for link, files in zip(self.chain, self.files, strict=True)
         ]
 
@@ -119,10 +120,15 @@ def bind(kind: Axis, chain: Sequence[Component], name: str = "") -> Bound:
         kind,
         links,
         " + ".join(spell(link.name, parameters(link)) for link in links),
-        " + ".join(spell(link.name, published(parameters(link, _shown), words_of(link))) for link in links),
+        " + ".join(spell(link.name, _shown(link)) for link in links),
         name or _label(links, 1),
         name,
     )
+
+
+def _shown(link: Component) -> dict[str, Any]:
+    """Parameters as others may read them."""
+    return published(parameters(link, attrgetter("shown")), words_of(link))
 
 
 def _label(links: Sequence[Component], parts: int) -> str:
@@ -237,19 +243,7 @@ def _check_spelling(made: Component) -> None:
         raise ValueError("a parameter that is a set reads like a sweep; a tuple would do")
 
 
-def _spec(inner: Bound) -> str:
-    return inner.spec
-
-
-def _shown(inner: Bound) -> str:
-    return inner.shown
-
-
-def _content(inner: Bound) -> str:
-    return inner.content
-
-
-def parameters(component: Component, told: Callable[[Bound], str] = _spec) -> dict[str, Any]:
+def parameters(component: Component, told: Callable[[Bound], str] = attrgetter("spec")) -> dict[str, Any]:
     """Every parameter of an instance by name, in the order of its fields; ``told`` spells plugins among them."""
     values = {field.name: getattr(component, field.name) for field in fields_of(type(component))}
     return {
@@ -258,7 +252,7 @@ def parameters(component: Component, told: Callable[[Bound], str] = _spec) -> di
     }
 
 
-def given(component: Component, told: Callable[[Bound], str] = _spec) -> dict[str, Any]:
+def given(component: Component, told: Callable[[Bound], str] = attrgetter("spec")) -> dict[str, Any]:
     """The parameters of an instance that differ from their defaults."""
     defaults = {field.name: default_of(field) for field in fields_of(type(component)) if not is_required(field)}
     return {

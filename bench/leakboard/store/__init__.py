@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leakboard.store.artifacts import ArtifactRow
-    from leakboard.store.exporting import Exported, as_csv, as_text, export
+    from leakboard.store.exporting import NULL_CHECK, Exported, as_csv, as_text, export
     from leakboard.store.merging import MergeReport, merge
     from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, ResultRow, RunInfo, TaskRow
     from leakboard.store.store import Store
 
 __all__ = [
+    "NULL_CHECK",
     "ArtifactRow",
     "AttemptRow",
     "CellRow",
@@ -33,6 +34,7 @@ _HOMES = {
     "ArtifactRow": "artifacts",
     "Exported": "exporting",
     "MergeReport": "merging",
+    "NULL_CHECK": "exporting",
     "Store": "store",
     "as_csv": "exporting",
     "as_text": "exporting",

@@ -25,6 +25,8 @@ ENDINGS: dict[str, Format] = {
 }  # fmt: skip
 """The format that the ending of a file's name asks for."""
 STANDARD_OUTPUT = "-"
+NULL_CHECK = "null check"
+"""The role of a null check as files for others spell it: many readers take ``null`` for something missing."""
 TAKEN_FOR_MISSING = frozenset(
     ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL",
      "NaN", "None", "n/a", "nan", "null")
@@ -83,7 +85,7 @@ def export(store: Store, what: What, format: Format | None, out: Path | str) -> 
             + ("; leakboard run GRID --features makes features again" if what == "features" else ""),
         )
     if "role" in frame:
-        frame["role"] = frame["role"].replace("null", "null check")
+        frame["role"] = frame["role"].replace("null", NULL_CHECK)
     put(_payload(frame, chosen), out)
     rows = frame[frame["role"] == "attack"]["cell"].nunique() if chosen == "latex" else len(frame)
     return Exported(Path(out), rows, unreadable)

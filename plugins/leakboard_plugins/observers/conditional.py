@@ -9,7 +9,7 @@ from pydantic import Field
 
 from leakboard.api import Need, Observer, Oracle, Pair, Space, Unsupported
 from leakboard_plugins.observers.blind_numbers import pair_of
-from leakboard_plugins.observers.diffusion import noised
+from leakboard_plugins.observers.diffusion import Timesteps, noised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import torch
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-Timestep = Annotated[int, Field(ge=0)]
 
 
 def captions_of(oracle: Oracle, who: str) -> tuple[str, ...]:
@@ -53,7 +52,7 @@ class ConditionalLoss(Observer):
     access = "gray"
     space: ClassVar[Space] = "noise"
     needs: ClassVar[frozenset[Need]] = frozenset({"noise", "prompts"})
-    ts: tuple[Timestep, ...] = (440, 450, 460)
+    ts: Timesteps = (440, 450, 460)
     shares: tuple[Share, ...] = (0.75, 0.5, 0.25)
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from leakboard.api import Need, Observer, Oracle, Pair, Space
-from leakboard_plugins.observers.diffusion import noised
+from leakboard_plugins.observers.diffusion import Timesteps, noised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Crops(Observer):
     access = "gray"
     space: ClassVar[Space] = "noise"
     needs: ClassVar[frozenset[Need]] = frozenset({"noise"})
-    ts: tuple[Annotated[int, Field(ge=0)], ...] = (0, 50, 100, 150, 200, 250, 300, 350, 400, 450)
+    ts: Timesteps = (0, 50, 100, 150, 200, 250, 300, 350, 400, 450)
     shares: tuple[Share, ...] = (0.8111,)
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
-
-from pydantic import Field
+from typing import TYPE_CHECKING, ClassVar
 
 from leakboard.api import Need, Observer, Oracle, Pair, Space, Unsupported
 from leakboard_plugins.observers.blind_numbers import pair_of
-from leakboard_plugins.observers.diffusion import noised
+from leakboard_plugins.observers.diffusion import Timesteps, noised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +34,7 @@ class DualSignal(Observer):
     access = "gray"
     space: ClassVar[Space] = "statistic"
     needs: ClassVar[frozenset[Need]] = frozenset({"noise"})
-    ts: tuple[Annotated[int, Field(ge=0)], ...] = (50, 100, 200, 400)
+    ts: Timesteps = (50, 100, 200, 400)
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
         """One pair of logarithms; one denoiser evaluation a timestep.

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from leakboard.api import Access, Need, Observer, Oracle, Pair, Space
 from leakboard_plugins.observers.blind_numbers import pair_of
-from leakboard_plugins.observers.diffusion import noised
+from leakboard_plugins.observers.diffusion import Timesteps, noised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-Timestep = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +27,7 @@ class GradientNorms(Observer):
     access: ClassVar[Access] = "white"
     space: ClassVar[Space] = "gradient"
     needs: ClassVar[frozenset[Need]] = frozenset({"noise", "gradients"})
-    ts: tuple[Timestep, ...] = (99, 199, 299, 399, 499, 599, 699, 799, 899, 999)
+    ts: Timesteps = (99, 199, 299, 399, 499, 599, 699, 799, 899, 999)
     of: Literal["mean", "each"] = "mean"
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
@@ -59,7 +55,7 @@ class LossTrace(Observer):
     access: ClassVar[Access] = "white"
     space: ClassVar[Space] = "statistic"
     needs: ClassVar[frozenset[Need]] = frozenset({"noise", "gradients"})
-    ts: tuple[Timestep, ...] = (50, 150, 250, 350, 450, 550, 650, 750, 850, 950)
+    ts: Timesteps = (50, 150, 250, 350, 450, 550, 650, 750, 850, 950)
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
         """One pair a timestep, of the logarithms of three numbers."""

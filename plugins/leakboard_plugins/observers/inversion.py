@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from leakboard.api import LeakboardError, Need, Observer, Oracle, Pair
-from leakboard_plugins.observers.diffusion import moved, signal
+from leakboard.api import Need, Observer, Oracle, Pair
+from leakboard_plugins.observers.diffusion import check_strides, inverted, moved, signal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,20 +31,12 @@ class _Inversion(Observer):
     k: Annotated[int, Field(ge=1)] = 50
 
     def __post_init__(self) -> None:
-        if self.t % self.k:
-            raise LeakboardError(
-                f"{self.name}(t={self.t}, k={self.k}) never reaches timestep {self.t} in strides of {self.k}",
-                expected="t a multiple of k",
-                nearest=f"{self.name}(t={max(1, round(self.t / self.k)) * self.k}, k={self.k})",
-            )
+        check_strides(self.name, self.t, self.k)
 
     def inverted(self, oracle: Oracle) -> torch.Tensor:
         """The state at ``t`` that the image is carried to; ``t / k`` denoiser evaluations."""
         signal(oracle, self.t)
-        state = oracle.encode(oracle.originals)
-        for level in range(0, self.t, self.k):
-            state = moved(oracle, state, oracle.predict_noise(state, level), level, level + self.k)
-        return state
+        return inverted(oracle, self.t, self.k)
 
 
 @dataclass(frozen=True, kw_only=True)

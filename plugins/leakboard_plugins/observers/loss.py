@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from leakboard.api import Need, Observer, Oracle, Pair, Space
-from leakboard_plugins.observers.diffusion import noised
+from leakboard_plugins.observers.diffusion import Timestep, Timesteps, noised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-Timestep = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +28,7 @@ class Loss(Observer):
     access = "gray"
     space: ClassVar[Space] = "noise"
     needs: ClassVar[frozenset[Need]] = frozenset({"noise"})
-    t: Timestep | tuple[Timestep, ...] = 100
+    t: Timestep | Timesteps = 100
     draws: Annotated[int, Field(ge=1)] = 1
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from leakboard.api import LeakboardError, Need, Observer, Oracle, Pair, Space
-from leakboard_plugins.observers.diffusion import moved, signal
+from leakboard.api import Need, Observer, Oracle, Pair, Space
+from leakboard_plugins.observers.diffusion import check_strides, inverted, moved, signal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,20 +33,13 @@ class SecMi(Observer):
     k: Annotated[int, Field(ge=1)] = 10
 
     def __post_init__(self) -> None:
-        if self.t % self.k:
-            raise LeakboardError(
-                f"secmi(t={self.t}, k={self.k}) never reaches timestep {self.t} in strides of {self.k}",
-                expected="t a multiple of k",
-                nearest=f"secmi(t={max(1, round(self.t / self.k)) * self.k}, k={self.k})",
-            )
+        check_strides(self.name, self.t, self.k)
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
         """One pair in state space; ``t / k`` + 2 denoiser evaluations."""
         above = self.t + self.k
         signal(oracle, above)
-        state = oracle.encode(oracle.originals)
-        for level in range(0, self.t, self.k):
-            state = moved(oracle, state, oracle.predict_noise(state, level), level, level + self.k)
+        state = inverted(oracle, self.t, self.k)
         up = moved(oracle, state, oracle.predict_noise(state, self.t), self.t, above)
         down = moved(oracle, up, oracle.predict_noise(up, above), above, self.t)
         yield Pair(state, down, f"t={self.t}", "state")

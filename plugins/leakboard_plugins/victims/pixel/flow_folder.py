@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from leakboard.api import LeakboardError
-from leakboard.quiet import quiet
-from leakboard_plugins.victims.folders.bounds import check_layers, check_numbers
+from leakboard_plugins.victims.folders.bounds import check_numbers
 from leakboard_plugins.victims.folders.configs import Config, validated
 from leakboard_plugins.victims.folders.layout import INDEX, LAYOUT, read_json
-from leakboard_plugins.victims.folders.loading import load_network, refuse_misfits, told_with
 from leakboard_plugins.victims.folders.source import find_source
-from leakboard_plugins.victims.folders.weights import choose_variant, component_weights, tensor_shapes, variants_in
-from leakboard_plugins.victims.pixel.folder import PixelFolder
-from leakboard_plugins.victims.pixel.unet_config import read_unet
+from leakboard_plugins.victims.pixel.folder import PixelFolder, opened, whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,15 +61,7 @@ def read_pipeline(folder: Path, base: Path | None = None, variant: str | None = 
     for name, path in paths.items():
         check_numbers(configs[name], path)
     validated(FlowConfig, configs["scheduler"], paths["scheduler"])
-    unet, home = read_unet(configs["unet"], paths["unet"]), source.home("unet")
-    weights = component_weights(
-        home, "diffusers", choose_variant({"unet": variants_in(home, "diffusers")}, variant, folder), "unet"
-    )
-    shapes = {name: shape for path in weights.files for name, shape in tensor_shapes(path).items()}
-    check_layers(configs["unet"], len(shapes), paths["unet"])
-    refuse_misfits(unet.misfits(shapes), home)
-    source.check_digests(weights.files)
-    return PixelFolder(source, weights, (source.root / INDEX, *paths.values(), *weights.all_files))
+    return whole(source, folder, variant, paths, configs["unet"])
 
 
 def open_pipeline(folder: Path, device: str, base: Path | None = None, variant: str | None = None) -> FlowPixelModel:
@@ -82,15 +70,6 @@ def open_pipeline(folder: Path, device: str, base: Path | None = None, variant: 
     Raises:
         LeakboardError: as `read_pipeline`, or the weights do not fit the network's configuration, or hold no numbers.
     """
-    import torch
-
     from leakboard_plugins.victims.pixel.flow_model import FlowPixelModel
 
-    found = read_pipeline(folder, base, variant)
-    with quiet():
-        unet = load_network(
-            "unet", "diffusers", PARTS["unet"], found.source.home("unet"), found.weights, torch.float32
-        ).to(device=device, memory_format=torch.channels_last)
-        schedule = found.source.config("scheduler")
-        with told_with("the schedule of the flow", schedule):
-            return FlowPixelModel(unet, read_json(schedule))
+    return opened(read_pipeline(folder, base, variant), device, FlowPixelModel, "the schedule of the flow")

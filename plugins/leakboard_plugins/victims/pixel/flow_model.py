@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leakboard.api import Model, Step, Unsupported
+from leakboard.api import Step, Unsupported
 from leakboard.noise import standard_normal
 from leakboard_plugins.victims.flows import NO_NOISE, check_time
-from leakboard_plugins.victims.limits import check_shape, sampler_steps
+from leakboard_plugins.victims.limits import sampler_steps
+from leakboard_plugins.victims.pixel.space import PixelSpaceModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from diffusers import FlowMatchEulerDiscreteScheduler, UNet2DModel
 
 
-class FlowPixelModel(Model):
+class FlowPixelModel(PixelSpaceModel):
     """A UNet2DModel that predicts velocities, stepped along by Euler (Liu et al. 2209.03003, algorithm 1).
 
-    The model's own space is images scaled to [-1, 1]. It takes no text, so prompts are not looked at. A whole schedule
-    of n steps goes through the shares of noise 1, (n - 1) / n, ..., 1 / n, 0, which the scheduler may shift.
+    A whole schedule of n steps goes through the shares of noise 1, (n - 1) / n, ..., 1 / n, 0, which the scheduler may
+    shift.
 
     Args:
         unet: the denoiser on its device, in eval mode.
@@ -33,12 +34,8 @@ class FlowPixelModel(Model):
     """
 
     def __init__(self, unet: UNet2DModel, scheduler: dict[str, Any]) -> None:
-        self._unet = unet
-        self._config = scheduler
+        super().__init__(unet, scheduler)
         self._length: int = self._sampler().config.num_train_timesteps
-        size = unet.config.sample_size
-        height, width = (size, size) if isinstance(size, int) else size or (None, None)
-        self.image_shape = (unet.config.in_channels, height, width) if height and width else None
 
     @functools.cached_property
     def alphas_cumprod(self) -> torch.Tensor:
@@ -48,19 +45,6 @@ class FlowPixelModel(Model):
             Unsupported: always.
         """
         raise Unsupported(NO_NOISE)
-
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (N, C, H, W) from [0, 1] to [-1, 1].
-
-        Raises:
-            Unsupported: channels or size are not those the victim was made for.
-        """
-        self._check_shape(images)
-        return images * 2 - 1
-
-    def decode(self, inner: torch.Tensor) -> torch.Tensor:
-        """Back from [-1, 1] to [0, 1], clamped."""
-        return ((inner + 1) / 2).clamp(0, 1)
 
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
         """It predicts none.
@@ -111,26 +95,16 @@ class FlowPixelModel(Model):
         Raises:
             Unsupported: the network does not say how large its images are.
         """
-        import torch
-
-        if self.image_shape is None:
-            raise Unsupported("the victim does not say how large its images are, so it generates none")
+        blank = self._blank(len(seeds))
         sampler, first = self._schedule(steps, 1.0)
-        blank = torch.zeros(len(seeds), *self.image_shape, device=self._unet.device)
         *_, last = self._run(sampler, standard_normal(seeds, blank), first)
         return last.clean
 
     def _velocity(self, state: torch.Tensor, timestep: float) -> torch.Tensor:
         import torch
 
-        self._check_shape(state)
         # the network would cut a plain number to a whole one
-        times = torch.full((len(state),), timestep, dtype=torch.float32, device=state.device)
-        with torch.inference_mode():
-            output = self._unet(state.contiguous(memory_format=torch.channels_last), times).sample
-        # a copy made outside is an ordinary tensor, which callers may change in place or differentiate through
-        copy: torch.Tensor = output.clone(memory_format=torch.contiguous_format)
-        return copy
+        return self._denoise(state, torch.full((len(state),), timestep, dtype=torch.float32, device=state.device))
 
     def _run(self, sampler: FlowMatchEulerDiscreteScheduler, state: torch.Tensor, first: int) -> Iterator[Step]:
         timesteps, shares = sampler.timesteps[first:], sampler.sigmas[first:]
@@ -153,8 +127,3 @@ class FlowPixelModel(Model):
         from diffusers import FlowMatchEulerDiscreteScheduler
 
         return FlowMatchEulerDiscreteScheduler.from_config(self._config)
-
-    def _check_shape(self, images: torch.Tensor) -> None:
-        expected = self.image_shape or (self._unet.config.in_channels, *images.shape[2:])
-        advice = "for your own images: folder(..., size=..., mode='L' or 'RGB')"
-        check_shape(images.shape[1:], expected, "images", advice)

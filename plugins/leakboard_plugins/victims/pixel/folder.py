@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from leakboard.api import LeakboardError
 from leakboard.quiet import quiet
@@ -23,10 +23,14 @@ from leakboard_plugins.victims.folders.weights import (
 from leakboard_plugins.victims.pixel.unet_config import read_unet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from diffusers import UNet2DModel
 
     from leakboard_plugins.victims.pixel.model import PixelModel
 
+M = TypeVar("M")
 PARTS = {"unet", "scheduler"}
 
 
@@ -66,11 +70,30 @@ def read_pipeline(folder: Path, base: Path | None = None, variant: str | None = 
         check_numbers(configs[name], path)
     check_betas(scheduler, configs["scheduler"], paths["scheduler"])
     read_scheduler(configs["scheduler"], paths["scheduler"])
-    unet, home = read_unet(configs["unet"], paths["unet"]), source.home("unet")
+    return whole(source, folder, variant, paths, configs["unet"])
+
+
+def whole(
+    source: Source, folder: Path, variant: str | None, paths: Mapping[str, Path], config: dict[str, Any]
+) -> PixelFolder:
+    """A pipeline whose schedule was found sound, once its network is.
+
+    Args:
+        source: where its components lie.
+        folder: that the user named.
+        variant: of the weights; None is plain ones, or the only variant there is.
+        paths: of the configurations, by component.
+        config: of the network, as it was read.
+
+    Raises:
+        LeakboardError: the configuration of the network makes no sense, or the weights are no whole safetensors, do not
+            fit it, or are not those of the ``manifest.json`` beside the pipeline.
+    """
+    unet, home = read_unet(config, paths["unet"]), source.home("unet")
     chosen = choose_variant({"unet": variants_in(home, "diffusers")}, variant, folder)
     weights = component_weights(home, "diffusers", chosen, "unet")
     shapes = {name: shape for path in weights.files for name, shape in tensor_shapes(path).items()}
-    check_layers(configs["unet"], len(shapes), paths["unet"])
+    check_layers(config, len(shapes), paths["unet"])
     refuse_misfits(unet.misfits(shapes), home)
     source.check_digests(weights.files)
     return PixelFolder(source, weights, (source.root / INDEX, *paths.values(), *weights.all_files))
@@ -82,18 +105,29 @@ def open_pipeline(folder: Path, device: str, base: Path | None = None, variant: 
     Raises:
         LeakboardError: as `read_pipeline`, or the weights do not fit the network's configuration, or hold no numbers.
     """
-    import torch
-
     from leakboard_plugins.victims.pixel.model import PixelModel
 
-    found = read_pipeline(folder, base, variant)
+    return opened(read_pipeline(folder, base, variant), device, PixelModel, "the noise schedule for the DDIM sampler")
+
+
+def opened(found: PixelFolder, device: str, model: Callable[[UNet2DModel, dict[str, Any]], M], schedule: str) -> M:
+    """A model made of the network of a folder, float32, on ``device``, and of its scheduler's configuration.
+
+    ``schedule`` is what that configuration says, in words.
+
+    Raises:
+        LeakboardError: the weights do not fit the network's configuration, or hold no numbers, or there is no such
+            schedule.
+    """
+    import torch
+
     with quiet():
-        unet = load_network(
-            "unet", "diffusers", "UNet2DModel", found.source.home("unet"), found.weights, torch.float32
-        ).to(device=device, memory_format=torch.channels_last)
-        schedule = found.source.config("scheduler")
-        with told_with("the noise schedule for the DDIM sampler", schedule):
-            return PixelModel(unet, read_json(schedule))
+        home = found.source.home("unet")
+        unet = load_network("unet", "diffusers", "UNet2DModel", home, found.weights, torch.float32)
+        unet = unet.to(device=device, memory_format=torch.channels_last)
+        path = found.source.config("scheduler")
+        with told_with(schedule, path):
+            return model(unet, read_json(path))
 
 
 def _check_components(source: Source) -> str:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leakboard.api import Model, Step, Unsupported
+from leakboard.api import Step
 from leakboard.noise import standard_normal
-from leakboard_plugins.victims.limits import check_shape, check_timestep, sampler_steps
+from leakboard_plugins.victims.limits import check_timestep, sampler_steps
+from leakboard_plugins.victims.pixel.space import PixelSpaceModel
 from leakboard_plugins.victims.predictions import noise_of
 
 if TYPE_CHECKING:
@@ -21,10 +22,8 @@ GRADIENT_CHUNK = 16
 """Samples whose gradients are held in memory at once."""
 
 
-class PixelModel(Model):
+class PixelModel(PixelSpaceModel):
     """A UNet2DModel under the DDIM sampler with eta = 0 (Song et al. 2010.02502, equation 12).
-
-    The model's own space is images scaled to [-1, 1]. It takes no text, so prompts are not looked at.
 
     Args:
         unet: the denoiser on its device, in eval mode, predicting noise, velocity or the clean image.
@@ -33,27 +32,10 @@ class PixelModel(Model):
     """
 
     def __init__(self, unet: UNet2DModel, scheduler: dict[str, Any]) -> None:
-        self._unet = unet
-        self._config = scheduler
+        super().__init__(unet, scheduler)
         sampler = self._sampler()
         self._prediction: str = sampler.config.prediction_type
         self.alphas_cumprod = sampler.alphas_cumprod.to(unet.device)
-        size = unet.config.sample_size
-        height, width = (size, size) if isinstance(size, int) else size or (None, None)
-        self.image_shape = (unet.config.in_channels, height, width) if height and width else None
-
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (N, C, H, W) from [0, 1] to [-1, 1].
-
-        Raises:
-            Unsupported: channels or size are not those the victim was made for.
-        """
-        self._check_shape(images)
-        return images * 2 - 1
-
-    def decode(self, inner: torch.Tensor) -> torch.Tensor:
-        """Back from [-1, 1] to [0, 1], clamped."""
-        return ((inner + 1) / 2).clamp(0, 1)
 
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
         """Predicted noise (N, C, H, W), converted when the network predicts velocity or the clean image.
@@ -98,10 +80,8 @@ class PixelModel(Model):
         Raises:
             Unsupported: the network does not say how large its images are.
         """
-        if self.image_shape is None:
-            raise Unsupported("the victim does not say how large its images are, so it generates none")
+        blank = self._blank(len(seeds))
         sampler, timesteps = self._schedule(steps, 1.0)
-        blank = self.alphas_cumprod.new_zeros(len(seeds), *self.image_shape)
         *_, last = self._run(sampler, standard_normal(seeds, blank), timesteps)
         return last.clean
 
@@ -163,16 +143,6 @@ class PixelModel(Model):
         alpha = self.alphas_cumprod[timestep]
         return alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
 
-    def _denoise(self, state: torch.Tensor, timestep: int) -> torch.Tensor:
-        import torch
-
-        self._check_shape(state)
-        with torch.inference_mode():
-            output = self._unet(state.contiguous(memory_format=torch.channels_last), timestep).sample
-        # a copy made outside is an ordinary tensor, which callers may change in place or differentiate through
-        copy: torch.Tensor = output.clone(memory_format=torch.contiguous_format)
-        return copy
-
     def _to_noise(self, output: torch.Tensor, state: torch.Tensor, timestep: int) -> torch.Tensor:
         alpha = self.alphas_cumprod[timestep]
         return noise_of(self._prediction, output, state, alpha.sqrt(), (1 - alpha).sqrt())
@@ -197,11 +167,6 @@ class PixelModel(Model):
         from diffusers import DDIMScheduler
 
         return DDIMScheduler.from_config(self._config)
-
-    def _check_shape(self, images: torch.Tensor) -> None:
-        expected = self.image_shape or (self._unet.config.in_channels, *images.shape[2:])
-        advice = "for your own images: folder(..., size=..., mode='L' or 'RGB')"
-        check_shape(images.shape[1:], expected, "images", advice)
 
     def _check_timestep(self, timestep: int) -> None:
         check_timestep(timestep, len(self.alphas_cumprod))
