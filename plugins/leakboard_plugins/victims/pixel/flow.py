@@ -21,8 +21,8 @@ class Flow(PixelVictim):
 
     Predicts velocities (Liu et al. 2209.03003; Lipman et al. 2210.02747) and no noise. Its class in diffusers is
     ``DDPMPipeline``, which steps along whatever its scheduler says. Latent models that match flows (Stable Diffusion 3,
-    Flux) open as ``stable_diffusion``. ``model`` is opened as it lies there: nothing is downloaded, and only safetensors
-    are opened.
+    Flux) open as ``stable_diffusion``. ``model`` is opened as it lies there: nothing is downloaded, and only
+    safetensors are opened.
     """
 
     name: ClassVar[str] = "flow"
