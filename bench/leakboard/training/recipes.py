@@ -194,8 +194,9 @@ RECIPES: tuple[Recipe, ...] = (
     PixelRecipe(
         name="fashion_small",
         dataset="fashion_mnist_small",
-        checkpoints={"untrained": 0, "moderate": 330},
+        checkpoints={"untrained": 0, "moderate": 440},
         channels=(8, 16, 32),
+        batch_size=16,
         summary="A pixel model of 0.16 M parameters on 256 images, to be trained with its shadow victims.",
     ),
     FlowRecipe(
