@@ -94,9 +94,15 @@ def test_guide_grid_is_valid():
     assert len(Grid.parse(first["text"]).cells) > 50
 
 
+def test_guide_axes_that_are_tuned_are_valid():
+    axes = 'dataset = "fashion_mnist"\nvictim = "fashion_ddpm(level=\'heavy\')"\ndistance = "lp(p=4.0)"\n'
+    (cell,) = Grid.parse(f"[grid]\n{axes}{titled('docs/guide.md', 'tuned.toml')}").cells
+    assert len(cell.alternatives) == 12
+
+
 def test_guide_grid_for_your_own_model_runs(folder):
     """The grid of the guide, on a small model, untrained and said to be, and a few image files in the places it names."""
-    second = [block["text"] for block in blocks("docs/guide.md") if block["language"] == "toml"][1]
+    second = titled("docs/guide.md", "own.toml")
     save_tiny(folder / "my-model", size=64)
     random = np.random.default_rng(0)
     for side in ("train", "heldout"):

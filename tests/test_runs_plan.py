@@ -73,13 +73,13 @@ def test_shadow_victims_are_asked_about_the_same_samples_as_victims_of_their_own
     plan = leakboard.plan(tiny(**axes, attacker=shadow), artifacts=tmp_path)
     asked = [(task.victim, task.query, task.start, task.stop, task.wanted[0].defense) for task in plan.observe]
     assert asked == [(f"micro(seed={seed})", "fog", 0, 48, "fog(at='query', share=0.1)") for seed in (0, 1, 2)]
-    (work,) = plan.score[0].cells
-    assert work.calibrate_on == ()
-    assert [(each.victim, each.features) for each in work.shadows] == [
+    (way,) = plan.score[0].cells[0].ways
+    assert way.calibrate_on == ()
+    assert [(each.victim, each.features) for each in way.shadows] == [
         (task.victim, (task.wanted[0].key,)) for task in plan.observe[1:]
     ]
-    assert work.evaluate_on == (plan.observe[0].wanted[0].key,)
-    assert work.needs == {task.wanted[0].key for task in plan.observe}
+    assert way.evaluate_on == (plan.observe[0].wanted[0].key,)
+    assert way.needs == {task.wanted[0].key for task in plan.observe}
     assert plan.score[0].victim == "micro(seed=0)"
 
     others = tiny(**axes | {"victim": "micro(seed={1, 2})"})
@@ -89,8 +89,8 @@ def test_shadow_victims_are_asked_about_the_same_samples_as_victims_of_their_own
 
 def test_an_attacker_without_labels_needs_nothing_but_what_is_scored(tmp_path):
     plan = leakboard.plan(tiny(classifier="threshold", attacker="none", run={"shard": 48}), artifacts=tmp_path)
-    (work,) = plan.score[0].cells
-    assert (work.calibrate_on, work.shadows, work.evaluate_on) == ((), (), (plan.observe[0].wanted[0].key,))
+    (way,) = plan.score[0].cells[0].ways
+    assert (way.calibrate_on, way.shadows, way.evaluate_on) == ((), (), (plan.observe[0].wanted[0].key,))
 
 
 def test_shadow_victims_that_tell_are_refused_by_the_plan_and_by_the_run(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from leakboard.kinds import Sides
 from leakboard.runs.retry import Patience, Retries, buried
-from leakboard.tasks.task import CellWork, ObserveTask, PartOutcome, ScoreTask, Settings, TaskOutcome, Wanted, who
+from leakboard.tasks.task import CellWork, ObserveTask, PartOutcome, ScoreTask, Settings, TaskOutcome, Wanted, Way, who
 
 SETTINGS = Settings("artifacts", (), "cpu", 8, 0.0)
 CRASHED = TaskOutcome(died="the worker process died (exit code 1)")
@@ -19,7 +19,7 @@ def ask(*keys):
 
 
 def fit(*names):
-    work = tuple(CellWork(name, "c", "adaptive", "true", 0, 0.5, ("a",), ("a",)) for name in names)
+    work = tuple(CellWork(name, "true", 0, 0.5, (Way("c", ("a",), ("a",)),)) for name in names)
     return ScoreTask("label", "d", "victim", "v", Sides(8, 8), work, SETTINGS)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from leakboard.kinds import Sides
 from leakboard.runs.schedule import TaskQueue, points
-from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Wanted
+from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Wanted, Way
 
 SETTINGS = Settings("artifacts", (), "cpu", 8, 0.0)
 
@@ -19,7 +19,7 @@ def ask(*keys, observers=None):
 
 def fit(**cells):
     """One scoring task; cells by name, with the keys of the features that each needs."""
-    work = tuple(CellWork(name, "c", "true", 0, 0.5, needs, needs) for name, needs in cells.items())
+    work = tuple(CellWork(name, "true", 0, 0.5, (Way("c", needs, needs),)) for name, needs in cells.items())
     return ScoreTask("label", "d", "victim", "v", Sides(8, 8), work, SETTINGS)
 
 

@@ -169,6 +169,7 @@ def test_stores_of_every_past_version_open_and_give_their_numbers(tmp_path, old)
     assert set(auc["bypass"]) == {"" if old.stem < "0005" else "query: predict_noise; output: decode, encode"}
     chosen = auc["calibration_auc"]
     assert chosen.isna().all() if old.stem < "0007" else chosen.tolist() == [0.625] * 3
+    assert set(auc["chosen"]) == {"" if old.stem < "0008" else "loss(t=50)"}
     assert auc["members"].tolist() == auc["nonmembers"].tolist() == [8, 8, 8]
     assert store.runs()["status"].tolist() == ["done"]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from helpers.cell_work import changed
 from helpers.tiny_grids import PLUGIN
 from leakboard.kinds import Sides
 from leakboard.registry.find import shared
@@ -15,7 +16,7 @@ from leakboard.tasks.fit import by_own
 from leakboard.tasks.sample_lists import Population, put
 from leakboard.tasks.score import score
 from leakboard.tasks.splits import calibration
-from leakboard.tasks.task import CellWork, ScoreTask, Settings
+from leakboard.tasks.task import CellWork, ScoreTask, Settings, Way
 
 POPULATION = Population(tuple(f"s{number}" for number in range(40)), np.arange(40) % 2 == 0)
 CHOSEN = POPULATION.chosen(Sides(20, 20))
@@ -36,7 +37,7 @@ def task(tmp_path):
     """A scoring task of one cell on features that two shards of made-up numbers hold."""
     artifacts = Artifacts(tmp_path)
     put(artifacts, "data", POPULATION)
-    cell = CellWork("cell", "mean()", "true", 0, 0.5, ("one", "two"), ("one", "two"))
+    cell = CellWork("cell", "true", 0, 0.5, (Way("mean()", ("one", "two"), ("one", "two")),))
     settings = Settings(str(tmp_path), (str(PLUGIN),), "cpu", 8, 0.0)
     keep(artifacts, "one", features()[:16])
     keep(artifacts, "two", features()[16:])
@@ -60,7 +61,7 @@ def keep(artifacts, key, values, columns=COLUMNS, closer=False, seconds=2.0, ids
 
 
 def answer(task, **changes):
-    cell = replace(task.cells[0], **changes)
+    cell = changed(task.cells[0], **changes)
     return score(replace(task, cells=(cell,)), shared(task.settings.plugins)).parts[0]
 
 
@@ -262,14 +263,14 @@ def test_only_what_is_scored_counts_as_past_the_defense(task, tmp_path):
 
 
 def test_a_cell_that_failed_tells_no_fit(task):
-    cells = (replace(task.cells[0], classifier="a_bad_classifier(how='raise')"),)
+    cells = (changed(task.cells[0], classifier="a_bad_classifier(how='raise')"),)
     outcome = score(replace(task, cells=cells), shared(task.settings.plugins))
     assert attempt_row("cell", outcome.parts[0], outcome).fit == ""
 
 
 @pytest.mark.parametrize("how", ["raise", "nan", "shape", "quit"])
 def test_a_bad_classifier_fails_alone(task, how):
-    cells = (replace(task.cells[0], key="bad", classifier=f"a_bad_classifier(how={how!r})"), task.cells[0])
+    cells = (changed(task.cells[0], key="bad", classifier=f"a_bad_classifier(how={how!r})"), task.cells[0])
     outcome = score(replace(task, cells=cells), shared(task.settings.plugins))
     assert [found.status for found in outcome.parts] == ["failed", "done"]
     assert auc(outcome.parts[1]) == auc(answer(task))

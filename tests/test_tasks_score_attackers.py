@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.cell_work import changed
 from leakboard.api import Classifier
 from leakboard.kinds import Sides
 from leakboard.store.artifacts import Artifacts
@@ -17,7 +18,7 @@ from leakboard.tasks.fit import Labelled, by_shadows, without_labels
 from leakboard.tasks.sample_lists import Population, put
 from leakboard.tasks.score import score
 from leakboard.tasks.splits import calibration
-from leakboard.tasks.task import CellWork, ScoreTask, Settings, Shadow
+from leakboard.tasks.task import CellWork, ScoreTask, Settings, Shadow, Way
 
 COUNT = 80
 POPULATION = Population(tuple(f"s{number}" for number in range(COUNT)), np.arange(COUNT) % 2 == 0)
@@ -121,15 +122,15 @@ def task(tmp_path, plugins):
     for seed in (0, 1, 2):
         keep(artifacts, f"half{seed}", features(flags(plugins, seed), seed))
     shadows = tuple(Shadow(f"half(seed={seed})", (f"half{seed}",)) for seed in (1, 2))
-    cell = CellWork("cell", "mean()", "true", 0, 0.5, (), ("half0",), shadows)
+    cell = CellWork("cell", "true", 0, 0.5, (Way("mean()", (), ("half0",), shadows),))
     settings = Settings(str(tmp_path / "artifacts"), (), "meta", 8, 0.0)
     return ScoreTask("label", "data", "half(seed=0)", "victim", Sides(40, 40), (cell,), settings)
 
 
 def outcome(task, plugins, **changes):
-    cell = replace(task.cells[0], **{key: value for key, value in changes.items() if key != "victim"})
-    changed = replace(task, cells=(cell,), victim=changes.get("victim", task.victim))
-    return score(changed, plugins).parts[0]
+    cell = changed(task.cells[0], **{key: value for key, value in changes.items() if key != "victim"})
+    other = replace(task, cells=(cell,), victim=changes.get("victim", task.victim))
+    return score(other, plugins).parts[0]
 
 
 def stored(task, found):
@@ -175,7 +176,7 @@ def test_without_labels_there_is_no_threshold(task, plugins):
 @pytest.mark.parametrize("seed", [0, -1])
 def test_shadow_victims_that_tell_the_evaluation_samples_fail_the_cell(task, plugins, seed):
     """The victim's own flags, or those of the dataset when both leave it to the dataset."""
-    shadows = (task.cells[0].shadows[0], Shadow(f"half(seed={seed})", ("half2",)))
+    shadows = (task.cells[0].ways[0].shadows[0], Shadow(f"half(seed={seed})", ("half2",)))
     found = outcome(task, plugins, victim=f"half(seed={seed})", shadows=shadows)
     assert found.status == "failed"
     assert f"the members of the shadow victim half(seed={seed}) tell those of half(seed={seed})" in found.error

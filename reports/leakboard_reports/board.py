@@ -40,6 +40,7 @@ TEXTS = (
     "fit",
     "note",
     "bypass",
+    "chosen",
 )
 NUMBERS = ("rank", "seed", "members", "nonmembers", "n_member", "n_nonmember", "queries", "nfe", "seconds", "peak_mb")
 NEVER_ALIKE = ("rank", "attack", "auc")

@@ -48,6 +48,7 @@ class Cell:
         bypass: which questions went past the defense (``query: predict_noise; output: decode``), ``nothing``, or
             ``unknown``.
         calibration_auc: what the attack to report is chosen by; None where nothing is known.
+        chosen: what calibration samples chose of an attack with ``tune``; empty where nothing was to be chosen.
     """
 
     key: str
@@ -75,6 +76,7 @@ class Cell:
     note: str = ""
     bypass: str = UNKNOWN
     calibration_auc: float | None = None
+    chosen: str = ""
 
     @property
     def auc(self) -> Estimate:
@@ -192,6 +194,7 @@ def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
         "fit": str(row["fit"] or UNKNOWN),
         "note": _text(row.get("note")) or "",
         "calibration_auc": _number(row.get("calibration_auc")),
+        "chosen": _text(row.get("chosen")) or "",
         "bypass": NOTHING if is_none(row["defense"]) else _text(row.get("bypass")) or UNKNOWN,
     }
 

@@ -107,7 +107,8 @@ def _flat(cell: Cell, rank: int | None, measures: Sequence[str]) -> dict[str, An
         row[f"{name}_low"] = found and found.low
         row[f"{name}_high"] = found and found.high
         row[f"{name}_flag"] = found.flag if found else ""
-    others = {name: getattr(cell, name) for name in ("queries", "nfe", "seconds", "peak_mb", "fit", "note", "bypass")}
+    told = ("queries", "nfe", "seconds", "peak_mb", "fit", "note", "bypass", "chosen")
+    others = {name: getattr(cell, name) for name in told}
     sizes = {"n_member": cell.auc.n_member, "n_nonmember": cell.auc.n_nonmember}
     return {**row, **sizes, **others, "cell": cell.key}
 

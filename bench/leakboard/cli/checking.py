@@ -58,4 +58,5 @@ def _component_rows(registry: Registry, spec: str, dataset: str) -> list[CheckRo
         with blamed(dataset, "load()"):
             samples = registry.one("dataset", dataset).only.load()
             check_samples(samples, dataset)
-    return [row for link in point.chain for row in check_component(link, samples)]
+    links = [link for choice in point.choices for link in choice.chain]
+    return [row for link in links for row in check_component(link, samples)]

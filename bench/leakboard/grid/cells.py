@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from leakboard import keys
@@ -64,6 +65,17 @@ class Cell:
         attacker = self.attacker.identity
         return keys.cell_key(identities, attacker, self.labels, self.seed, self.sides, self.calibration)
 
+    @functools.cached_property
+    def alternatives(self) -> tuple[Cell, ...]:
+        """The cells of which calibration samples choose one; itself alone where nothing is tuned."""
+        parts = (self.observer.choices, self.distance.choices, self.classifier.choices)
+        if all(len(choices) == 1 for choices in parts):
+            return (self,)
+        return tuple(
+            replace(self, observer=observer, distance=distance, classifier=classifier)
+            for observer, distance, classifier in itertools.product(*parts)
+        )
+
     @property
     def is_null(self) -> bool:
         """True where any leak found would be an error of the harness or the data."""
@@ -78,30 +90,11 @@ class Cell:
 
     def skip_reason(self) -> str:
         """Why the components do not fit, or an empty string."""
-        space, spaces = self.observer.only.space, self.distance.only.spaces
-        if space not in spaces:
-            return f"{self.distance.label} measures {', '.join(sorted(spaces))}, {self.observer.label} yields {space}"
-        if at(self.defense.chain, "both") and space != "image":
-            return f"{self.defense.label} acts on images, {self.observer.label} yields {space}"
-        if self.classifier.only.needs_shadows and not self.attacker.shadows:
-            return f"{self.classifier.label} compares with shadow victims: attacker = shadow(victims=[...])"
-        if self.attacker.name == "none" and self.classifier.only.trains:
-            return f"{self.classifier.label} trains on labels, and the attacker none has none"
-        return self._unanswered()
-
-    def _unanswered(self) -> str:
-        """Why a victim or a shadow victim cannot answer the observer, or an empty string."""
-        asked = self.observer.only.access
-        if not self.observer.only.null:
-            for victim in (self.victim, *self.attacker.shadows):
-                most = victim.only.access
-                if ACCESS.index(asked) > ACCESS.index(most):
-                    return f"{self.observer.label} asks for {asked} access, {victim.label} answers {most} at most"
-                offers = victim.only.offers
-                lacking = set() if offers is None else self.observer.only.needs - offers
-                if lacking:
-                    return f"{self.observer.label} needs {NEEDS[min(lacking)]}, which {victim.label} does not give"
-        return ""
+        if len(self.alternatives) > 1 and self.attacker.name == "none":
+            return "tune chooses by labels, and the attacker none has none"
+        if len(self.alternatives) > 1 and len(self.attacker.shadows) == 1:
+            return "tune chooses by shadow victims that are left out in turn: it needs two at least"
+        return next(filter(None, map(_unfit, self.alternatives)), "")
 
 
 def asked(cell: Cell, victim: Bound, defense: Bound) -> tuple[str, ...]:
@@ -111,3 +104,32 @@ def asked(cell: Cell, victim: Bound, defense: Bound) -> tuple[str, ...]:
     """
     parts = {**cell.axes, "victim": victim, "defense": defense}
     return tuple(parts[axis].identity for axis in FEATURE_AXES)
+
+
+def _unfit(cell: Cell) -> str:
+    """Why the components of a cell without alternatives do not fit, or an empty string."""
+    space, spaces = cell.observer.only.space, cell.distance.only.spaces
+    if space not in spaces:
+        return f"{cell.distance.label} measures {', '.join(sorted(spaces))}, {cell.observer.label} yields {space}"
+    if at(cell.defense.chain, "both") and space != "image":
+        return f"{cell.defense.label} acts on images, {cell.observer.label} yields {space}"
+    if cell.classifier.only.needs_shadows and not cell.attacker.shadows:
+        return f"{cell.classifier.label} compares with shadow victims: attacker = shadow(victims=[...])"
+    if cell.attacker.name == "none" and cell.classifier.only.trains:
+        return f"{cell.classifier.label} trains on labels, and the attacker none has none"
+    return _unanswered(cell)
+
+
+def _unanswered(cell: Cell) -> str:
+    """Why a victim or a shadow victim cannot answer the observer, or an empty string."""
+    asked = cell.observer.only.access
+    if not cell.observer.only.null:
+        for victim in (cell.victim, *cell.attacker.shadows):
+            most = victim.only.access
+            if ACCESS.index(asked) > ACCESS.index(most):
+                return f"{cell.observer.label} asks for {asked} access, {victim.label} answers {most} at most"
+            offers = victim.only.offers
+            lacking = set() if offers is None else cell.observer.only.needs - offers
+            if lacking:
+                return f"{cell.observer.label} needs {NEEDS[min(lacking)]}, which {victim.label} does not give"
+    return ""

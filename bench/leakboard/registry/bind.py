@@ -60,6 +60,11 @@ class Bound:
         """The single plugin of an axis that has no chains."""
         return self.chain[0]
 
+    @property
+    def choices(self) -> tuple[Bound, ...]:
+        """The points that it stands for: itself alone, but for one that is tuned."""
+        return (self,)
+
     @functools.cached_property
     def identity(self) -> str:
         """sha256 over kind, `content`, the digest of the plugins' code and of the files they read.
@@ -205,7 +210,7 @@ def build(cls: type[Component], spec: Spec, where: str = "", inner: Inner | None
     for key, value in wanted.items():
         axis = plugin_axis(types_of(cast("Any", cls))[key])
         if axis and inner and isinstance(value, str):
-            wanted[key] = inner(axis, value, f"{place}, {key}").only
+            wanted[key] = _inner(inner(axis, value, f"{place}, {key}"), spec, key, place)
     for key, value in wanted.items():
         with blamed(spec.name, f"the check of {key}"):
             try:
@@ -224,6 +229,21 @@ def build(cls: type[Component], spec: Spec, where: str = "", inner: Inner | None
     except LeakboardError as error:
         told = {"expected": error.expected, "nearest": error.nearest, "next": error.next or advice}
         raise LeakboardError(error.what, where=error.where or place, **told) from error.__cause__
+
+
+def _inner(found: Bound, spec: Spec, key: str, place: str) -> Component:
+    """The plugin that is a parameter of another.
+
+    Raises:
+        LeakboardError: it is tuned.
+    """
+    if len(found.choices) > 1:
+        raise LeakboardError(
+            f"{spec.name} cannot take {key}={found.label!r}: what is inside of another plugin is not tuned",
+            where=place,
+            expected=f"{spec.name}(tune={{'{key}': ('...', '...')}}), with the spec of each alternative",
+        )
+    return cast("Component", found.only)
 
 
 def _made(cls: type[Component], spec: Spec, checked: dict[str, Any]) -> Component:

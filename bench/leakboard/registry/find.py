@@ -23,6 +23,7 @@ from leakboard.faults import contained, raised_at
 from leakboard.registry.bind import Bound, bind, build
 from leakboard.registry.contract import VALUES, load_file, origin, read_offer
 from leakboard.registry.specs import named, parse
+from leakboard.registry.tuned import TUNED, taken, tuned
 from leakboard.surroundings import streams_kept
 from leakboard.texts import home
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from leakboard.api import Attack, Axis, Component, Extension
+    from leakboard.registry.specs import Spec
 
 
 NAMED: tuple[Axis, ...] = ("dataset", "victim")
@@ -141,12 +143,20 @@ class Registry:
                 raise LeakboardError(
                     f"{text!r} chains with +, but only defenses chain", where=place, expected="one call"
                 )
-            links, name = [], ""
-            for spec in chain:
-                bare, name = named(spec, place) if kind in NAMED else (spec, "")
-                links.append(build(self.find(kind, spec.name, place), bare, place, self.one))
-            points.append(bind(kind, links, name))
+            points.append(self._point(kind, chain, place))
         return points
+
+    def _point(self, kind: Axis, chain: Sequence[Spec], place: str) -> Bound:
+        """One point of an axis, from a call without sweeps, or several of defenses."""
+
+        def made(spec: Spec) -> Component:
+            return build(self.find(kind, spec.name, place), spec, place, self.one)
+
+        if kind in TUNED:
+            spec, tune = taken(chain[0], place)
+            return tuned(kind, spec, tune, made) if tune else bind(kind, [made(spec)])
+        plain = [named(spec, place) if kind in NAMED else (spec, "") for spec in chain]
+        return bind(kind, [made(spec) for spec, _ in plain], plain[-1][1])
 
     def one(self, kind: Axis, text: str, where: str = "") -> Bound:
         """The single point of a spec that sweeps nothing.

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 OF_A_RESULT = (
     "dataset", "victim", "defense", "attacker", "access", "attack", "observer", "distance", "classifier", "seed",
-    "value", "low", "high", "calibration_auc", "n_member", "n_nonmember", "queries", "nfe", "note", "bypass",
+    "value", "low", "high", "calibration_auc", "chosen", "n_member", "n_nonmember", "queries", "nfe", "note",
+    "bypass",
 )  # fmt: skip
 """What is told of a best attack and of a null check that is not at chance; ``value`` is the AUC."""
 

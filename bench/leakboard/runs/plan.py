@@ -13,7 +13,7 @@ from leakboard.keys import features_key
 from leakboard.registry.bind import at, bind
 from leakboard.registry.public import is_public
 from leakboard.runs.payloads import Payloads
-from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Shadow, Wanted
+from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Shadow, Wanted, Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -162,6 +162,13 @@ def make_plan(
     )
 
 
+def asks(cell: Cell) -> Iterator[tuple[Cell, Bound, Bound]]:
+    """Each alternative of a cell with every victim, and the defense before it, that it has features of."""
+    for each in cell.alternatives:
+        for victim, defense in ((cell.victim, cell.defense), *cell.attacker.calibrates_on):
+            yield each, victim, defense
+
+
 class _Shards:
     """The pieces of each dataset and the keys of their features: many cells share them."""
 
@@ -187,8 +194,8 @@ class _Shards:
 
     def needs(self, cell: Cell) -> Iterator[str]:
         """Keys of all features that a cell rests on."""
-        for victim, defense in ((cell.victim, cell.defense), *cell.attacker.calibrates_on):
-            yield from self.keys(cell, victim, defense)
+        for each, victim, defense in asks(cell):
+            yield from self.keys(each, victim, defense)
 
     def _used(self, dataset: Bound) -> tuple[str, ...]:
         """Ids of the samples in use. To choose them takes milliseconds, and there are as many keys as combinations."""
@@ -211,8 +218,8 @@ def _observation_tasks(
     seen: set[tuple[str, ...]] = set()
     needed = {key for cell in todo for key in shards.needs(cell)}
     for cell in (*todo, *resting):
-        for victim, defense in ((cell.victim, cell.defense), *cell.attacker.calibrates_on):
-            keys = shards.keys(cell, victim, defense)
+        for each, victim, defense in asks(cell):
+            keys = shards.keys(each, victim, defense)
             if keys in seen:
                 continue
             seen.add(keys)
@@ -221,7 +228,7 @@ def _observation_tasks(
                 if key not in again and (key not in needed or payloads.state(key, "features") == "whole"):
                     continue
                 group = (cell.dataset.identity, victim.identity, query, rows.start)
-                wanted[group].append(Wanted(key, cell.seed, defense.spec, cell.observer.spec, cell.distance.spec))
+                wanted[group].append(Wanted(key, cell.seed, defense.spec, each.observer.spec, each.distance.spec))
                 if group not in tasks:
                     tasks[group] = ObserveTask(
                         dataset=cell.dataset.spec,
@@ -282,17 +289,27 @@ def _scoring_tasks(todo: Sequence[Cell], shards: _Shards, settings: Settings) ->
 
 
 def _work(cell: Cell, shards: _Shards) -> CellWork:
-    seen = [(victim.spec, shards.keys(cell, victim, defense)) for victim, defense in cell.attacker.calibrates_on]
-    shadows = tuple(itertools.starmap(Shadow, seen)) if cell.attacker.shadows else ()
     return CellWork(
         key=cell.key,
-        classifier=cell.classifier.spec,
         labels=cell.labels,
         seed=cell.seed,
         calibration=cell.calibration,
-        calibrate_on=() if shadows or not seen else seen[0][1],
-        evaluate_on=shards.keys(cell, cell.victim, cell.defense),
-        shadows=shadows,
+        ways=tuple(_way(each, cell, shards) for each in cell.alternatives),
         null=cell.observer.only.null,
         competes=not cell.is_null,
+    )
+
+
+def _way(each: Cell, cell: Cell, shards: _Shards) -> Way:
+    """One way to make the scores of a cell, called by what sets it apart from the others."""
+    seen = [(victim.spec, shards.keys(each, victim, defense)) for victim, defense in cell.attacker.calibrates_on]
+    shadows = tuple(itertools.starmap(Shadow, seen)) if cell.attacker.shadows else ()
+    pairs = zip(each.axes.values(), cell.axes.values(), strict=True)
+    return Way(
+        classifier=each.classifier.spec,
+        calibrate_on=() if shadows or not seen else seen[0][1],
+        evaluate_on=shards.keys(each, each.victim, each.defense),
+        shadows=shadows,
+        observer=each.observer.identity,
+        label=", ".join(one.label for one, whole in pairs if one.identity != whole.identity),
     )

@@ -6,6 +6,7 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from leakboard.asking import ACCESS
 from leakboard.faults import contained
 from leakboard.registry.public import is_public
 from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, TaskRow
@@ -85,7 +86,9 @@ def attempt_row(cell: str, answer: PartOutcome, outcome: TaskOutcome) -> Attempt
 
 
 def _access(observer: Bound) -> str:
-    return "none" if observer.only.null else observer.only.access
+    """The most that any of its choices asks for."""
+    asked = (choice.only.access for choice in observer.choices)
+    return "none" if observer.only.null else max(asked, key=ACCESS.index)
 
 
 def _facts(point: Bound, populations: dict[str, Population]) -> dict[str, Any]:

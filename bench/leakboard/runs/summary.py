@@ -93,6 +93,7 @@ def _best(results: pd.DataFrame) -> Iterator[str]:
         yield from (f"  fitted: {fit}" for fit in sorted(set(rows["fit"]) - {"", "exact"}))
         for row in rows_of(rows):
             attack = row["attack"] or f"{row['observer']} + {row['distance']} + {row['classifier']}"
+            attack += f" (chose {row['chosen']})" if row["chosen"] else ""
             yield (
                 f"  {row['defense']:<{wide}}  {row['attacker']:<8}  {row['access']:<5}  AUC {row['value']:.3f} "
                 f"[{row['low']:.3f}, {row['high']:.3f}]  n={row['n_member']}+{row['n_nonmember']}  {attack}"

@@ -48,7 +48,8 @@ def results(store: Store, measure: str | None = None) -> pd.DataFrame:
     (per sample), seconds (of the attack alone, see `AttemptRow`), peak_mb, fit (how images were fitted to the victim:
     ``exact``, the rule in words, or empty where it was not noted), note (what a reader must know of the numbers),
     bypass (which questions went past a defense, by where it stands; ``nothing``, or empty where it was not noted),
-    calibration_auc (what the reported attack is chosen by, see `AttemptRow`), run (id), created (UTC).
+    calibration_auc (what the reported attack is chosen by, see `AttemptRow`), chosen (of what ``tune`` left open), run
+    (id), created (UTC).
     """
     numbers = [getattr(ResultTable, name) for name in NUMBERS]
     statement = _cells([*numbers, *_attempt(without=OF_CELLS)]).join(
@@ -68,7 +69,7 @@ def cells(store: Store) -> pd.DataFrame:
     """One row per tried cell and its last attempt.
 
     Columns: cell (key), the axes as in `results`, status, error, queries, nfe, seconds, peak_mb, n_calibration,
-    n_evaluation, scores_key, batch_size, fit, note, bypass, calibration_auc, measured_by (a dict), run (id),
+    n_evaluation, scores_key, batch_size, fit, note, bypass, calibration_auc, chosen, measured_by (a dict), run (id),
     created (UTC).
     """
     return _frame(store, _cells(_attempt(without=("traceback",))).order_by(AttemptTable.id), spell=AXES)

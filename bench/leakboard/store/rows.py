@@ -152,6 +152,7 @@ class AttemptRow:
         calibration_auc: AUC of calibration samples whose labels the classifier had not seen, cross-validated where it
             is fitted on them: the attack that is reported is chosen by it. None for null checks, and where none could
             be had.
+        chosen: what calibration samples chose of an attack with ``tune``; empty where nothing was to be chosen.
         measured_by: what made the numbers: `leakboard.keys.measure_key` by the name of each measure that came to an
             end, also of one that could tell no number.
         created: UTC; a cell's newest attempt is the one that counts. The store sets it right where a clock went back.
@@ -175,6 +176,7 @@ class AttemptRow:
     measured_by: Mapping[str, str] = field(default_factory=dict)
     bypass: str = ""
     calibration_auc: float | None = None
+    chosen: str = ""
     created: datetime = field(default_factory=now)
     results: tuple[ResultRow, ...] = ()
 

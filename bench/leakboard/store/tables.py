@@ -143,6 +143,7 @@ class AttemptTable(Base):
     measured_by: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     bypass: Mapped[str] = mapped_column(server_default=text("''"))
     calibration_auc: Mapped[float | None]
+    chosen: Mapped[str] = mapped_column(server_default=text("''"))
 
 
 class ResultTable(Base):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leakboard.statistics.ranking import rank
-from leakboard.tasks.fit import Fitted, Labelled, scorer_of
+from leakboard.tasks.fit import Fitted, Labelled, by_shadows, scorer_of
 from leakboard.tasks.splits import folds
 
 if TYPE_CHECKING:
@@ -58,4 +58,26 @@ def calibration_auc(
         held = fold == number
         scorer = scorer_of(classifier, classifier.fit(features[~held], member[~held], columns))
         found.append(rank(scorer(features[held]), member[held]).auc)
+    return float(np.mean(found))
+
+
+def shadow_auc(classifier: Classifier, shadows: Sequence[Labelled], columns: Sequence[str]) -> float:
+    """Mean AUC of shadow victims, each attacked by what is fitted on the others.
+
+    By it an attacker who has no labels of the victim under attack chooses between alternatives.
+
+    Args:
+        classifier: what turns features into scores.
+        shadows: what each of two shadow victims at least said, and who was in its training set.
+        columns: names of the numbers, or of the pairs.
+
+    Raises:
+        TypeError, ValueError: as `leakboard.tasks.fit.by_own`.
+    """
+    found = []
+    for number, (features, member) in enumerate(shadows):
+        others = [*shadows[:number], *shadows[number + 1 :]]
+        everyone = np.ones(len(member), np.bool_)
+        fitted = by_shadows(classifier, others, features, everyone, columns)
+        found.append(rank(fitted.scores, member).auc)
     return float(np.mean(found))

@@ -74,28 +74,25 @@ class Shadow:
 
 
 @dataclass(frozen=True)
-class CellWork:
-    """One classifier to be fitted and measured.
+class Way:
+    """One way to make the scores of a cell: a classifier, and what it is fitted on.
 
     Attributes:
+        classifier: its spec.
         calibrate_on: keys of the feature shards, in order, of the victim under attack that the classifier may see;
             none for an attacker who has shadow victims, or no labels at all.
         evaluate_on: keys of the feature shards that are scored.
         shadows: what it may see of other victims.
-        null: whether it is a null check, whose numbers have to differ to show anything.
-        competes: whether it may be the attack that is reported: no null check of any kind.
+        observer: whose questions the features cost; those of two ways with one observer are the same.
+        label: what a person calls it, where it is one of several.
     """
 
-    key: str
     classifier: str
-    labels: str
-    seed: int
-    calibration: float
     calibrate_on: tuple[str, ...]
     evaluate_on: tuple[str, ...]
     shadows: tuple[Shadow, ...] = ()
-    null: bool = False
-    competes: bool = True
+    observer: str = ""
+    label: str = ""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -103,6 +100,35 @@ class CellWork:
         return frozenset(
             (*self.calibrate_on, *self.evaluate_on, *(key for each in self.shadows for key in each.features))
         )
+
+
+@dataclass(frozen=True)
+class CellWork:
+    """One classifier to be fitted and measured.
+
+    Attributes:
+        ways: how its scores may be made: one way, or several of which calibration samples choose one.
+        null: whether it is a null check, whose numbers have to differ to show anything.
+        competes: whether it may be the attack that is reported: no null check of any kind.
+    """
+
+    key: str
+    labels: str
+    seed: int
+    calibration: float
+    ways: tuple[Way, ...]
+    null: bool = False
+    competes: bool = True
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The feature shards that must exist first."""
+        return frozenset().union(*(way.needs for way in self.ways))
+
+    @property
+    def who(self) -> str:
+        """Whose time it is while the cell is fitted."""
+        return who("classifier", self.ways[0].classifier)
 
 
 @dataclass(frozen=True)
@@ -151,6 +177,7 @@ class PartOutcome:
     measured_by: Mapping[str, str] = field(default_factory=dict)
     bypass: str = ""
     calibration_auc: float | None = None
+    chosen: str = ""
     stored: tuple[ArtifactRow, ...] = ()
 
 
@@ -192,7 +219,7 @@ def who(kind: str, spec: str, victim: str = "") -> str:
 def components(task: Task, key: str) -> frozenset[str]:
     """Who could use up the time of one part of a task, given by its key."""
     if isinstance(task, ScoreTask):
-        return frozenset(who("classifier", cell.classifier) for cell in task.cells if cell.key == key)
+        return frozenset(cell.who for cell in task.cells if cell.key == key)
     places = {who("victim", task.victim), who("dataset", task.dataset)}
     for each in task.wanted:
         if each.key == key:

@@ -80,10 +80,12 @@
     const parts = ["observer", "distance", "classifier"].map((name) => value(row, name));
     const named = value(row, "attack");
     const note = value(row, "note");
+    const chosen = value(row, "chosen");
     return [
       ...(named ? [make("b", "", named)] : softly(parts[0])),
       ...marks(row),
       make("span", "sub", ...softly((named ? parts : parts.slice(1)).join(" \u00b7 "))),
+      ...(chosen ? [make("span", "sub told", `calibration samples chose ${chosen}`)] : []),
       ...(note ? [make("span", "sub told", `\u2021 ${note}`)] : []),
     ];
   };
