@@ -16,7 +16,7 @@ from leakboard.statistics.power import auc_half_width
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
 from leakboard.tasks import sample_lists
-from leakboard_reports import caught, classes, comparison, panels, sets
+from leakboard_reports import caught, classes, comparison, panels, rarity, sets
 
 SIZE = SMALL | {
     "victims": ("fashion_ddpm(epochs='moderate')", "fashion_ddpm(epochs='light')", "untrained"),
@@ -27,6 +27,7 @@ SIZE = SMALL | {
     "permuted": False,
 }
 HOSTILE = "<b onclick=x>"
+IDS = tuple(f"s{number:05d}" for number in range(2 * synthetic_store.SAMPLES))
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +47,9 @@ def found(store):
     return panels.panels(*panels.comparable(store))
 
 
-def keep_labels(store, labels):
+def keep_list(store, **told):
     """A list of samples as a run keeps it; rows of the same class and side are many."""
-    ids = tuple(f"s{number:05d}" for number in range(2 * synthetic_store.SAMPLES))
-    population = sample_lists.Population(ids, np.arange(len(ids)) % 2 == 1, labels=labels(ids))
+    population = sample_lists.Population(IDS, np.arange(len(IDS)) % 2 == 1, **told)
     sample_lists.put(Artifacts(store.artifacts), digest("dataset", "fashion_mnist"), population)
 
 
@@ -120,7 +120,7 @@ def test_one_attack_an_observer_is_looked_at_and_shares_are_of_what_they_catch(s
     one = caught.one_an_observer(cell for cell in cells if "moderate" in cell.victim and cell.seed == 0)
     assert len({cell.observer for cell in one}) == len(one) == 5
     panel = panels.panel_of(one, scores, "", "gray")
-    found = caught.who(panel, (), None, public=True)
+    found = caught.who(panel, (), None, None, public=True)
     assert found.tprs == tuple(catches(row, panel.member).mean() for row in panel.scores)
     assert found.shares[0][1] >= max(found.tprs)
     assert found.flag == "hidden"
@@ -147,9 +147,7 @@ def test_classes_stand_where_the_list_of_samples_tells_them(tmp_path):
     assert classes.by_class(store, panel, public=True) is None
     assert "does not tell what class" in caught.body(store)
 
-    keep_labels(
-        store, lambda ids: tuple(HOSTILE if n < 130 else "shirt" if n < 240 else "bag" for n in range(len(ids)))
-    )
+    keep_list(store, labels=tuple(HOSTILE if n < 130 else "shirt" if n < 240 else "bag" for n in range(len(IDS))))
     found = classes.by_class(store, panel, public=True)
     assert [name for name, *_ in found.rows] == [HOSTILE, "shirt"]
     assert found.small == 1
@@ -159,6 +157,50 @@ def test_classes_stand_where_the_list_of_samples_tells_them(tmp_path):
     assert [name for name, *_ in classes.by_class(store, panel, public=False).rows] == ["class 1", "class 3"]
     assert "&lt;b onclick=x&gt;" in caught.body(store)
     assert HOSTILE not in caught.body(store)
+
+
+def rare_where_exposed(panel, gain):
+    """A distance of each sample that goes with the scores of the first attack."""
+    at = dict(zip(panel.ids, panel.scores[0], strict=True))
+    noise = np.random.default_rng(99).normal(size=len(IDS))
+    return np.array([np.exp(gain * at.get(name, 0) + one) for name, one in zip(IDS, noise, strict=True)], np.float32)
+
+
+def test_thirds_of_rarity_stand_where_the_list_of_samples_tells_it(tmp_path):
+    synthetic_store.build(tmp_path / "own.db", **SIZE)
+    store = Store(tmp_path / "own.db", read_only=True)
+    panel = panels.panels(*panels.comparable(store))[0]
+    assert rarity.by_rarity(store, panel) is None
+    assert "does not tell how rare" in caught.body(store)
+
+    distances = rare_where_exposed(panel, 1.5)
+    distances[[IDS.index(name) for name in panel.ids[:3]]] = np.nan
+    keep_list(store, rarity=distances)
+    found = rarity.by_rarity(store, panel)
+    assert [row.name for row in found.rows] == ["common", "middle", "rare"]
+    sizes = [row.members + row.others for row in found.rows]
+    assert (sum(sizes), found.unknown) == (len(panel.ids) - 3, 3)
+    assert max(sizes) - min(sizes) <= 1
+    assert found.rows[0].high <= found.rows[1].low <= found.rows[1].high <= found.rows[2].low
+    assert found.counts == (sum(row.members for row in found.rows), sum(row.others for row in found.rows))
+    assert found.members.low > 0
+    assert found.others.low > 0
+    assert "Rare members are more exposed than common ones" in caught.body(store)
+
+    keep_list(store, rarity=rare_where_exposed(panel, -1.5))
+    assert "less exposed" in rarity.by_rarity(store, panel).verdict
+    keep_list(store, rarity=rare_where_exposed(panel, 0))
+    assert "not told apart" in rarity.by_rarity(store, panel).verdict
+
+
+def test_a_third_with_few_samples_of_a_side_has_no_auc_and_one_side_alone_no_thirds(store, found, monkeypatch):
+    panel = found[0]
+    at = {name: float(flag) for name, flag in zip(panel.ids, panel.member, strict=True)}
+    monkeypatch.setattr(Store, "rarity", lambda *_: at)
+    rows = rarity.by_rarity(store, panel).rows
+    assert [(row.auc, min(row.members, row.others)) for row in rows] == [(None, 0)] * len(rows)
+    monkeypatch.setattr(Store, "rarity", lambda *_: {name: 1.0 for name in at if at[name]})
+    assert rarity.by_rarity(store, panel) is None
 
 
 def test_members_of_datasets_that_are_not_public_have_no_names(store, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.scores import drawn
-from leakboard.statistics.roc import roc, tpr_at_fpr
+from leakboard.statistics.roc import lowest_threshold, roc, tpr_at_fpr
 
 at_1pct, at_01pct = (functools.partial(tpr_at_fpr, rate=rate) for rate in (0.01, 0.001))
 
@@ -43,6 +43,19 @@ def test_tpr_is_read_off_the_exact_step():
     scores, member = np.concatenate([members, nonmembers]), np.arange(205) < 5
     assert at_1pct(scores, member).value == pytest.approx(3 / 5)
     assert at_01pct(scores, member).value == pytest.approx(1 / 5)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.01, 0.07, 0.3, 1.0])
+@pytest.mark.parametrize("count", [1, 30, 100, 300])
+def test_the_threshold_is_the_lowest_that_few_enough_nonmembers_exceed(rate, count):
+    """In whole numbers: 0.07 * 100 is a little more than 7 in floats, 0.3 * 30 a little less than 9."""
+    scores = np.sort(np.round(np.random.default_rng(0).normal(size=count), 1))
+    allowed = round(rate * 100) * count // 100
+    threshold = lowest_threshold(scores, rate)
+    assert (scores > threshold).sum() <= allowed
+    below = scores[scores < threshold]
+    assert threshold == -np.inf if allowed == count else (scores >= threshold).sum() > allowed
+    assert not len(below) or (scores > below.max()).sum() > allowed
 
 
 def test_tied_nonmembers_are_passed_together_or_not_at_all():

@@ -173,6 +173,61 @@ def test_groups_are_found_whatever_the_block(noise, monkeypatch):
     assert whole[19] == whole[13] == whole[2]
 
 
+def distances(images):
+    """RMSE of all pairs (N, N) of images that are 32x32, at 16x16."""
+    small = images.double().unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5)).flatten(1).numpy()
+    return np.sqrt(((small[:, None] - small[None]) ** 2).mean(2))
+
+
+def test_rarity_is_the_mean_distance_to_the_five_nearest_of_both_sides(noise):
+    nearest = np.sort(distances(noise), 1)[:, 1:6]
+
+    np.testing.assert_allclose(describe(samples(noise, 25)).rarity, nearest.mean(1), rtol=1e-4)
+
+
+def test_rarity_does_not_depend_on_who_is_a_member(noise):
+    found = describe(samples(noise, 25))
+    flags = np.random.default_rng(0).permutation(found.rarity.size) < 13
+
+    again = describe(Samples(tuple(map(str, range(40))), noise, flags))
+
+    np.testing.assert_allclose(again.rarity, found.rarity, rtol=1e-5)
+
+
+def test_copies_make_no_image_common(noise):
+    alone = describe(samples(noise, 20)).rarity[0]
+    copies = noise[:1] * torch.linspace(0.97, 1, 6)[:, None, None, None]
+
+    assert describe(samples(torch.cat([noise, copies]), 20)).rarity[0] == pytest.approx(alone, rel=1e-4)
+
+
+def test_an_odd_image_is_the_rarest_and_flat_ones_are_no_neighbours_of_themselves(noise):
+    noise[7], noise[30], noise[31] = 1, 0, 0
+
+    found = describe(samples(noise, 20)).rarity
+
+    assert set(found.argsort()[-3:].tolist()) == {7, 30, 31}
+    assert found[30] == found[31] == pytest.approx(np.sort(distances(noise)[30])[2:7].mean(), rel=1e-4)
+
+
+def test_with_too_few_others_rarity_is_not_known(noise):
+    assert np.isnan(describe(samples(noise[:4], 2)).rarity).all()
+    assert np.isnan(describe(samples(noise[:5], 2)).rarity).all()
+    assert np.isfinite(describe(samples(noise[:6], 2)).rarity).all()
+
+
+def test_rarity_among_many_is_that_among_some_of_both_sides(noise, monkeypatch):
+    whole = describe(samples(noise, 32)).rarity
+    monkeypatch.setattr(likeness, "COMPARED", 20)
+    found = describe(samples(noise, 32)).rarity
+
+    assert (found >= whole - 1e-6).all()
+    assert found.max() < 1.1 * whole.max()
+
+    monkeypatch.setattr(duplicates, "MOST", 10)
+    assert np.isfinite(describe(samples(noise, 32)).rarity).sum() == 18, "those that were looked at"
+
+
 def test_an_untrained_victim_leaks_nothing_although_each_image_is_there_twice():
     """Members and non-members are noise, each twice: halves that shared them gave a blind check .85."""
     from sklearn.metrics import roc_auc_score

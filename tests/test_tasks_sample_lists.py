@@ -320,6 +320,22 @@ def test_labels_are_kept_with_the_list_and_an_older_list_without_them_is_read(to
     assert Populations(artifacts).all(older).labels is None
 
 
+def test_rarity_is_kept_with_the_list_and_an_older_list_without_it_is_read(toy, tmp_path):
+    images = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    artifacts, dataset = Artifacts(tmp_path), toy(samples(images=images))
+    populations = Populations(artifacts)
+    whole = populations.all(dataset)
+    populations.save(artifacts)
+    assert np.isfinite(whole.rarity).all()
+    assert sample_lists.get(artifacts, dataset.identity).rarity.tolist() == whole.rarity.tolist()
+    chosen = whole.chosen(Sides(3, 3))
+    assert chosen.rarity.tolist() == [whole.rarity[whole.ids.index(sample)] for sample in chosen.ids]
+
+    older = toy(what="older")
+    sample_lists.put(artifacts, older.identity, Population(samples().ids, samples().member))
+    assert Populations(artifacts).all(older).rarity is None
+
+
 def test_a_list_damaged_on_disk_is_made_again(toy, tmp_path):
     artifacts, dataset = Artifacts(tmp_path), toy()
     first = Populations(artifacts)

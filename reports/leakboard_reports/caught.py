@@ -15,6 +15,7 @@ from leakboard.statistics.roc import flag_of
 from leakboard_reports import attackers
 from leakboard_reports.classes import ByClass, by_class
 from leakboard_reports.panels import comparable, panel_of
+from leakboard_reports.rarity import ByRarity, by_rarity
 from leakboard_reports.reading import by_choice, headline, places
 from leakboard_reports.templating import environment
 
@@ -64,6 +65,7 @@ class Who:
         exposed: the members with the highest mean exposure.
         again: over seeds.
         classes: AUC by class; None where the store tells none.
+        rarity: AUC by how rare images are; None where the store does not tell.
     """
 
     panel: Panel
@@ -75,9 +77,10 @@ class Who:
     exposed: tuple[Exposed, ...]
     again: tuple[Again, ...]
     classes: ByClass | None
+    rarity: ByRarity | None
 
 
-def who(panel: Panel, again: Sequence[Again], classes: ByClass | None, *, public: bool) -> Who:
+def who(panel: Panel, again: Sequence[Again], classes: ByClass | None, rarity: ByRarity | None, *, public: bool) -> Who:
     """What the attacks of a panel say of its members."""
     exposures = np.stack([exposure(row, panel.member) for row in panel.scores])
     found = np.stack([caught(row, panel.member) for row in panel.scores])
@@ -92,6 +95,7 @@ def who(panel: Panel, again: Sequence[Again], classes: ByClass | None, *, public
         tuple(_exposed(panel, exposures.mean(0), found.sum(0), public=public)),
         tuple(again),
         classes,
+        rarity,
     )
 
 
@@ -148,7 +152,7 @@ def body(store: Store) -> str:
             public = panel.dataset not in private
             classes = by_class(store, panel, public=public)
             again = over_seeds(panel.cells, cells, scores)
-            found.append(who(panel, again, classes, public=public))
+            found.append(who(panel, again, classes, by_rarity(store, panel), public=public))
     return environment().get_template("caught.html.j2").render(victims=found, most=MOST, private=private)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from leakboard.statistics.ranking import centred_ranks
+from leakboard.statistics.roc import lowest_threshold
 
 if TYPE_CHECKING:
     from leakboard.api import Array, Mask
@@ -29,10 +29,7 @@ def caught(scores: Array, member: Mask, rate: float = RATE) -> Mask:
 
     Their share is the TPR that `leakboard.statistics.roc.tpr_at_fpr` gives.
     """
-    others = np.sort(scores[~member])[::-1]
-    allowed = math.floor(rate * len(others) + 1e-9)
-    threshold = others[allowed] if allowed < len(others) else -np.inf
-    return np.asarray(scores[member] > threshold, np.bool_)
+    return np.asarray(scores[member] > lowest_threshold(np.sort(scores[~member]), rate), np.bool_)
 
 
 def agreement(rows: Array) -> Array:

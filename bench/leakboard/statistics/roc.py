@@ -52,6 +52,12 @@ def nonmembers_for(rate: float, expected: int) -> int:
     return math.ceil(expected / rate - 1e-9)
 
 
+def lowest_threshold(nonmembers: Array, rate: float) -> float:
+    """The lowest threshold that at most a share ``rate`` of sorted scores of non-members exceed; -inf if all may."""
+    allowed = math.floor(rate * len(nonmembers) + 1e-9)
+    return float(nonmembers[-1 - allowed]) if allowed < len(nonmembers) else -math.inf
+
+
 def tpr_at_fpr(
     scores: npt.ArrayLike,
     member: npt.ArrayLike,
@@ -90,6 +96,5 @@ def tpr_at_fpr(
     lowest, weights = binomial(n, rate)
     cuts = np.array([above(cut) for cut in descending[lowest : lowest + len(weights) + 1]])
     low, high = mixed_clopper_pearson(cuts[:-1], cuts[1:], weights, m, level)
-    allowed = min(n, math.floor(rate * n + 1e-9))
-    method = "Clopper-Pearson, mixed over the order statistics"
-    return Estimate(above(descending[allowed + 1]) / m, low, high, method, flag_of(n, rate))
+    value = above(lowest_threshold(ranked.nonmembers, rate)) / m
+    return Estimate(value, low, high, "Clopper-Pearson, mixed over the order statistics", flag_of(n, rate))

@@ -7,6 +7,7 @@ lists one message for each.
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.store.tables import ComponentTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     import pandas as pd
 
@@ -68,12 +69,30 @@ def scores_of(store: Store, key: str) -> tuple[tuple[str, ...], np.ndarray, np.n
 def classes(store: Store, dataset: str) -> dict[str, str]:
     """The class of each sample of a dataset, given by label; empty where its list of samples is gone or tells none."""
     found: dict[str, str] = {}
+    for ids, _, meta in _sample_lists(store, dataset):
+        found |= dict(zip(ids, json.loads(meta.get("labels", "[]")), strict=False))
+    return found
+
+
+def rarity(store: Store, dataset: str) -> dict[str, float]:
+    """How far the nearest others of each sample of a dataset are, given by label, as `leakboard.tasks.likeness` says.
+
+    Samples of which it is not known are left out; empty where the list of samples is gone or tells none.
+    """
+    found: dict[str, float] = {}
+    for ids, tensors, _ in _sample_lists(store, dataset):
+        if "rarity" in tensors:
+            found |= dict(zip(ids, tensors["rarity"].tolist(), strict=True))
+    return {sample: distance for sample, distance in found.items() if math.isfinite(distance)}
+
+
+def _sample_lists(store: Store, dataset: str) -> Iterator[tuple[list[str], dict[str, np.ndarray], dict[str, str]]]:
+    """Ids, and all else that is kept, of each list of samples of the datasets with a label."""
     for row in frames.components(store).to_dict("records"):
         if (row["kind"], row["label"]) == ("dataset", dataset):
             payloads, _ = _read(store, [samples_key(str(row["identity"]))])
-            for _, meta in payloads.values():
-                found |= dict(zip(json.loads(meta["ids"]), json.loads(meta.get("labels", "[]")), strict=False))
-    return found
+            for tensors, meta in payloads.values():
+                yield json.loads(meta["ids"]), tensors, meta
 
 
 def features(store: Store) -> pd.DataFrame:

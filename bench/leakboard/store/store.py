@@ -251,6 +251,10 @@ class Store:
         """The class of each sample of a dataset, given by label, as far as it is known."""
         return payloads.classes(self, dataset)
 
+    def rarity(self, dataset: str) -> dict[str, float]:
+        """How far the nearest others of each sample of a dataset are: mean RMSE of thumbnails; may be empty."""
+        return payloads.rarity(self, dataset)
+
     def features(self) -> pd.DataFrame:
         """One row per sample and feature column, read from artifact files."""
         return payloads.features(self)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from leakboard.tasks.likeness import LIKENESS, SIDE, Looked, alike, look
+from leakboard.tasks.likeness import LIKENESS, SIDE, Looked, alike, look, rarity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,14 +32,22 @@ COLOURS = {1: "grey", 3: "colour"}
 
 
 class Described(NamedTuple):
-    """What there is to know of a dataset: notes, and for each row (N,) the number of its group of near-duplicates."""
+    """What there is to know of a dataset.
+
+    Attributes:
+        notes: what a reader must know.
+        groups: for each row (N,) the number of its group of near-duplicates.
+        rarity: for each row (N,) how far its nearest others are, see `leakboard.tasks.likeness.rarity`; NaN where it
+            was not compared, or with too few.
+    """
 
     notes: tuple[str, ...]
     groups: npt.NDArray[np.intp]
+    rarity: npt.NDArray[np.float32]
 
 
 def describe(samples: Samples) -> Described:
-    """Image size and counts, pairs across the split, and groups within each side.
+    """Image size and counts, pairs across the split, groups within each side, and how rare each image is.
 
     Pairs of a member and a non-member that are the same image or nearly are warnings with the ids of the first ten.
     Images are read a few hundred at a time. Of a side with more than 25,000 images that many, evenly spaced, are
@@ -61,7 +69,7 @@ def describe(samples: Samples) -> Described:
     if sum(len(each.rows) for each in looked) < len(samples.ids):
         told = [f"{len(each.rows):,} of {len(rows):,}" for each, rows in zip(looked, sides, strict=True)]
         notes.append(f"duplicates were looked for among {told[0]} members and {told[1]} non-members")
-    return Described((f"{size}: {count}", *notes), groups)
+    return Described((f"{size}: {count}", *notes), groups, _rarity(samples, looked))
 
 
 def _across(samples: Samples, looked: Sequence[Looked]) -> list[str]:
@@ -114,6 +122,12 @@ def _groups(samples: Samples, sides: Sequence[Looked]) -> npt.NDArray[np.intp]:
     left, right = (np.concatenate([np.empty(0, np.intp), *ends]) for ends in zip(*pairs, strict=True))
     links = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(count, count))
     return np.asarray(connected_components(links, directed=False)[1], np.intp)
+
+
+def _rarity(samples: Samples, sides: Sequence[Looked]) -> npt.NDArray[np.float32]:
+    found = np.full(len(samples.ids), np.nan, np.float32)
+    found[np.concatenate([side.rows for side in sides])] = rarity(sides)
+    return found
 
 
 def _told_groups(samples: Samples, groups: npt.NDArray[np.intp]) -> Iterator[str]:

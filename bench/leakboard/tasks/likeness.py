@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import torch
 
@@ -20,6 +20,9 @@ LIKENESS = 0.03
 CONTRAST_SHARE = 0.25
 CHUNK = 512
 ROUNDING = 1e-6
+NEIGHBOURS = 5
+COMPARED = 12_000
+"""How many nearest images say how rare one is, and among how many they are looked for: it bounds the time."""
 
 
 class Looked(NamedTuple):
@@ -74,6 +77,29 @@ def alike(first: Looked, second: Looked) -> Iterator[Alike]:
         here, there = within.logical_and_(hint[rows][:, columns]).nonzero(as_tuple=True)
         distances = apart[here, there].clamp(min=0).sqrt().numpy()
         yield Alike(rows[here].numpy() + start, columns[there].numpy(), distances)
+
+
+def rarity(sides: Sequence[Looked]) -> npt.NDArray[np.float32]:
+    """How far each image is from the five nearest others, the mean RMSE at 16x16 (M,), in the order of the sides.
+
+    All images are compared with all, of both sides alike, so that nothing depends on who is a member; of more than
+    12,000 each with so many, evenly spaced. Those that are alike do not count: a copy makes no picture common. NaN
+    where fewer than five others are left.
+    """
+    import torch
+
+    thumbnails, limits = (torch.cat(parts) for parts in zip(*((s.thumbnails, s.limits) for s in sides), strict=True))
+    chosen = torch.linspace(0, len(thumbnails) - 1, min(len(thumbnails), COMPARED)).long()
+    others, theirs = thumbnails[chosen], limits[chosen]
+    if len(others) < NEIGHBOURS:
+        return np.full(len(thumbnails), np.nan, np.float32)
+    found = []
+    for mine, limit in zip(thumbnails.split(CHUNK), limits.split(CHUNK), strict=True):
+        apart = _apart(mine, others)
+        same = _within(apart, limit, theirs).logical_or_(apart < ROUNDING)  # the image itself, whatever it shows
+        found.append(apart.masked_fill_(same, torch.inf).topk(NEIGHBOURS, largest=False, sorted=False).values)
+    distances = torch.cat(found).sqrt().mean(1)
+    return np.asarray(distances.where(distances.isfinite(), torch.nan).numpy())
 
 
 def _rough(thumbnails: torch.Tensor) -> torch.Tensor:

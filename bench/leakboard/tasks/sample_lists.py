@@ -40,6 +40,7 @@ class Population(NamedTuple):
         member_digest: as `Samples.member_digest`.
         groups: numbers (N,) that near-duplicates have in common; None where all differ.
         labels: N class names; None where the dataset has none, or the list is of an older version.
+        rarity: how far the nearest others of each are (N,), NaN where it is not known; None in lists of older versions.
     """
 
     ids: tuple[str, ...]
@@ -48,6 +49,7 @@ class Population(NamedTuple):
     member_digest: str | None = None
     groups: npt.NDArray[np.intp] | None = None
     labels: tuple[str, ...] | None = None
+    rarity: npt.NDArray[np.float32] | None = None
 
     @property
     def sides(self) -> Sides:
@@ -61,7 +63,8 @@ class Population(NamedTuple):
         groups = None if self.groups is None else self.groups[rows]
         ids = tuple(self.ids[row] for row in rows)
         labels = None if self.labels is None else tuple(self.labels[row] for row in rows)
-        return Population(ids, self.member[rows], self.notes, self.member_digest, groups, labels)
+        rarity = None if self.rarity is None else self.rarity[rows]
+        return Population(ids, self.member[rows], self.notes, self.member_digest, groups, labels, rarity)
 
 
 def put(artifacts: Artifacts, dataset: str, population: Population) -> ArtifactRow:
@@ -74,6 +77,8 @@ def put(artifacts: Artifacts, dataset: str, population: Population) -> ArtifactR
     tensors: dict[str, npt.NDArray[Any]] = {"member": population.member.astype(np.uint8)}
     if population.groups is not None:
         tensors["groups"] = population.groups.astype(np.int64)
+    if population.rarity is not None:
+        tensors["rarity"] = population.rarity
     return artifacts.put(samples_key(dataset), tensors, meta, "samples")
 
 
@@ -87,7 +92,8 @@ def get(artifacts: Artifacts, dataset: str) -> Population:
     ids, notes = (tuple(json.loads(meta[name])) for name in ("ids", "notes"))
     groups = tensors["groups"].astype(np.intp) if "groups" in tensors else None
     labels = tuple(json.loads(meta["labels"])) if "labels" in meta else None
-    return Population(ids, tensors["member"].astype(bool), notes, meta.get("member_digest"), groups, labels)
+    member, digest = tensors["member"].astype(bool), meta.get("member_digest")
+    return Population(ids, member, notes, digest, groups, labels, tensors.get("rarity"))
 
 
 @dataclass
@@ -193,7 +199,8 @@ class Populations:
         groups = found.groups if len(np.unique(found.groups)) < len(samples.ids) else None
         notes = tuple(map(discreet, (*samples.notes, *found.notes)))
         labels = None if samples.labels is None else tuple(map(str, samples.labels))
-        return Population(tuple(samples.ids), samples.member, notes, samples.member_digest, groups, labels)
+        ids, digest = tuple(samples.ids), samples.member_digest
+        return Population(ids, samples.member, notes, digest, groups, labels, found.rarity)
 
 
 def _check_counts(cell: Cell, there: Sides) -> None:
