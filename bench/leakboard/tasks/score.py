@@ -116,8 +116,11 @@ class _Scoring:
         """
         ids, member = self.population.ids, self.members(self.task.victim)
         known = calibration(ids, member, cell.seed, cell.calibration, self.population.groups)
+        flags = self._flags(cell, member, known)
         if cell.labels == "permuted":
-            member = permuted(ids, member, cell.key)
+            # One dealing for all victims: nobody's flags fit the features, but each sample keeps the victims it shares,
+            # so that a shadow attack that only reads flags is found too.
+            member, *flags = (permuted(ids, each, cell.key) for each in (member, *flags))
         classifier = self.registry.one("classifier", cell.classifier).only
         seen = table = self.tables.get(cell.evaluate_on, maps=classifier.maps)
         if cell.null and not np.ptp(table.values, axis=0).any():
@@ -127,7 +130,7 @@ class _Scoring:
         # Only what is called in the end is timed and limited: reading and comparing tables is no part of an attack.
         fit: Callable[[], Fitted]
         if cell.shadows:
-            shadows, table, more = self._shadows(cell, member, known, table, maps=classifier.maps)
+            shadows, table, more = self._shadows(cell, flags, table, maps=classifier.maps)
             used, seconds = sum(len(shadow.member) for shadow in shadows), seconds + more
             fit = functools.partial(by_shadows, classifier, shadows, table.values, ~known, table.columns)
         elif cell.calibrate_on:
@@ -155,14 +158,23 @@ class _Scoring:
         note, seconds = "\n".join(filter(None, notes)), seconds + allowance.spent
         return Judged(table, evaluated, fitted.scores, truth, fitted.threshold, used, seconds, note, chosen_by)
 
-    def _shadows(
-        self, cell: CellWork, member: Mask, known: Mask, table: Table, *, maps: bool
-    ) -> tuple[list[Labelled], Table, float]:
-        """What the shadow victims of a cell said of all samples, the table like it, and the seconds that this took."""
+    def _flags(self, cell: CellWork, member: Mask, known: Mask) -> list[Mask]:
+        """Who is a member of each of the shadow victims of a cell.
+
+        Raises:
+            LeakboardError: they tell who is a member of the victim under attack, whose members ``member`` has.
+        """
         flags = [self.members(shadow.victim) for shadow in cell.shadows]
         for shadow, theirs in zip(cell.shadows, flags, strict=True):
             refuse_telltale(self.task.victim, member[~known], shadow.victim, theirs[~known])
-        refuse_vote(self.task.victim, member[~known], [theirs[~known] for theirs in flags])
+        if flags:
+            refuse_vote(self.task.victim, member[~known], [theirs[~known] for theirs in flags])
+        return flags
+
+    def _shadows(
+        self, cell: CellWork, flags: list[Mask], table: Table, *, maps: bool
+    ) -> tuple[list[Labelled], Table, float]:
+        """What the shadow victims of a cell said of all samples, the table like it, and the seconds that this took."""
         *seen, table = alike(*(self.tables.get(shadow.features, maps=maps) for shadow in cell.shadows), table)
         shadows = [Labelled(theirs.values, labels) for theirs, labels in zip(seen, flags, strict=True)]
         return shadows, table, sum(theirs.seconds for theirs in seen)
