@@ -38,8 +38,7 @@ def test_attack_resolves(name, registry):
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack_names_its_source_and_title(name):
-    # of some papers not more is known to us than their number, or where they appeared
-    assert re.search(r"[A-Z][a-z]+.* 20\d\d|arXiv \d{4}\.\d{5}", ATTACKS[name].source)
+    assert re.search(r"[A-Z][a-z]+.* 20\d\d, arXiv \d{4}\.\d{5}", ATTACKS[name].source)
     assert ATTACKS[name].title
 
 

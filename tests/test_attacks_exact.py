@@ -11,6 +11,8 @@ from helpers.spied_victim import Spied, observer
 from leakboard.api import LeakboardError, Pair, Unsupported
 from leakboard.oracle.door import Door
 from leakboard.oracle.memo import Memo
+from leakboard_plugins.observers.conditional import cut
+from leakboard_plugins.observers.crops import cropped
 
 ABAR = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
 
@@ -114,11 +116,8 @@ def test_secmi_paper_takes_its_statistic_at_100(door, registry, predicted, clean
     assert door.asked.evaluations == 12
 
 
-def test_sima_mc_averages_what_is_predicted_beyond_the_noise(door, registry, predicted, clean):
-    total = 0
-    for draw in range(10):
-        noise = noise_of(door, "loss", draw)
-        total = total + predicted(mixed(clean, noise, 100), 100) - noise
+def test_sima_mc_averages_predictions_before_the_norm(door, registry, predicted, clean):
+    total = sum(predicted(mixed(clean, noise_of(door, "loss", draw), 100), 100) for draw in range(10))
     expected = -(np.abs(total / 10) ** 4).reshape(len(clean), -1).sum(1)
     np.testing.assert_allclose(scored(door, registry, "sima_mc"), expected, rtol=1e-3)
 
@@ -154,7 +153,7 @@ def test_the_noise_probe_goes_up_and_comes_down_again(door, predicted, clean):
 def test_pfami_is_the_relative_rise_of_the_loss(door, registry, predicted, samples):
     from torchvision.transforms.v2.functional import center_crop, resize
 
-    crop = resize(center_crop(samples.images, [round(0.8111 * 8)] * 2), [8, 8]).clamp(0, 1)
+    crop = resize(center_crop(samples.images, [int(0.8111 * 8)] * 2), [8, 8]).clamp(0, 1)
     rises = []
     for t in (0, 50, 100, 150, 200, 250, 300, 350, 400, 450):
         losses = []
@@ -164,6 +163,17 @@ def test_pfami_is_the_relative_rise_of_the_loss(door, registry, predicted, sampl
         rises.append((losses[1] - losses[0]) / losses[0])
     np.testing.assert_allclose(scored(door, registry, "pfami"), np.mean(rises, 0), rtol=1e-3, atol=1e-5)
     assert door.asked.evaluations == 20
+
+
+@pytest.mark.parametrize(("side", "kept"), [(64, 51), (28, 22)])
+def test_crops_are_cut_down_to_whole_pixels(side, kept):
+    """As in PFAMI's code: 64 pixels are cut to 51, where rounding would leave 52."""
+    images = torch.zeros(1, 1, side, side)
+    start = round((side - kept) / 2)
+    images[..., start : start + kept, start : start + kept] = 1
+    assert cropped(images, 0.8111).min() == 1
+    images[..., start, :] = 0
+    assert cropped(images, 0.8111).min() < 1
 
 
 def test_noise_aggregation_is_the_mean_distance_from_the_centroid(door, registry, predicted, clean):
@@ -177,17 +187,15 @@ def test_noise_aggregation_is_the_mean_distance_from_the_centroid(door, registry
 
 
 def conditional(door, predicted, clean, captions):
-    """Mean losses (forms, N) with the caption, three shortened forms and none."""
-    forms = [captions]
-    forms += [
-        tuple(" ".join(text.split()[: max(1, round(share * len(text.split())))]) for text in captions)
-        for share in (0.75, 0.5, 0.25)
-    ]
+    """Mean losses (forms, N) with the caption, its thirds by characters, and none."""
+    thirds = [(text[: len(text) // 3], text[len(text) // 3 : 2 * len(text) // 3]) for text in captions]
+    last = tuple(text[2 * len(text) // 3 :] for text in captions)
+    forms = [captions, *zip(*thirds, strict=True), last]
     forms.append(("",) * len(captions))
     losses = []
     for texts in forms:
         each = []
-        for t in (440, 450, 460):
+        for t in (485, 495, 505):
             noise = noise_of(door, "conditional_loss", t)
             each.append(mean((noise - predicted(mixed(clean, noise, t), t, texts)) ** 2))
         losses.append(np.mean(each, 0))
@@ -206,6 +214,11 @@ def test_clid_joins_robustly_scaled_discrepancy_and_loss(door, registry, predict
     assert door.asked.evaluations == 15
 
 
+def test_a_caption_is_cut_into_thirds_of_its_characters():
+    assert cut("a red house on a hill", 3) == ["a red h", "ouse on", " a hill"]
+    assert cut("ab", 3) == ["", "a", "b"]
+
+
 def test_clid_needs_captions(samples, door):
     mute = Door(Memo(Told(), 64), samples, 0, "gray", default_prompts=None)
     with pytest.raises(Unsupported, match="needs captions"):
@@ -221,11 +234,11 @@ def test_memorized_prompt_is_the_norm_of_what_the_caption_adds(door, registry, p
 
 def test_anisotropy_weighs_norm_and_angle(door, registry, predicted, clean):
     state, empty = noise_of(door, "prompt_norm"), [""] * len(clean)
-    first = predicted(state, 999) - predicted(state, 999, empty)
+    first = predicted(state, 981) - predicted(state, 981, empty)
     norm = np.sqrt((first**2).reshape(len(clean), -1).sum(1))
-    bare = predicted(state, 40, empty).reshape(len(clean), 1, -1)
-    added = predicted(state, 40).reshape(len(clean), 1, -1) - bare
-    angle = ((bare * added).sum(2) / np.linalg.norm(bare, axis=2) / np.linalg.norm(added, axis=2)).mean(1)
+    bare, added = predicted(state, 41, empty), predicted(state, 41) - predicted(state, 41, empty)
+    lengths = np.linalg.norm(bare, axis=1) * np.linalg.norm(added, axis=1)
+    angle = mean((bare * added).sum(1) / lengths)
     np.testing.assert_allclose(scored(door, registry, "anisotropy"), norm + 2 * angle, rtol=1e-3)
     assert door.asked.evaluations == 4
 

@@ -237,6 +237,14 @@ def test_permuted_labels_add_a_null_check_to_every_adaptive_cell():
     assert len(grid.cells) == 7
 
 
+def test_the_null_twin_of_a_shadow_attack_stands_beside_the_shadow_attackers():
+    shadow = """shadow(victims=["fashion_ddpm(level='heavy')"])"""
+    grid = make(classifier=["lira", "threshold"], attacker=["adaptive", shadow], checks={"permuted_labels": True})
+
+    permuted = [(cell.classifier.label, cell.attacker.name) for cell in grid.cells if cell.labels == "permuted"]
+    assert permuted == [("lira", "shadow"), ("threshold", "adaptive")]
+
+
 def test_null_observers_and_untrained_victims_are_null_checks():
     grid = make(victim="fashion_ddpm(level={'light', 'untrained'})", observer=["complete(steps=2)", "blind"])
 

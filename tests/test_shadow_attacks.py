@@ -37,6 +37,7 @@ def finished(tmp_path_factory):
         distance="mse",
         classifier=[*ATTACKS, "threshold"],
         attacker=["adaptive", SHADOWS],
+        checks={"permuted_labels": True},
         run={"samples": 48, "shard": 128},
         plugins=[MICRO],
     )
@@ -44,9 +45,19 @@ def finished(tmp_path_factory):
     return store
 
 
+def test_each_shadow_attack_has_a_null_check_with_permuted_labels_at_chance(finished):
+    nulls = finished.results().query("measure == 'auc' and labels == 'permuted'").set_index("classifier")
+
+    shadow = nulls[nulls["attacker"].str.startswith("shadow")]
+    assert {name.partition("(")[0] for name in shadow.index} == {"lira", "lira_offline", "rmia", "calibrated_loss"}
+    assert nulls.loc["threshold", "attacker"] == "adaptive"
+    assert ((shadow["low"] < 0.5) & (shadow["high"] > 0.5)).all()
+
+
 def test_shadow_attacks_beat_the_threshold_that_they_calibrate(finished):
     results = finished.results()
-    shadow = results[(results["measure"] == "auc") & results["attacker"].str.startswith("shadow")]
+    shadow = results[(results["measure"] == "auc") & (results["labels"] == "true")]
+    shadow = shadow[shadow["attacker"].str.startswith("shadow")]
     found = dict(zip(shadow["classifier"], shadow["value"], strict=True))
 
     assert len(found) == 5

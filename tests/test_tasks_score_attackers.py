@@ -17,7 +17,7 @@ from leakboard.store.artifacts import Artifacts
 from leakboard.tasks.fit import Labelled, by_shadows, without_labels
 from leakboard.tasks.sample_lists import Population, put
 from leakboard.tasks.score import score
-from leakboard.tasks.splits import calibration
+from leakboard.tasks.splits import calibration, permuted
 from leakboard.tasks.task import CellWork, ScoreTask, Settings, Shadow, Way
 
 COUNT = 80
@@ -77,6 +77,18 @@ class Corner(Classifier):
         return score
 
 
+@dataclass(frozen=True, kw_only=True)
+class Majority(Classifier):
+    "How many shadow victims knew a sample, whatever it looks like: what flags alone tell."
+    name: ClassVar[str] = "majority"
+
+    def fit(self, features, member, columns):
+        raise NotImplementedError
+
+    def fit_shadows(self, features, member, columns):
+        return lambda unseen: member.sum(axis=0)
+
+
 @hookimpl
 def leakboard_victims():
     return [Half]
@@ -84,7 +96,7 @@ def leakboard_victims():
 
 @hookimpl
 def leakboard_classifiers():
-    return [Mean, Corner]
+    return [Mean, Corner, Majority]
 """
 
 
@@ -162,6 +174,18 @@ def test_the_price_of_shadow_victims_is_all_they_were_asked(task, plugins, tmp_p
     assert found.seconds == pytest.approx(0.5 * 2 + 100 + 2, abs=0.5)
     assert (found.queries, found.evaluations) == (1, 4)
     assert outcome(task, plugins, shadows=()).seconds == pytest.approx(0.5 * 2, abs=0.5)
+
+
+def test_permuted_labels_deal_out_the_flags_of_all_victims_alike(task, plugins):
+    """What shadow victims are told goes to other samples, and to the same ones as the labels that are evaluated."""
+    counted = sum(flags(plugins, seed).astype(int) for seed in (1, 2))
+    for key in ("cell 1", "cell 2"):
+        found = outcome(task, plugins, classifier="majority()", labels="permuted", key=key)
+        scores, member, ids = stored(task, found)
+        places = [IDS.index(sample) for sample in ids]
+        assert np.array_equal(scores, permuted(IDS, counted, key)[places])
+        assert np.array_equal(member, permuted(IDS, flags(plugins, 0), key)[places])
+        assert not np.array_equal(scores, counted[places])
 
 
 def test_without_labels_there_is_no_threshold(task, plugins):

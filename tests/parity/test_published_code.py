@@ -1,64 +1,25 @@
 """Attacks against the functions of their authors, on one network. Each test needs a checkout, and is skipped without.
 
 Set to the root of a checkout: ``LEAKBOARD_PARITY_SIMA`` (mx-ethan-rao/SimA), ``LEAKBOARD_PARITY_SECMI``
-(jinhaoduan/SecMI), ``LEAKBOARD_PARITY_CDI`` (sprintml/copyrighted_data_identification) and ``LEAKBOARD_PARITY_MATSUMOTO``
-(fseclab-osaka/mia-diffusion). Nothing of theirs is kept here.
+(jinhaoduan/SecMI), ``LEAKBOARD_PARITY_CDI`` (sprintml/copyrighted_data_identification), ``LEAKBOARD_PARITY_MATSUMOTO``
+(fseclab-osaka/mia-diffusion), ``LEAKBOARD_PARITY_MIDM`` (HailongHuPri/MIDM) and ``LEAKBOARD_PARITY_ANISOTROPY``
+(rohanasthana/memorization-anisotropy). Nothing of theirs is kept here.
 """
 
-import importlib.util
 import math
-import os
-import sys
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from helpers.pixel_models import tiny_unet
+from helpers.latent_pipelines import PROMPTS
+from helpers.oracles import make_door
+from leakboard.api import Samples
+from parity.checkouts import agree, module
 
 BETAS = torch.linspace(1e-4, 0.02, 1000).double()
 ABAR = torch.cumprod(1 - BETAS, 0)
-
-
-def module(name, file, monkeypatch, **stubs):
-    """A module of a checkout, or a skip; ``stubs`` stand in for what it imports and the functions tried do not use."""
-    root = os.environ.get(f"LEAKBOARD_PARITY_{name}")
-    if not root:
-        pytest.skip(f"LEAKBOARD_PARITY_{name} names no checkout")
-    path = Path(root) / file
-    assert path.is_file(), f"LEAKBOARD_PARITY_{name}: there is no {path}"
-    for stub, content in stubs.items():
-        made = ModuleType(stub.replace("__", "."))
-        made.__dict__.update(content)
-        monkeypatch.setitem(sys.modules, made.__name__, made)
-    spec = importlib.util.spec_from_file_location(f"parity_{name.lower()}_{path.stem}", path)
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-@pytest.fixture
-def unet():
-    return tiny_unet().eval().requires_grad_(False)
-
-
-@pytest.fixture
-def statistic(registry, enter):
-    """What a named attack measures on the same network: (N,)."""
-
-    def statistic(name):
-        attack = registry.value("attack", name)
-        pairs = list(registry.one("observer", attack.observer).only.observe(enter()))
-        distance = registry.one("distance", attack.distance).only
-        return torch.stack([distance.measure(pair) for pair in pairs]).double()
-
-    return statistic
-
-
-@pytest.fixture
-def clean(samples):
-    return samples.images * 2 - 1
 
 
 def getter(unet):
@@ -77,7 +38,17 @@ def test_sima_repository(name, theirs, interval, row, unet, statistic, clean, mo
     if theirs == "PIA" or theirs == "PIAN":
         attacker.attack_num = 1
     found = attacker(clean)[row].double()
-    torch.testing.assert_close(statistic(name)[0], found, rtol=1e-4, atol=0)
+    agree(statistic(name)[0], found, within=1e-4)
+
+
+def test_sima_repository_noised(unet, clean, enter, registry, monkeypatch):
+    """Its class `Epsilon` asks about the noised image: one draw of `sima_mc`."""
+    components = module("SIMA", "DDPM/components.py", monkeypatch)
+    noise = enter().noise("loss", clean)
+    monkeypatch.setattr(torch, "randn_like", lambda _: noise)
+    found = components.Epsilon(BETAS, 100, 1, getter(unet))(clean)[1].double()
+    (pair,) = registry.one("observer", "sima_monte_carlo(t=100, draws=1)").only.observe(enter())
+    agree(pair.observation.double().pow(4).flatten(1).sum(1), found, within=1e-4)
 
 
 def test_secmi_repository(unet, statistic, clean, monkeypatch):
@@ -92,7 +63,7 @@ def test_secmi_repository(unet, statistic, clean, monkeypatch):
     monkeypatch.setattr(theirs, "ddim_singlestep", lambda *given, **more: one(*given, **(more | {"device": "cpu"})))
     result = theirs.get_intermediate_results(ask, flags, [((clean + 1) / 2,)], 100, 10)
     found = (result["internal_diffusions"] - result["internal_denoise"]).double().square().flatten(1).sum(1)
-    torch.testing.assert_close(statistic("secmi")[0], found, rtol=1e-3, atol=0)
+    agree(statistic("secmi")[0], found, within=1e-3)
 
 
 class Cdi:
@@ -125,8 +96,8 @@ def extractor(file, name, unet, monkeypatch, **settings):
 def test_cdi_repository_pia(unet, statistic, clean, monkeypatch):
     """Its norm has a root; its PIAN has the factor of the paper's formula."""
     found = extractor("pia", "PIAExtractor", unet, monkeypatch, t=200, p=4).process_batch((clean, None))[:, 0].double()
-    torch.testing.assert_close(statistic("pia")[0] ** 0.25, found[:, 0], rtol=1e-4, atol=0)
-    torch.testing.assert_close(statistic("pian_paper")[0] ** 0.25, found[:, 1], rtol=1e-4, atol=0)
+    agree(statistic("pia")[0] ** 0.25, found[:, 0], within=1e-4)
+    agree(statistic("pian_paper")[0] ** 0.25, found[:, 1], within=1e-4)
 
 
 def test_cdi_repository_secmi(unet, statistic, clean, monkeypatch):
@@ -134,7 +105,7 @@ def test_cdi_repository_secmi(unet, statistic, clean, monkeypatch):
     made = extractor("secmi", "SecMIExtractor", unet, monkeypatch, t0=0, t=100, step=10)
     found = made.process_batch((clean, None)).double()
     expected = (found[:, 0] - found[:, 1]).square().flatten(1).sum(1)
-    torch.testing.assert_close(statistic("secmi_paper")[0], expected, rtol=1e-3, atol=0)
+    agree(statistic("secmi_paper")[0], expected, within=1e-3)
 
 
 def test_cdi_repository_losses(unet, statistic, clean, enter, monkeypatch):
@@ -145,7 +116,7 @@ def test_cdi_repository_losses(unet, statistic, clean, enter, monkeypatch):
     made = extractor("multiple_loss", "MultipleLossExtractor", unet, monkeypatch, timesteps=timesteps)
     found = made.process_batch((clean, torch.zeros(len(clean))))[..., 0].double()
     expected = found.T**2 / clean[0].numel()
-    torch.testing.assert_close(statistic("loss_multi"), expected, rtol=1e-4, atol=0)
+    agree(statistic("loss_multi"), expected, within=1e-4)
 
 
 def test_matsumoto_repository(unet, statistic, clean, enter, monkeypatch):
@@ -153,4 +124,41 @@ def test_matsumoto_repository(unet, statistic, clean, enter, monkeypatch):
     noise, t = enter().noise("loss", clean), torch.full((len(clean),), 100)
     ask = lambda x, at: unet(x, at).sample  # noqa: E731
     found = losses.noise_estimation_loss(ask, clean, t, noise, BETAS.float(), keepdim=True)
-    torch.testing.assert_close(statistic("loss")[0], found.double(), rtol=1e-4, atol=0)
+    agree(statistic("loss")[0], found.double(), within=1e-4)
+
+
+def test_midm_repository(unet, statistic, clean, enter, monkeypatch):
+    """Its loss attack has the mean of squares at all 1000 timesteps, of one image a call."""
+    stubs = {name: {} for name in ("h5py", "models__ddpm", "models__ncsnv2", "models__ncsnpp")}
+    theirs = module("MIDM", "attacking_diffusion_models/loss_attack.py", monkeypatch, **stubs)
+    asked = torch.nn.Module()
+    asked.forward = lambda x, t: unet(x, t).sample
+    found = []
+    for image, noise in zip(clean[:2], enter().noise("loss", clean)[:2], strict=True):
+        monkeypatch.setattr(torch, "randn_like", lambda batch, noise=noise: noise.expand_as(batch))
+        found.append(theirs.get_loss_ddpm({"model": asked}, image[None]))
+    losses = torch.tensor(found, dtype=torch.float64)
+    agree(statistic("loss")[0][:2], losses[:, 100] * clean[0].numel(), within=1e-4)
+    agree(statistic("loss_multi")[:, :2], losses[:, 50:501:50].T, within=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:CUDA is not available")  # they ask for its autocast
+def test_anisotropy_repository(folders, opened, registry, monkeypatch):
+    """Its pipeline, on a tiny model like Stable Diffusion: norm at the first of 50 steps, cosine at the third-last."""
+    from diffusers import DDIMScheduler
+
+    theirs = module("ANISOTROPY", "local_model/pipe.py", monkeypatch).LocalStableDiffusionPipeline
+    pipeline = theirs.from_pretrained(folders["sd1"], safety_checker=None, requires_safety_checker=False)
+    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    images = torch.rand((len(PROMPTS), 3, 16, 16), generator=torch.Generator().manual_seed(1))
+    samples = Samples(tuple("abc"), images, np.array([True, False, True]), PROMPTS)
+    door = make_door(opened["sd1"], samples=samples)
+    noise = door.noise("prompt_norm", door.encode(images))
+    settings = SimpleNamespace(sd_ver=1, exp_type="det", hvp_sampling_num=1, mode="x,c|x")
+    found = [
+        torch.cat(pipeline(prompt, latents=start[None], args=settings))
+        for prompt, start in zip(PROMPTS, noise, strict=True)
+    ]
+    (pair,) = registry.one("observer", "anisotropy").only.observe(door)
+    ours = registry.one("distance", "value").only.measure(pair)
+    agree(ours, torch.stack(found).double(), within=1e-4)

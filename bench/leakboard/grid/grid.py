@@ -152,16 +152,22 @@ def _expand(file: GridFile, registry: Registry, where: str) -> list[Cell]:
     triples = {works_in: _triples(axes, registry, where, works_in) for works_in in get_args(WorksIn)}
     undefended = registry.one("defense", "none")
     attackers = read(axes.attacker, registry, f"{where}, grid.attacker")
-    variants: list[tuple[NamedAttacker, Labels]] = [(attacker, "true") for attacker in attackers]
-    if file.checks.permuted_labels:
-        variants.append((NamedAttacker("adaptive"), "permuted"))
+    # a twin of those who compare with shadow victims has to have them too
+    twins = {True: [each for each in attackers if each.shadows], False: [NamedAttacker("adaptive")]}
+    variants: dict[bool, list[tuple[NamedAttacker, Labels]]] = {
+        compares: [(attacker, "true") for attacker in attackers]
+        + [(attacker, "permuted") for attacker in twins[compares] if file.checks.permuted_labels]
+        for compares in twins
+    }
     cells: dict[str, Cell] = {}
     # a victim meets the attacks as their papers have them for what it works in
-    bounded([len(targets), len(file.run.seeds), max(map(len, triples.values())), len(variants)], "the grid", where)
+    largest = [max(map(len, each.values())) for each in (triples, variants)]
+    bounded([len(targets), len(file.run.seeds), *largest], "the grid", where)
     points = (
-        (target, *point)
+        (target, seed, triple, variant)
         for target in targets
-        for point in itertools.product(file.run.seeds, triples[target[1].only.works_in], variants)
+        for seed, triple in itertools.product(file.run.seeds, triples[target[1].only.works_in])
+        for variant in variants[triple[2].only.needs_shadows]
     )
     for (dataset, victim, defense), seed, (observer, distance, classifier, name), (attacker, labels) in points:
         cell = Cell(

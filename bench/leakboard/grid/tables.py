@@ -90,7 +90,8 @@ class Checks(BaseModel):
     """The ``[checks]`` table: null checks that the harness adds to the grid.
 
     Attributes:
-        permuted_labels: give every cell of an adaptive attacker a twin whose member flags are shuffled.
+        permuted_labels: give every cell of an adaptive attacker a twin whose member flags are shuffled. Classifiers
+            that compare with shadow victims have theirs beside shadow attackers, where those of all are shuffled.
     """
 
     model_config = STRICT

@@ -98,9 +98,12 @@ class Judge:
         """
         ids, member = self.population.ids, self.members(self.task.victim)
         known = calibration(ids, member, cell.seed, cell.calibration, self.population.groups)
+        flags = self._flags(cell, member, known)
         if cell.labels == "permuted":
-            member = permuted(ids, member, cell.key)
-        tried = [self._try(cell, way, member, known, allowance) for way in cell.ways]
+            # One dealing for all victims: nobody's flags fit the features, but each sample keeps the victims it shares,
+            # so that a shadow attack that only reads flags is found too.
+            member, *flags = (permuted(ids, each, cell.key) for each in (member, *flags))
+        tried = [self._try(cell, way, member, flags, known, allowance) for way in cell.ways]
         truth, groups = member[~known], self.population.groups
         notes = [] if groups is None else [told_groups(groups[~known], truth)]
         best, chosen_by, choosing = tried[0], None, 0.0
@@ -128,7 +131,9 @@ class Judge:
             chosen=best.way.label,
         )
 
-    def _try(self, cell: CellWork, way: Way, member: Mask, known: Mask, allowance: Allowance) -> _Tried:
+    def _try(
+        self, cell: CellWork, way: Way, member: Mask, flags: list[Mask], known: Mask, allowance: Allowance
+    ) -> _Tried:
         """Fit a cell in one way."""
         classifier = self.registry.one("classifier", way.classifier).only
         seen = table = self.tables.get(way.evaluate_on, maps=classifier.maps)
@@ -140,7 +145,7 @@ class Judge:
         # Only what is called in the end is timed and limited: reading and comparing tables is no part of an attack.
         fit: Callable[[], Fitted]
         if way.shadows:
-            shadows, table, asked = self._shadows(way, member, known, table, maps=classifier.maps)
+            shadows, table, asked = self._shadows(way, flags, table, maps=classifier.maps)
             used = sum(len(shadow.member) for shadow in shadows)
             fit = functools.partial(by_shadows, classifier, shadows, table.values, ~known, table.columns)
         elif way.calibrate_on:
@@ -189,14 +194,22 @@ class Judge:
     def _allowance(self, tried: _Tried) -> Allowance:
         return Allowance(self.task.settings.timeout, who("classifier", tried.way.classifier))
 
-    def _shadows(
-        self, way: Way, member: Mask, known: Mask, table: Table, *, maps: bool
-    ) -> tuple[list[Labelled], Table, float]:
-        """What the shadow victims of a way said of all samples, the table like it, and the seconds that this took."""
-        flags = [self.members(shadow.victim) for shadow in way.shadows]
-        for shadow, theirs in zip(way.shadows, flags, strict=True):
+    def _flags(self, cell: CellWork, member: Mask, known: Mask) -> list[Mask]:
+        """Who is a member of each of the shadow victims of a cell, whichever way it is fitted.
+
+        Raises:
+            LeakboardError: they tell who is a member of the victim under attack, whose members ``member`` has.
+        """
+        shadows = cell.ways[0].shadows
+        flags = [self.members(shadow.victim) for shadow in shadows]
+        for shadow, theirs in zip(shadows, flags, strict=True):
             refuse_telltale(self.task.victim, member[~known], shadow.victim, theirs[~known])
-        refuse_vote(self.task.victim, member[~known], [theirs[~known] for theirs in flags])
+        if flags:
+            refuse_vote(self.task.victim, member[~known], [theirs[~known] for theirs in flags])
+        return flags
+
+    def _shadows(self, way: Way, flags: list[Mask], table: Table, *, maps: bool) -> tuple[list[Labelled], Table, float]:
+        """What the shadow victims of a way said of all samples, the table like it, and the seconds that this took."""
         *seen, table = alike(*(self.tables.get(shadow.features, maps=maps) for shadow in way.shadows), table)
         shadows = [Labelled(theirs.values, labels) for theirs, labels in zip(seen, flags, strict=True)]
         return shadows, table, sum(theirs.seconds for theirs in seen)

@@ -94,7 +94,7 @@ def rarity(sides: Sequence[Looked]) -> npt.NDArray[np.float32]:
     if len(others) < NEIGHBOURS:
         return np.full(len(thumbnails), np.nan, np.float32)
     found = []
-    for mine, limit in zip(thumbnails.split(CHUNK), limits.split(CHUNK), strict=True):
+    for mine, limit in zip(torch.split(thumbnails, CHUNK), torch.split(limits, CHUNK), strict=True):
         apart = _apart(mine, others)
         same = _within(apart, limit, theirs).logical_or_(apart < ROUNDING)  # the image itself, whatever it shows
         found.append(apart.masked_fill_(same, torch.inf).topk(NEIGHBOURS, largest=False, sorted=False).values)

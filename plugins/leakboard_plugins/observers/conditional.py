@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     import torch
 
-Share = Annotated[float, Field(gt=0, lt=1)]
+STEPS = 50
+"""Of the generation whose first and third-last timestep ``anisotropy`` takes."""
 
 
 def captions_of(oracle: Oracle, who: str) -> tuple[str, ...]:
@@ -30,40 +32,42 @@ def captions_of(oracle: Oracle, who: str) -> tuple[str, ...]:
     return oracle.captions
 
 
-def clipped(caption: str, share: float) -> str:
-    """The first words of a caption, as many as ``share`` of them, one at least."""
-    words = caption.split()
-    return " ".join(words[: max(1, round(share * len(words)))])
+def cut(text: str, parts: int) -> list[str]:
+    """A text in ``parts`` pieces of nearly as many characters each, in order."""
+    ends = [len(text) * part // parts for part in range(parts + 1)]
+    return [text[start:end] for start, end in pairwise(ends)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionalLoss(Observer):
-    """CLiD: denoising losses with the caption and with less and less of it (Zhai et al. 2024, arXiv 2405.14800).
+    """CLiD: denoising losses with the caption, with pieces of it and without (Zhai et al. 2024, arXiv 2405.14800).
 
-    The classifier ``clid`` makes the paper's statistic of these pairs. The paper drops the words that matter least to
-    a CLIP model; here the last ones go, for no such model ships.
+    The classifier ``clid`` makes the paper's statistic of these pairs. Captions are reduced as ``mia_CLiD_clip.py`` of
+    the released code has it, to the first, the middle and the last third of their characters, at its timesteps. The
+    other script, ``mia_CLiD_impt.py``, blanks the words that a CLIP model finds most important; no such model ships.
 
     Attributes:
-        ts: timesteps, a noise each; the paper takes three near the middle of the schedule.
-        shares: of the words that are kept; the empty caption is always added.
+        ts: timesteps, a noise each.
+        parts: pieces into which a caption is cut; the empty caption is always added.
     """
 
     name: ClassVar[str] = "conditional_loss"
     access = "gray"
     space: ClassVar[Space] = "noise"
     needs: ClassVar[frozenset[Need]] = frozenset({"noise", "prompts"})
-    ts: Timesteps = (440, 450, 460)
-    shares: tuple[Share, ...] = (0.75, 0.5, 0.25)
+    ts: Timesteps = (485, 495, 505)
+    parts: Annotated[int, Field(ge=1)] = 3
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
-        """At every timestep the caption, its shortened forms and none: one evaluation and one pair each.
+        """At every timestep the caption, its pieces and none: one evaluation and one pair each.
 
         Raises:
             Unsupported: the dataset has no captions, or the victim takes no prompts.
         """
         captions = captions_of(oracle, self.name)
         texts = {"caption": captions}
-        texts |= {f"{share} of caption": tuple(clipped(text, share) for text in captions) for share in self.shares}
+        pieces = zip(*(cut(text, self.parts) for text in captions), strict=True)
+        texts |= {f"piece {number}": texts_of for number, texts_of in enumerate(pieces, 1)}
         texts["no caption"] = ("",) * len(captions)
         clean = oracle.encode(oracle.originals)
         for t in self.ts:
@@ -106,10 +110,12 @@ class PromptNorm(Observer):
 
 @dataclass(frozen=True, kw_only=True)
 class Anisotropy(Observer):
-    """Norm of what the text adds at the first step, and its angle to the unconditional prediction (arXiv 2601.20642).
+    """Norm of what the text adds, and its angle to the prediction without (Asthana and Belagiannis, arXiv 2601.20642).
 
-    Two guided passes on pure noise, at the first and at the third-last of 50 timesteps; nothing is denoised. The
-    classifier ``weighted`` joins both numbers with the paper's two weights.
+    Two guided passes on pure noise, at the first and at the third-last of 50 timesteps, counted as Stable Diffusion
+    counts them (981 and 41 of 1000); nothing is denoised. The cosine is that of the channels of one place, averaged
+    over all places, as in ``local_model/pipe.py`` of the released code. The classifier ``weighted`` joins both numbers
+    with the paper's two weights.
     """
 
     name: ClassVar[str] = "anisotropy"
@@ -127,11 +133,11 @@ class Anisotropy(Observer):
 
         captions_of(oracle, self.name)
         state, total = _pure(oracle, 0), len(oracle.alphas_cumprod)
-        without, with_text = text_pair(oracle, state, total - 1)
+        first, late = (min(total // STEPS * step + 1, total - 1) for step in (STEPS - 1, 2))
+        without, with_text = text_pair(oracle, state, first)
         norm = (with_text - without).flatten(1).norm(dim=1)
-        late = round(2 * total / 50)
-        without, with_text = (each.flatten(2) for each in text_pair(oracle, state, late))
-        angle = torch.nn.functional.cosine_similarity(without, with_text - without, dim=2).mean(1)
+        without, with_text = text_pair(oracle, state, late)
+        angle = torch.nn.functional.cosine_similarity(without, with_text - without, dim=1).flatten(1).mean(1)
         yield pair_of("anisotropy", {"norm": norm, "cosine": angle})
 
 

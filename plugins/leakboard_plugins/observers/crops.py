@@ -50,9 +50,12 @@ class Crops(Observer):
 
 
 def cropped(images: torch.Tensor, share: float) -> torch.Tensor:
-    """The middle of images (N, C, H, W), ``share`` of a side, enlarged bilinearly to their size, in [0, 1]."""
+    """The middle of images (N, C, H, W), ``share`` of a side, enlarged bilinearly to their size, in [0, 1].
+
+    Sides are cut down to whole pixels, as ``attack_model_PFAMI.py`` of the released code has it.
+    """
     from torchvision.transforms.v2.functional import center_crop, resize
 
     size = list(images.shape[-2:])
-    enlarged: torch.Tensor = resize(center_crop(images, [max(1, round(share * side)) for side in size]), size)
+    enlarged: torch.Tensor = resize(center_crop(images, [max(1, int(share * side)) for side in size]), size)
     return enlarged.clamp(0, 1)

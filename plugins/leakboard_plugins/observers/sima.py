@@ -37,11 +37,10 @@ class Sima(Observer):
 
 @dataclass(frozen=True, kw_only=True)
 class SimaMonteCarlo(Observer):
-    """SimA, Monte-Carlo: predicted noise of noised images, less what was added, its mean over draws against zero.
+    """SimA-MC: predicted noise of noised images, its mean over draws against zero (Rao et al. 2025, arXiv 2509.25003).
 
-    A later version of the paper (arXiv 2509.25003) averages over draws; its text says no more than that to us. At
-    timestep ``t`` the denoiser is told ``t`` and shown the image with noise of that level; the mean of what it
-    predicts beyond the noise estimates the same score as the clean image does.
+    One draw is the class ``Epsilon`` of the released code. Its later version takes the mean of the predictions of all
+    draws before the norm, by what public reproductions tell of it: that version was not to be had.
 
     Attributes:
         t: timestep.
@@ -61,5 +60,5 @@ class SimaMonteCarlo(Observer):
         total = clean.new_zeros(clean.shape)
         for draw in range(self.draws):
             noise = oracle.noise("loss", clean, draw)
-            total += oracle.predict_noise(noised(oracle, clean, noise, self.t), self.t) - noise
+            total += oracle.predict_noise(noised(oracle, clean, noise, self.t), self.t)
         yield Pair(clean.new_zeros(clean.shape), total / self.draws, f"t={self.t}", "noise")
