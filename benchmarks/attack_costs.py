@@ -1,4 +1,4 @@
-"""What each published attack costs alone, as tables in Markdown: one victim a table, one attack a run of its own.
+"""What each published attack costs alone, as a page in Markdown: one victim a table, one attack a run of its own.
 
 Every figure is read from the store of that run. Seconds are those of one processor and thread, so that what else the
 machine does falls on no attack; those of an attack over those of a single loss are a ratio of one run.
@@ -7,7 +7,10 @@ machine does falls on no attack; those of an attack over those of a single loss 
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import common
@@ -16,6 +19,17 @@ VICTIMS = ("fashion_ddpm(level='light')", "fashion_sd(level='light')", "untraine
 """A pixel victim, a latent one that takes texts, and one that matches flows."""
 ONE_EVALUATION = ("loss", "flow_loss")
 """Attacks of a single denoiser evaluation, which the others are compared with."""
+INTRO = """# What each attack costs
+
+One attack at a time, in a store of its own, asked about {samples} samples: made by `{command}`.
+
+- **queries**: requests a sample. **NFE**: denoiser evaluations a sample; a gradient counts as two for each timestep.
+  Encoding and decoding are not counted; they are in the seconds.
+- **seconds**: of one processor and thread, of asking about 100 samples and of the distance, without the classifier.
+- **over one evaluation**: those seconds over those of the loss at one timestep in the same run.
+- Images that all samples share (`nearest_generation`) are generated once: the more samples, the less of it each bears.
+- The flow has the weights its training begins with, which cost as much as trained ones.
+"""
 HEAD = """| attack | access | queries | NFE | seconds | over one evaluation | |
 |---|---|---:|---:|---:|---:|---|"""
 
@@ -77,6 +91,8 @@ def main() -> None:
     options = parser.parse_args()
     from leakboard.registry.find import shared
 
+    command = shlex.join(["python", f"benchmarks/{Path(__file__).name}", *sys.argv[1:]])
+    print(INTRO.format(samples=options.samples, command=command))
     for number, victim in enumerate(options.victims):
         print("\n" * bool(number) + f"## {victim}", "", HEAD, sep="\n", flush=True)
         # the first round pays for what a process and a victim do only once
