@@ -11,6 +11,7 @@ import tomllib
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from leakboard.runs.processes import ENVIRONMENT
 
@@ -42,17 +43,24 @@ def new_store() -> Iterator[Path]:
         yield Path(folder) / "bench.db"
 
 
-def run_here(tables: dict[str, Any], store: Path) -> tuple[float, Any]:
-    """Run a grid in this process; seconds and the run's report."""
+def run_here(tables: dict[str, Any], store: Path, threads: int = 0) -> tuple[float, Any]:
+    """Run a grid in this process, on so many threads or what torch likes; seconds and the run's report."""
     import leakboard
 
     grid = leakboard.Grid.of(plugins=[RECORDING], **tables)
     start = time.perf_counter()
-    report = leakboard.run(grid, store, executor="serial")
+    report = leakboard.run(grid, store, executor="serial", threads=threads, progress=False)
     seconds = time.perf_counter() - start
     if not report.ok:
         raise SystemExit(f"the grid did not finish: {report.counts}")
     return seconds, report
+
+
+@contextlib.contextmanager
+def processor_clock() -> Iterator[None]:
+    """For this long, whatever is timed in this process takes the seconds of the processor, of all its threads."""
+    with mock.patch.object(time, "perf_counter", time.process_time):
+        yield
 
 
 def timed(run: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""Plugins for the benchmarks: a victim that remembers every denoiser call made of it, and a dataset of any size."""
+"""Plugins for the benchmarks: a victim that remembers every denoiser call, a flow, and a dataset of any size."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
+
+    from leakboard.api import Need
 
 CALLS: list[Callable[[], Any]] = []
 """The denoiser calls of this process, as batches, ready to be made again."""
@@ -73,6 +75,33 @@ class Recorded(Victim):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UntrainedFlow(Victim):
+    """The network that ``leakboard train fashion_flow`` begins with: it costs what a trained one does."""
+
+    name: ClassVar[str] = "untrained_flow"
+
+    @property
+    def offers(self) -> frozenset[Need]:
+        """Velocities."""
+        return frozenset({"velocity"})
+
+    @property
+    def null(self) -> bool:
+        """It has learnt nothing."""
+        return True
+
+    def open(self, device: str) -> Model:
+        """Draw the weights of the recipe's seed."""
+        from leakboard.training import RECIPES
+        from leakboard.training.denoiser import build
+        from leakboard_plugins.victims.pixel.flow_model import FlowPixelModel
+
+        recipe: Any = next(each for each in RECIPES if each.name == "fashion_flow")
+        network = build(recipe, 28, 1).to(device).eval().requires_grad_(False)
+        return FlowPixelModel(network, {"num_train_timesteps": recipe.timesteps})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pool(Dataset):
     """As many images a side as asked for, from all that ship; who is called a member means nothing here."""
 
@@ -99,8 +128,8 @@ class Pool(Dataset):
 
 @hookimpl
 def leakboard_victims() -> list[type[Victim]]:
-    """The recording victim."""
-    return [Recorded]
+    """The recording victim and the flow."""
+    return [Recorded, UntrainedFlow]
 
 
 @hookimpl

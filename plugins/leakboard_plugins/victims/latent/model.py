@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Model, Unsupported
 from leakboard_plugins.victims.flows import NO_NOISE, NO_VELOCITY, check_time
+from leakboard_plugins.victims.gradients import sample_norms
 from leakboard_plugins.victims.latent.conditions import Labels, Nothing, Texts
 from leakboard_plugins.victims.latent.samplers import is_flow, only_at, recorded_outputs, sampler_of
 from leakboard_plugins.victims.limits import check_shape, check_timestep, sampler_steps
@@ -18,12 +19,10 @@ if TYPE_CHECKING:
 
     import torch
 
+    from leakboard_plugins.victims.gradients import Weights
     from leakboard_plugins.victims.latent.conditions import Conditions, Tensors
     from leakboard_plugins.victims.latent.kinds import Kind
 
-GRADIENT_CHUNK = 16
-GRADIENT_BYTES = 1 << 30
-"""Samples, and bytes of gradients, that are held in memory at once."""
 OWN_SIZE = 1024
 """Height and width in pixels where the configuration of a pipeline names none (Z-Image)."""
 
@@ -182,16 +181,14 @@ class LatentModel(Model):
             Unsupported: as `predict_noise`, or the weights are offloaded.
         """
         import torch
-        from torch.func import functional_call, grad, vmap
-        from torch.nn.attention import SDPBackend, sdpa_kernel
+        from torch.func import functional_call
         from torch.utils._pytree import tree_map
 
         for timestep in timesteps:
             self._check_timestep(timestep)
         self._check_gradients(inner)
-        weights = dict(self._denoiser.named_parameters())
 
-        def loss(weights: Any, clean: torch.Tensor, target: torch.Tensor, condition: Any) -> torch.Tensor:
+        def loss(weights: Weights, clean: torch.Tensor, target: torch.Tensor, condition: Any) -> torch.Tensor:
             one = tree_map(lambda each: each.unsqueeze(0), condition)
 
             def denoiser(**arguments: Any) -> Any:
@@ -203,15 +200,9 @@ class LatentModel(Model):
             ]
             return torch.stack(errors).mean()
 
-        def norms(clean: torch.Tensor, target: torch.Tensor, condition: Any) -> torch.Tensor:
-            return torch.stack([part.float().norm() for part in grad(loss)(weights, clean, target, condition).values()])
-
         conditions = self._conditions.arguments(self._texts(prompts, len(inner)))
-        size = sum(weight.nbytes for weight in weights.values())
-        chunk = max(1, min(GRADIENT_CHUNK, GRADIENT_BYTES // size))
-        # the fused attention kernels know no per-sample form
-        with sdpa_kernel(SDPBackend.MATH):
-            return vmap(norms, chunk_size=chunk)(inner.float(), noise.float(), conditions)
+        weights = dict(self._denoiser.named_parameters())
+        return sample_norms(loss, weights, (inner.float(), noise.float(), conditions))
 
     def _step(self, sampler: Any, state: torch.Tensor, texts: list[str]) -> None:
         """Let the pipeline make the one step of a sampler's schedule from a state, without guidance."""

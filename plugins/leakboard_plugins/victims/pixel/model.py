@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Step
 from leakboard.noise import standard_normal
+from leakboard_plugins.victims.gradients import sample_norms
 from leakboard_plugins.victims.limits import check_timestep, sampler_steps
 from leakboard_plugins.victims.pixel.space import PixelSpaceModel
 from leakboard_plugins.victims.predictions import noise_of
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     import torch
     from diffusers import DDIMScheduler, UNet2DModel
 
-GRADIENT_CHUNK = 16
-"""Samples whose gradients are held in memory at once."""
+    from leakboard_plugins.victims.gradients import Weights
 
 
 class PixelModel(PixelSpaceModel):
@@ -96,15 +96,13 @@ class PixelModel(PixelSpaceModel):
             Unsupported: the victim has no such timestep.
         """
         import torch
-        from torch.func import functional_call, grad, vmap
-        from torch.nn.attention import SDPBackend, sdpa_kernel
+        from torch.func import functional_call
 
         for timestep in timesteps:
             self._check_timestep(timestep)
         self._check_shape(inner)
-        weights = dict(self._unet.named_parameters())
 
-        def loss(weights: dict[str, torch.Tensor], clean: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        def loss(weights: Weights, clean: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
             errors = []
             for timestep in timesteps:
                 state = self._noised(clean, target, timestep).unsqueeze(0)
@@ -112,12 +110,7 @@ class PixelModel(PixelSpaceModel):
                 errors.append((self._to_noise(output, state, timestep) - target).square().mean())
             return torch.stack(errors).mean()
 
-        def norms(clean: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-            return torch.stack([part.norm() for part in grad(loss)(weights, clean, target).values()])
-
-        # the fused attention kernels know no per-sample form
-        with sdpa_kernel(SDPBackend.MATH):
-            return vmap(norms, chunk_size=GRADIENT_CHUNK)(inner, noise)
+        return sample_norms(loss, dict(self._unet.named_parameters()), (inner, noise))
 
     def state_gradient(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
