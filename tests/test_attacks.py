@@ -21,6 +21,7 @@ def test_the_promised_attacks_are_there():
     promised |= {"quantile", "loss_multi", "secmi_paper", "secmi_nn", "pian_paper", "sima_mc", "rediffuse"}
     promised |= {"rediffuse_nn", "reconstruction", "structural", "pfami", "clid", "memorized_prompt", "anisotropy"}
     promised |= {"noise_aggregation", "nearest_generation", "noise_probe", "gsa1", "gsa2", "tracing", "dual_signal"}
+    promised |= {"low_pass", "latent_mask", "sima_tuned"}
     assert promised <= ATTACKS.keys()
 
 

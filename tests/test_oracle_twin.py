@@ -26,6 +26,7 @@ def pixel_model():
 
 
 VARIANTS = ["access='black'", "access='black', requery='steps'", "intermediates='noisy'", "reference='defended'"]
+CAPTIONS = ("a boot of brown leather", "a shirt with long sleeves")
 OF_LATENTS = {"latent_mask", "dual_signal"}
 """They ask an autoencoder, which the real victim of this file has not."""
 SPECS = [cls.name for cls in OBSERVERS if cls.name not in {"low_pass", *OF_LATENTS}] + ["low_pass(of='secmi')"]
@@ -58,14 +59,14 @@ def paid(answers, samples, specs):
 @pytest.mark.parametrize("evaluations_per_step", [1, 2])
 def test_the_twin_predicts_exactly_what_all_observers_pay(evaluations_per_step, pixel_model):
     counted = paid(Memo(CountingTwin(), 1, evaluations_per_step), placeholder_samples(), SPECS)
-    assert paid(Memo(pixel_model, 64, evaluations_per_step), make_samples(2, ("a", "b")), SPECS) == counted
+    assert paid(Memo(pixel_model, 64, evaluations_per_step), make_samples(2, CAPTIONS), SPECS) == counted
     assert counted[1] > 0
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_the_twin_predicts_exactly_what_one_observer_pays(spec, pixel_model):
     counted = paid(Memo(CountingTwin(), 1), placeholder_samples(), [spec])
-    assert paid(Memo(pixel_model, 64), make_samples(2, ("a", "b")), [spec]) == counted
+    assert paid(Memo(pixel_model, 64), make_samples(2, CAPTIONS), [spec]) == counted
     # a pool is paid by all samples together, which is counted apart
     assert (counted[1] == 0) == spec.startswith(("blind", "nearest_generation"))
 

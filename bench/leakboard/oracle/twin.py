@@ -77,11 +77,11 @@ class CountingTwin(Model):
 
 
 def placeholder_samples() -> Samples:
-    """One random image with a caption, enough to walk through an observer."""
+    """One random image with a caption of several words, for some observers ask about parts of it."""
     import torch
 
     images = torch.rand((1, *SHAPE), generator=torch.Generator().manual_seed(0))
-    return Samples(("placeholder",), images, np.array([True]), ("placeholder",))
+    return Samples(("placeholder",), images, np.array([True]), ("a placeholder of nine words stands for each caption",))
 
 
 def _blank(count: int) -> torch.Tensor:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LowPass(Observer):
-    """FreMIA: low frequencies of both sides of another observer's pairs (Zhao et al. 2025, arXiv 2505.20955).
+    """FreMIA: low frequencies of both sides of another observer's pairs (ICML 2026, arXiv 2505.20955).
 
     Attributes:
         of: the observer, as a spec.
