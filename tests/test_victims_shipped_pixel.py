@@ -12,6 +12,7 @@ from leakboard_plugins.victims.folders import shipped as shipping
 from leakboard_plugins.victims.folders.layout import WEIGHTS
 from leakboard_plugins.victims.pixel.ddpm import Ddpm
 from leakboard_plugins.victims.pixel.fashion_ddpm import FashionDdpm
+from leakboard_plugins.victims.pixel.fashion_small import FashionSmall
 from leakboard_plugins.victims.pixel.folder import read_pipeline
 
 MEMBERS = ["image 2", "image 5", "image 7"]
@@ -125,6 +126,41 @@ def test_weights_that_are_not_those_of_the_manifest_are_refused(shipped):
     for victim in (FashionDdpm(), Ddpm(model=str(shipped / "moderate"))):
         with pytest.raises(LeakboardError, match="not those that the manifest describes"):
             victim.files()
+
+
+@pytest.fixture
+def with_shadows(shipped):
+    """Weights of a victim and of its third shadow victim, which has other members."""
+    home = shipped.rename(shipped.with_name("fashion_small"))
+    shutil.copytree(home / "moderate", home / "shadow-02" / "moderate")
+    add(home / "shadow-02" / "moderate", member_ids=MEMBERS[:2], member_digest=member_digest(MEMBERS[:2]))
+    add(home / "moderate", member_ids=MEMBERS)
+    return home
+
+
+def test_shadow_victims_ship_beside_their_victim_with_members_of_their_own(with_shadows):
+    assert FashionSmall().members(MEMBERS).tolist() == [True, True, True]
+    assert FashionSmall(shadow=2).members(MEMBERS).tolist() == [True, True, False]
+    assert isinstance(FashionSmall(shadow=2).open("cpu"), Model)
+    assert [victim.null for victim in (FashionSmall(shadow=2), FashionSmall(level="untrained"))] == [False, True]
+
+
+def test_all_that_ships_of_a_victim_and_its_shadows_is_compared_with_manifests(with_shadows):
+    assert FashionSmall().check_shipped() == ["moderate", "untrained", "shadow-02/moderate"]
+
+    path = with_shadows / "shadow-02" / "moderate" / WEIGHTS
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(LeakboardError, match="not those that the manifest describes"):
+        FashionSmall().check_shipped()
+
+
+def test_a_shadow_victim_that_is_not_installed_says_how_to_make_it(with_shadows):
+    with pytest.raises(LeakboardError, match="fashion_small, shadow-01/moderate, are not installed") as caught:
+        FashionSmall(shadow=1).files()
+    assert (
+        "leakboard train fashion_small --out DIR --shadows 4, then ddpm(model='DIR/shadow-01/moderate')"
+        in caught.value.next
+    )
 
 
 def test_a_folder_without_manifest_names_no_members(tiny):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -15,6 +15,54 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from leakboard.api import Array, Mask, Scorer
+
+
+class Gaussian(NamedTuple):
+    """What the statistic of each sample is like for victims of one side, or of some samples.
+
+    Attributes:
+        mean: (N,).
+        variance: (N,), above 0.
+    """
+
+    mean: Array
+    variance: Array
+
+
+def gaussians(features: Array, member: Mask, few: int) -> tuple[Gaussian, Gaussian]:
+    """Of victims that were trained on a sample, and of those that were not: features (S, N, K), members (S, N).
+
+    Args:
+        features: oriented so that larger = closer.
+        member: who was trained on what.
+        few: victims on a side below which its variance is pooled over all samples.
+
+    Raises:
+        Unsupported: there are too few victims for a variance, or for a difference of the sides.
+    """
+    statistics = statistic(features)
+    inside, outside = side(statistics, member), side(statistics, ~member)
+    spreads = variance(inside, few), variance(outside, few)
+    known, unknown = (Gaussian(*both) for both in zip(_both(inside, outside), spreads, strict=True))
+    return known, unknown
+
+
+def log_ratio(seen: Array, known: Gaussian, unknown: Gaussian) -> Array:
+    """Log-likelihood ratio in nats (N,) of the statistic (N,) of a victim: log N(s; known) - log N(s; unknown)."""
+    one, other = (-0.5 * (np.log(of.variance) + (seen - of.mean) ** 2 / of.variance) for of in (known, unknown))
+    return np.asarray(one - other, np.float64)
+
+
+def _both(inside: Side, outside: Side) -> tuple[Array, Array]:
+    """The means of both sides, none missing."""
+    both = (inside.number > 0) & (outside.number > 0)
+    if not both.any():
+        raise Unsupported("no sample has shadow victims that were trained on it and others that were not")
+    gap = (inside.mean - outside.mean)[both].mean()
+    return (
+        np.where(inside.number > 0, inside.mean, outside.mean + gap),
+        np.where(outside.number > 0, outside.mean, inside.mean - gap),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,31 +88,8 @@ class Lira(Classifier):
         Raises:
             Unsupported: there are too few shadow victims for a variance, or for a difference of the sides.
         """
-        statistics = statistic(features)
-        inside, outside = side(statistics, member), side(statistics, ~member)
-        spreads = variance(inside, self.few), variance(outside, self.few)
-        means = _both(inside, outside)
-
-        def score(seen: Array) -> Array:
-            known, unknown = (
-                -0.5 * (np.log(spread) + (statistic(seen) - mean) ** 2 / spread)
-                for mean, spread in zip(means, spreads, strict=True)
-            )
-            return np.asarray(known - unknown, np.float64)
-
-        return score
-
-
-def _both(inside: Side, outside: Side) -> tuple[Array, Array]:
-    """The means of both sides, none missing."""
-    both = (inside.number > 0) & (outside.number > 0)
-    if not both.any():
-        raise Unsupported("no sample has shadow victims that were trained on it and others that were not")
-    gap = (inside.mean - outside.mean)[both].mean()
-    return (
-        np.where(inside.number > 0, inside.mean, outside.mean + gap),
-        np.where(outside.number > 0, outside.mean, inside.mean - gap),
-    )
+        known, unknown = gaussians(features, member, self.few)
+        return lambda seen: log_ratio(statistic(seen), known, unknown)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, Self, get_args
 
 from leakboard.api import LeakboardError
 from leakboard_plugins.victims.folders.manifests import NAME, read_manifest
@@ -25,24 +25,34 @@ class Shipped(FolderVictim):
     """How long it was trained."""
 
     @property
+    def part(self) -> str:
+        """Its folder among its weights, and in the folder that its training writes."""
+        return self.level
+
+    @property
+    def training(self) -> str:
+        """The command that makes it."""
+        return f"leakboard train {self.name} --out DIR"
+
+    @property
     def folder(self) -> Path:
         """The pipeline folder of the level.
 
         Raises:
             LeakboardError: the level does not come with this installation, or its manifest is missing or damaged.
         """
-        folder = WEIGHTS / self.name / self.level
+        folder = WEIGHTS / self.name / self.part
         if not folder.is_dir():
             raise LeakboardError(
-                f"the weights of {self.name}(level={self.level!r}) are not installed",
+                f"the weights of {self.name}, {self.part}, are not installed",
                 where=str(folder),
                 expected="the pipeline folder that ships with the package",
-                next=f"leakboard train {self.name} --out DIR, then {self.opened_by}(model='DIR/{self.level}')",
+                next=f"{self.training}, then {self.opened_by}(model='DIR/{self.part}')",
             )
         # without its manifest, what ships could not be told from what took its place
         if not read_manifest(folder):
             raise LeakboardError(
-                f"the manifest of {self.name}(level={self.level!r}) says nothing of its training",
+                f"the manifest of {self.name}, {self.part}, says nothing of its training",
                 where=str(folder / NAME),
                 expected="the manifest that ships with the package",
                 next="install leakboard again",
@@ -59,13 +69,17 @@ class Shipped(FolderVictim):
         """True unless it is meant to be untrained."""
         return not self.null
 
+    def checkpoints(self) -> list[Self]:
+        """All that may come with an installation."""
+        return [replace(self, level=level) for level in get_args(Level)]
+
     def check_shipped(self) -> list[str]:
-        """The levels that come with this installation, after comparing the weights of each with its manifest.
+        """The checkpoints that come with this installation, after comparing the weights of each with its manifest.
 
         Raises:
             LeakboardError: one is not whole, or its weights are not those of its manifest.
         """
-        levels = [level for level in get_args(Level) if (WEIGHTS / self.name / level).is_dir()]
-        for level in levels:
-            replace(self, level=level).files()
-        return levels
+        there = [each for each in self.checkpoints() if (WEIGHTS / self.name / each.part).is_dir()]
+        for each in there:
+            each.files()
+        return [each.part for each in there]
