@@ -18,7 +18,16 @@ def registry():
 def test_the_promised_attacks_are_there():
     promised = {"cilloni_one_shot", "cilloni_progressive", "cilloni_complete", "loss", "secmi", "pia", "pian", "sima"}
     promised |= {"flow_loss", "flow_mc_calibrated", "flow_curve", "lira", "lira_offline", "rmia", "calibrated_loss"}
-    promised |= {"quantile", "loss_multi", "secmi_paper", "secmi_nn", "pian_paper", "sima_mc", "rediffuse"}
+    promised |= {
+        "lira_shipped",
+        "quantile",
+        "loss_multi",
+        "secmi_paper",
+        "secmi_nn",
+        "pian_paper",
+        "sima_mc",
+        "rediffuse",
+    }
     promised |= {"rediffuse_nn", "reconstruction", "structural", "pfami", "clid", "memorized_prompt", "anisotropy"}
     promised |= {"noise_aggregation", "nearest_generation", "noise_probe", "gsa1", "gsa2", "tracing", "dual_signal"}
     promised |= {"low_pass", "latent_mask", "sima_tuned"}

@@ -43,7 +43,7 @@ BUILT_IN = [
 
 
 VELOCITY = "predicted velocity, independent of the batch"
-ON_A_SCHEDULE = ("fashion_ddpm(level='light')", "fashion_sd", "emoji_sd", "openclipart_sd")
+ON_A_SCHEDULE = ("fashion_ddpm(level='light')", "fashion_small", "fashion_sd", "emoji_sd", "openclipart_sd")
 FLIPPED, SHADOWS_FLIPPED = "labels flip the ranking", "labels of shadow victims flip the ranking"
 BATCH = "independent of the batch"
 UNFITTED = [
@@ -53,7 +53,15 @@ UNFITTED = [
     "shadow attacks score each sample by itself",
 ]  # fmt: skip
 """What a classifier that takes the pairs of one observer alone has no answer to."""
+OF_ITS_TABLE = [
+    "pairs fit each other and the declared space", "same pairs and cost for any batch size",
+    "independent of the batch", "repeatable, images untouched", "within the declared access",
+    "blind to membership", "sends no image that was defended already",
+]  # fmt: skip
+"""What an observer cannot show on images that no shadow victim was asked about; with their table it shows all."""
 DECLINED = {
+    "loss_beside_shadows": OF_ITS_TABLE,
+    "lira_columns": UNFITTED,
     "threshold": [FLIPPED, SHADOWS_FLIPPED],
     "farther": ["members score higher", FLIPPED, "learns from shadow victims", SHADOWS_FLIPPED],
     "weighted": UNFITTED,

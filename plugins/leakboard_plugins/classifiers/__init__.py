@@ -12,6 +12,7 @@ from leakboard_plugins.classifiers.farther import Farther, Weighted
 from leakboard_plugins.classifiers.fluctuation import Fluctuation
 from leakboard_plugins.classifiers.knn import Knn
 from leakboard_plugins.classifiers.lira import Lira, LiraOffline
+from leakboard_plugins.classifiers.lira_columns import LiraColumns
 from leakboard_plugins.classifiers.logistic_regression import LogisticRegression
 from leakboard_plugins.classifiers.mlp import Mlp
 from leakboard_plugins.classifiers.naive_bayes import NaiveBayes
@@ -37,6 +38,7 @@ __all__ = [
     "Fluctuation",
     "Knn",
     "Lira",
+    "LiraColumns",
     "LiraOffline",
     "LogisticRegression",
     "Mlp",
@@ -64,6 +66,7 @@ CLASSIFIERS: list[type[Classifier]] = [
     Quantile,
     Lira,
     LiraOffline,
+    LiraColumns,
     Rmia,
     CalibratedLoss,
     Ratio,

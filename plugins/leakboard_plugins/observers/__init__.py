@@ -14,6 +14,7 @@ from leakboard_plugins.observers.image_to_image import Complete, CompleteProgres
 from leakboard_plugins.observers.inversion import Inverted, NoiseProbe
 from leakboard_plugins.observers.latent_mask import LatentMask
 from leakboard_plugins.observers.loss import Loss
+from leakboard_plugins.observers.loss_beside_shadows import LossBesideShadows
 from leakboard_plugins.observers.low_pass import LowPass
 from leakboard_plugins.observers.pia import Pia
 from leakboard_plugins.observers.secmi import SecMi
@@ -32,6 +33,7 @@ OBSERVERS = [
     BlindStatistics,
     BlindCaptions,
     Loss,
+    LossBesideShadows,
     SecMi,
     SecMiBesideImage,
     Pia,

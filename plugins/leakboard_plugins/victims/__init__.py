@@ -7,6 +7,16 @@ from leakboard_plugins.victims.latent.openclipart_sd import OpenclipartSd
 from leakboard_plugins.victims.latent.stable_diffusion import StableDiffusion
 from leakboard_plugins.victims.pixel.ddpm import Ddpm
 from leakboard_plugins.victims.pixel.fashion_ddpm import FashionDdpm
+from leakboard_plugins.victims.pixel.fashion_small import FashionSmall
 from leakboard_plugins.victims.pixel.flow import Flow
 
-VICTIMS: list[type[Victim]] = [Ddpm, EmojiSd, FashionDdpm, FashionSd, Flow, OpenclipartSd, StableDiffusion]
+VICTIMS: list[type[Victim]] = [
+    Ddpm,
+    EmojiSd,
+    FashionDdpm,
+    FashionSd,
+    FashionSmall,
+    Flow,
+    OpenclipartSd,
+    StableDiffusion,
+]
