@@ -71,15 +71,30 @@ def test_flow_loss_equals_the_float64_formula(registry, enter, predicted, drawn)
 
 
 def test_flow_mc_calibrated_equals_the_float64_formula(registry, enter, predicted, drawn, samples):
-    """The mean over draws by the image's own total variation; nothing is fitted."""
+    """The mean velocity over draws against that of no noise, by the image's own bytes; nothing is fitted."""
     clean, noise = drawn
     features, classifier, labels = attacked(registry, "flow_mc_calibrated", enter())
     scores = classifier.fit(features[:0], np.zeros(0, bool), labels)(features)
 
-    mean = np.mean([error_64(predicted, clean, noise(draw), 0.5) for draw in range(8)], 0)
-    expected = mean / variation_64(samples.images.double().numpy())
+    mean = np.mean([predicted(0.5 * clean + 0.5 * noise(draw), 0.5) for draw in range(8)], 0)
+    missed = ((clean + mean) ** 2).reshape(len(clean), -1).sum(1)
+    pixels = np.rint(samples.images.double().numpy() * 255).astype(np.uint8)
+    expected = missed / [len(zlib.compress(image.tobytes(), 9)) for image in pixels]
     np.testing.assert_allclose(scores, -expected, rtol=1e-4)
-    assert not np.array_equal(np.argsort(expected), np.argsort(mean))  # the comparison would be worthless
+
+
+def test_the_mean_of_losses_by_the_total_variation_equals_the_float64_formula(
+    registry, enter, predicted, drawn, samples
+):
+    clean, noise = drawn
+    *pairs, last = observer("velocity_loss(draws=8, complexity='total_variation')").observe(enter())
+    distance = registry.one("distance", "lp(p=2.0)").only
+    features = -np.stack([distance.measure(pair).numpy() for pair in (*pairs, last)], 1)
+    classifier = registry.one("classifier", "ratio").only
+    scores = classifier.fit(features[:0], np.zeros(0, bool), ["c"] * 9)(features)
+
+    mean = np.mean([error_64(predicted, clean, noise(draw), 0.5) for draw in range(8)], 0)
+    np.testing.assert_allclose(scores, -mean / variation_64(samples.images.double().numpy()), rtol=1e-4)
 
 
 def test_flow_curve_equals_the_float64_formula(registry, enter, predicted, drawn):

@@ -26,16 +26,17 @@ class VelocityLoss(Observer):
     """Noise minus clean sample against predicted velocity, between the two (Rao and Moyer 2026, arXiv 2603.13421).
 
     Velocities are pairs in noise space: they have its shape and nearly its scale, and whatever measures noise measures
-    them. What the paper calibrates by is not known to us. Both complexities here are our reading of "spatial": with
-    one, a last pair follows that measures the complexity of the attacker's own image. Its reference is 0 and its
+    them. With a complexity a last pair follows that measures the attacker's own image. Its reference is 0 and its
     observation the same number everywhere, so that its summed (``lp``) or mean (``mse``) square is the complexity, or
     that by the number of elements, and the classifier ``ratio`` divides losses by complexities.
 
     Attributes:
         time: share of noise in the state; 0 is the clean image. The signal peaks at 1/2 under uniform training times.
-        draws: independent noises a sample; each gives one pair.
-        complexity: ``none``; ``total_variation``, the sum of absolute differences between neighbouring pixels in
-            [0, 1], at least 1/255; or ``compressed``, bytes of the 8-bit pixels after zlib.
+        draws: independent noises a sample.
+        mean: what is averaged over draws: ``loss`` gives one pair a draw, ``velocity`` one pair of the mean velocity,
+            which is compared with that of no noise, minus the clean sample: the paper's Monte-Carlo statistic.
+        complexity: ``none``; ``compressed``, bytes of the 8-bit pixels after zlib, the paper's kind of proxy; or
+            ``total_variation``, the sum of absolute differences between neighbouring pixels in [0, 1], at least 1/255.
     """
 
     name: ClassVar[str] = "velocity_loss"
@@ -44,13 +45,18 @@ class VelocityLoss(Observer):
     needs: ClassVar[frozenset[Need]] = frozenset({"velocity"})
     time: Annotated[float, Field(gt=0, lt=1)] = 0.5
     draws: Annotated[int, Field(ge=1)] = 1
+    mean: Literal["loss", "velocity"] = "loss"
     complexity: Literal["none", "total_variation", "compressed"] = "none"
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
-        """One pair a draw, and one of the complexity, in noise space; as many denoiser evaluations as draws."""
+        """One pair a draw or one in all, and one of the complexity, in noise space; one denoiser evaluation a draw."""
         clean = oracle.encode(oracle.originals)
-        for draw in range(self.draws):
-            yield _velocities(oracle, clean, self.time, draw)
+        pairs = (_velocities(oracle, clean, self.time, draw) for draw in range(self.draws))
+        if self.mean == "loss":
+            yield from pairs
+        else:
+            total = sum((pair.observation for pair in pairs), start=clean.new_zeros(clean.shape))
+            yield Pair(-clean, total / self.draws, f"time={self.time:g} mean of {self.draws}", "noise")
         if self.complexity != "none":
             measure = total_variation if self.complexity == "total_variation" else compressed
             root = (measure(oracle.originals).to(clean) / math.prod(clean.shape[1:])).sqrt()
