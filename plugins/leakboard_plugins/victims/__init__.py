@@ -7,6 +7,7 @@ from leakboard_plugins.victims.latent.openclipart_sd import OpenclipartSd
 from leakboard_plugins.victims.latent.stable_diffusion import StableDiffusion
 from leakboard_plugins.victims.pixel.ddpm import Ddpm
 from leakboard_plugins.victims.pixel.fashion_ddpm import FashionDdpm
+from leakboard_plugins.victims.pixel.fashion_flow import FashionFlow
 from leakboard_plugins.victims.pixel.fashion_small import FashionSmall
 from leakboard_plugins.victims.pixel.flow import Flow
 
@@ -14,6 +15,7 @@ VICTIMS: list[type[Victim]] = [
     Ddpm,
     EmojiSd,
     FashionDdpm,
+    FashionFlow,
     FashionSd,
     FashionSmall,
     Flow,
