@@ -31,7 +31,9 @@ OF_LATENTS = {"latent_mask", "dual_signal"}
 """They ask an autoencoder, which the real victim of this file has not."""
 OF_ONE_DATASET = {"loss_beside_shadows"}
 """It knows other images than the made-up ones; tests/test_shadow_table.py counts what it asks."""
-SPECS = [cls.name for cls in OBSERVERS if cls.name not in {"low_pass", *OF_LATENTS, *OF_ONE_DATASET}] + ["low_pass(of='secmi')"]
+SPECS = [cls.name for cls in OBSERVERS if cls.name not in {"low_pass", *OF_LATENTS, *OF_ONE_DATASET}] + [
+    "low_pass(of='secmi')"
+]
 SPECS += [
     f"{name}({variant})"
     for name in ("one_shot", "progressive", "complete", "complete_progressive")
