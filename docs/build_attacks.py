@@ -18,6 +18,7 @@ from leakboard.statistics.nulls import FAMILY_ERROR
 from leakboard.store import Store
 from leakboard_reports.comparison import compared
 from leakboard_reports.panels import comparable, panels
+from leakboard_reports.reading import ACCESS_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,13 @@ def amount(value: float | None) -> str:
     return ABSENT if value is None else f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
 
 
+def calibrated(attacker: str) -> str:
+    """What the classifiers are fitted on, in words."""
+    shadows = attacker.count("level=") or attacker.count("model=")
+    words = {"adaptive": "on this victim", "naive": "on this victim without a defense", "none": "on nothing"}
+    return words.get(attacker, f"on {shadows} shadow victims")
+
+
 def line(row: Row) -> str:
     """One attack of a table."""
     cell = row.cell
@@ -61,9 +69,10 @@ def tables(store: Store) -> Iterator[str]:
     trained = [cell for cell in cells if cell.role == "attack"]
     for panel in panels(trained, scores):
         first = panel.cells[0]
+        access = ACCESS_NAMES[panel.access]
         yield (
-            f"**{panel.title}**, calibrated by `{first.attacker}`, evaluated on {first.auc.n_member:,} members and "
-            f"{first.auc.n_nonmember:,} non-members:\n"
+            f"**{panel.victim}, {access}**, calibration {calibrated(first.attacker)}, evaluated on "
+            f"{first.auc.n_member:,} members and {first.auc.n_nonmember:,} non-members:\n"
         )
         yield "| attack | AUC | TPR at 1 % FPR | tied | queries | NFE | s per 100 |\n|---|---|---|---|---|---|---|"
         yield from map(line, compared(panel).rows)

@@ -212,4 +212,4 @@ def test_ratio_divides_the_mean_by_the_size_of_the_last_column_and_keeps_the_ori
 
 def test_defaults_pass_their_own_checks_and_names_are_unique():
     assert all(checked(cls) == cls() for cls in CLASSIFIERS)
-    assert len({cls.name for cls in CLASSIFIERS}) == len(CLASSIFIERS) == 21
+    assert len({cls.name for cls in CLASSIFIERS}) == len(CLASSIFIERS) == 22

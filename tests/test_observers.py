@@ -16,9 +16,9 @@ from leakboard_plugins.observers import OBSERVERS
 
 HARDER = {
     "conditional_loss", "prompt_norm", "anisotropy", "generations", "nearest_generation", "gradient_norms", "loss_trace",
-    "low_pass", "latent_mask", "dual_signal",
+    "low_pass", "latent_mask", "dual_signal", "loss_beside_shadows",
 }  # fmt: skip
-"""They ask for texts, generations, gradients, an autoencoder or another observer: test_attacks_exact, _latents."""
+"""They ask for texts, generations, gradients, an autoencoder, another observer or images of one dataset: other tests."""
 PLAIN = [cls for cls in OBSERVERS if cls.name not in HARDER]
 
 
