@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leakboard.grid.grid import TRIPLE
 from leakboard.statistics.nulls import FAMILY_ERROR
 from leakboard.store import Store
 from leakboard_reports.comparison import compared
@@ -23,7 +24,6 @@ from leakboard_reports.reading import ACCESS_NAMES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leakboard.api import Axis
     from leakboard_reports.comparison import Row
     from leakboard_reports.reading import Estimate
 
@@ -31,7 +31,6 @@ PAGE = Path(__file__).with_name("attacks.md")
 BLOCK = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 RATE = "tpr_at_1pct_fpr"
 ABSENT = "-"
-TRIPLE: tuple[Axis, ...] = ("observer", "distance", "classifier")
 
 
 def shown(estimate: Estimate | None) -> str:
@@ -66,8 +65,7 @@ def line(row: Row) -> str:
 def tables(store: Store) -> Iterator[str]:
     """For each victim and access level its attacks, the one that calibration samples chose first."""
     cells, scores = comparable(store)
-    trained = [cell for cell in cells if cell.role == "attack"]
-    for panel in panels(trained, scores):
+    for panel in panels(cells, scores):
         first = panel.cells[0]
         access = ACCESS_NAMES[panel.access]
         yield (

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    import numpy.typing as npt
+
     from leakboard.api import Array, Classifier, Mask
     from leakboard.registry.find import Registry
     from leakboard.tasks.sample_lists import Population
@@ -64,7 +66,7 @@ class _Tried(NamedTuple):
         way: which.
         classifier: what was fitted.
         table: the features of all samples that were scored.
-        labelled: what an attacker who is fitted on calibration samples sees of them.
+        seen: the features of all samples that an attacker who is fitted on calibration samples sees.
         shadows: what the shadow victims said.
         fitted: what became of the classifier.
         used: labelled samples that it saw.
@@ -75,7 +77,7 @@ class _Tried(NamedTuple):
     way: Way
     classifier: Classifier
     table: Table
-    labelled: Labelled
+    seen: npt.NDArray[Any]
     shadows: list[Labelled]
     fitted: Fitted
     used: int
@@ -108,11 +110,13 @@ class Judge:
         notes = [] if groups is None else [told_groups(groups[~known], truth)]
         best, chosen_by, choosing = tried[0], None, 0.0
         if len(tried) > 1:
-            best, choosing = self._choose(cell, tried, known)
-        if cell.competes:
+            best, chosen_by, choosing = self._choose(cell, tried, member, known)
+        if not cell.competes:
+            chosen_by = None
+        elif chosen_by is None:
             # it is no part of the attack: neither its price nor its fate depends on it
             with contained() as caught:
-                chosen_by, _ = self._calibration_auc(cell, best, known)
+                chosen_by, _ = self._calibration_auc(cell, best, member, known)
             if caught.fault:
                 notes.append(f"not cross-validated on calibration samples: {caught.fault.error}")
         queries, evaluations, seconds = _price(tried, best, float(known.mean()))
@@ -156,11 +160,14 @@ class Judge:
             fit = functools.partial(without_labels, classifier, table.values, ~known, table.columns)
         with kept(), allowance, _device(classifier, self.task.settings.device):
             fitted = fit()
-        labelled = Labelled(seen.values[known], member[known])
-        return _Tried(way, classifier, table, labelled, shadows, fitted, used, asked, answers)
+        return _Tried(way, classifier, table, seen.values, shadows, fitted, used, asked, answers)
 
-    def _choose(self, cell: CellWork, tried: Sequence[_Tried], known: Mask) -> tuple[_Tried, float]:
+    def _choose(
+        self, cell: CellWork, tried: Sequence[_Tried], member: Mask, known: Mask
+    ) -> tuple[_Tried, float | None, float]:
         """The way that does best where evaluation labels are not looked at, and the seconds that it took to know.
+
+        Between them its AUC on calibration samples, where that decided; None where shadow victims did.
 
         Raises:
             Unsupported: there are too few samples to tell.
@@ -173,21 +180,22 @@ class Judge:
                     figure: float | None = shadow_auc(each.classifier, each.shadows, each.table.columns)
                 seconds = limit.spent
             else:
-                figure, seconds = self._calibration_auc(cell, each, known)
+                figure, seconds = self._calibration_auc(cell, each, member, known)
             spent += seconds
             if figure is None:
                 raise Unsupported("tune cannot choose: a side has too few calibration samples for two folds")
             figures.append(figure)
-        return tried[int(np.argmax(figures))], spent
+        place = int(np.argmax(figures))
+        return tried[place], None if tried[place].shadows else figures[place], spent
 
-    def _calibration_auc(self, cell: CellWork, tried: _Tried, known: Mask) -> tuple[float | None, float]:
+    def _calibration_auc(self, cell: CellWork, tried: _Tried, member: Mask, known: Mask) -> tuple[float | None, float]:
         """How well a way does on calibration samples, and the seconds that it took to know."""
         ids = [sample for sample, its in zip(self.population.ids, known, strict=True) if its]
         groups = None if self.population.groups is None else self.population.groups[known]
-        limit = self._allowance(tried)
+        limit, labelled = self._allowance(tried), Labelled(tried.seen[known], member[known])
         with kept(), limit, _device(tried.classifier, self.task.settings.device):
             found = calibration_auc(
-                tried.classifier, tried.fitted, tried.labelled, tried.table.columns, ids, cell.seed, groups
+                tried.classifier, tried.fitted, labelled, tried.table.columns, ids, cell.seed, groups
             )
         return found, limit.spent
 
