@@ -320,12 +320,18 @@ def test_an_exclude_rule_removes_what_all_its_patterns_match():
         observer=["complete(steps=2)", "blind"],
         defense=["none", "jpeg"],
         run={"seeds": [0, 1]},
-        exclude=[{"observer": "blind", "defense": "[!n]*"}, {"observer": "blind", "seed": 1}],
+        exclude=[{"observer": "blind", "defense": ["jpeg*", "[!n]*"]}, {"observer": "blind", "seed": 1}],
     )
 
     found = [(cell.observer.label, cell.defense.label, cell.seed) for cell in grid.cells]
     assert ("blind", "none", 0) in found
     assert len(found) == 5
+
+
+def test_a_list_of_patterns_excludes_what_any_of_them_matches():
+    defenses = ["none", "jpeg", "box_blur"]
+    grid = make(observer="blind", defense=defenses, exclude={"defense": ["n*", "jpeg*"]})
+    assert {cell.defense.label for cell in grid.cells} == {"box_blur"}
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_an_exclude_rule_that_cannot_be_meant_is_refused(rule, what):
         ("[grid]", "exclude = 3\n[grid]", "bad value 3", "exclude", "list", ""),
         ("[grid]", "exclude = ['x']\n[grid]", "bad value 'x'", "exclude.0", "a table with keys", ""),
         ("[grid]", "[[exclude]]\nvictim = true\n[grid]", "bad value True", "number 1, victim", "in quotes", ""),
-        ("[grid]", "[[exclude]]\nvictim = ['a']\n[grid]", "bad value ['a']", "number 1, victim", "in quotes", ""),
+        ("[grid]", "[[exclude]]\nvictim = ['*', 1.5]\n[grid]", "bad value 1.5", "number 1, victim", "in quotes", ""),
         ("[grid]", f"[run]\nsamples = {10**30}\n[grid]", "bad value 1000", "run.samples", "less than", ""),
         ("[grid]", f"[run]\nshard = {2**31}\n[grid]", "bad value 2147483648", "run.shard", "less than", ""),
         ("[grid]", f"[run]\nbatch = {10**25}\n[grid]", "bad value 1000", "run.batch", "less than", ""),

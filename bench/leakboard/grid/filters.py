@@ -18,7 +18,7 @@ LISTED = (*AXES, "attack")
 
 
 def excluded(cells: Sequence[Cell], rules: Sequence[Mapping[str, Any]], where: str) -> tuple[Cell, ...]:
-    """The cells that no rule describes; a rule describes a cell when all its patterns match.
+    """The cells that no rule describes; a rule describes a cell when all its axes match, of a list any pattern.
 
     Raises:
         LeakboardError: a rule names no axis or describes no cell, or no cell is left.
@@ -26,8 +26,7 @@ def excluded(cells: Sequence[Cell], rules: Sequence[Mapping[str, Any]], where: s
     gone: set[str] = set()
     for number, rule in enumerate(rules, 1):
         place = f"{where}, [[exclude]] number {number}"
-        hits = [_matching(cells, axis, _pattern(axis, value, place), place) for axis, value in rule.items()]
-        described = set.intersection(*hits)
+        described = set.intersection(*(_described(cells, axis, value, place) for axis, value in rule.items()))
         if not described:
             raise LeakboardError(
                 "no cell matches all patterns of the rule", where=place, expected="patterns that some cell matches"
@@ -53,13 +52,17 @@ def selected(cells: Sequence[Cell], only: Sequence[str], skip: Sequence[str]) ->
     return _left(left, "--only and --skip")
 
 
+def _described(cells: Sequence[Cell], axis: str, value: Any, where: str) -> set[str]:
+    patterns = value if isinstance(value, list) and value else [value]
+    return set().union(*(_matching(cells, axis, _pattern(axis, pattern, where), where) for pattern in patterns))
+
+
 def _pattern(axis: str, value: Any, where: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise LeakboardError(
             f"bad value {value!r:.80}",
             where=f"{where}, {axis}",
-            expected="a pattern in quotes, or the number of a seed",
-            next="a rule for every pattern, where several are meant",
+            expected="a pattern in quotes, the number of a seed, or a list of such",
         )
     return str(value)
 
