@@ -71,15 +71,26 @@ def test_victims_that_work_in_latents_meet_attacks_as_papers_have_them_for_laten
 
 
 @pytest.mark.parametrize(
-    ("observer", "told"), [("conditional_loss", "answers to texts"), ("prompt_norm", "answers to texts")]
+    ("observer", "told", "lacking"),
+    [
+        ("conditional_loss", "answers to texts", {"fashion_ddpm"}),
+        ("conditional_loss", "predictions of noise", {"fashion_flow"}),
+        ("prompt_norm", "answers to texts", {"fashion_ddpm"}),
+        ("gradient_norms", "gradients", {"fashion_flow"}),
+        ("loss_trace", "gradients", {"fashion_flow"}),
+        ("secmi", "predictions of noise", {"fashion_flow"}),
+        ("velocity_curve", "the velocity of a flow", {"fashion_ddpm", "fashion_sd"}),
+    ],
 )
-def test_an_observer_that_needs_more_than_a_victim_offers_is_skipped_by_the_plan(observer, told):
+def test_an_observer_that_needs_more_than_a_victim_offers_is_skipped_by_the_plan(observer, told, lacking):
+    needs_value = observer in {"gradient_norms", "loss_trace"}
     grid = Grid.of(
         dataset="fashion_mnist",
-        victim=["fashion_ddpm", "fashion_sd"],
+        victim=["fashion_ddpm", "fashion_sd", "fashion_flow"],
         observer=observer,
-        distance="mse",
+        distance="value" if needs_value else "mse",
         classifier="threshold",
     )
     reasons = {cell.victim.label: cell.skip_reason() for cell in grid.cells}
-    assert reasons == {"fashion_sd": "", "fashion_ddpm": f"{observer} needs {told}, which fashion_ddpm does not give"}
+    expected = {victim: f"{observer} needs {told}, which {victim} does not give" for victim in lacking}
+    assert {victim: why for victim, why in reasons.items() if f"needs {told}," in why} == expected
