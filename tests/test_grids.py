@@ -1,12 +1,16 @@
 """The grids that ship are what they say they are."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+import leakboard_plugins
 from leakboard.grid.grid import Grid
 
 GRIDS = Path(__file__).parents[1] / "grids"
+SHIPPED = Path(leakboard_plugins.__file__).parent / "weights" / "fashion_ddpm" / "light"
 
 
 @pytest.mark.parametrize("path", sorted(GRIDS.glob("*.toml")), ids=lambda path: path.stem)
@@ -46,3 +50,17 @@ def test_the_paper_grid_crosses_observers_access_distances_classifiers_and_blur(
     assert {cell.observer.only.access for cell in cells} == {"gray", "black"}
     assert {part.at for cell in cells for part in cell.defense.chain if part.name == "box_blur"} == {"query", "both"}
     assert len(cells) == 3 * 2 * 4 * 5 * 3 * 3
+
+
+@pytest.mark.parametrize("path", sorted(GRIDS.glob("after_training/*.toml")), ids=lambda path: path.stem)
+def test_a_grid_of_victims_that_are_trained_first_says_how_and_is_valid_once_they_are(path, tmp_path, monkeypatch):
+    text = path.read_text(encoding="utf-8")
+    folders = re.findall(r"model='([^']+)'", text)
+    assert folders
+    assert re.search(r"^#     leakboard train \S+.* --out ", text, re.MULTILINE)
+    for folder in folders:
+        shutil.copytree(SHIPPED, tmp_path / folder)
+    monkeypatch.chdir(tmp_path)
+
+    grid = Grid.load(path)
+    assert {cell.labels for cell in grid.cells} == {"true", "permuted"}
