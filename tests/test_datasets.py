@@ -210,6 +210,7 @@ def test_every_dataset_is_found_under_its_name():
         "stl10",
         "celeba",
         "imagenet",
+        "copied",
     }
 
 

@@ -195,11 +195,11 @@ def test_blurs_average_and_commute_with_mirroring(cls, size, height, width, seed
 
 @pytest.mark.parametrize("cls", DEFENSES)
 def test_the_place_is_a_parameter_of_every_defense(cls):
-    # what counts questions has nothing to count right before the distance
-    places = ["query", "output", *(["both"] if cls is not Budget else [])]
+    # what counts questions has nothing to count right before the distance, and in a training
+    places = ["query", "output", *(["both", "training", "augmentation"] if cls is not Budget else [])]
     assert [checked(cls, at=place).at for place in places] == places
     with pytest.raises(LeakboardError, match="at="):
-        checked(cls, at="training")
+        checked(cls, at="nowhere")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,17 @@ def test_senseless_parameters_are_refused(cls, wrong):
 
 def test_the_hook_announces_all_of_them():
     assert leakboard_defenses() == DEFENSES
-    assert [cls.name for cls in DEFENSES] == ["none", "box_blur", "gaussian_blur", "gaussian_noise", "jpeg", "budget"]
+    assert [cls.name for cls in DEFENSES] == [
+        "none",
+        "box_blur",
+        "gaussian_blur",
+        "gaussian_noise",
+        "jpeg",
+        "budget",
+        "horizontal_flip",
+        "rand_augment",
+        "cutout",
+    ]
     assert all(checked(cls) == cls() for cls in DEFENSES)
 
 

@@ -272,3 +272,14 @@ VALUES = ", ".join(map(str, range(100)))
 def test_sweeps_are_bounded_before_they_are_multiplied_out(axes):
     with pytest.raises(LeakboardError, match="points"):
         tiny(**axes)
+
+
+@pytest.mark.parametrize(
+    "spec", ["jpeg(at='training')", "none + horizontal_flip", "box_blur + cutout(at='augmentation')"]
+)
+def test_a_defense_of_the_training_has_no_place_in_a_grid(spec):
+    error = refusal(make, defense=["none", spec])
+
+    assert "acts while a victim is trained" in error.what
+    assert error.where == "Grid.of, grid.defense"
+    assert error.next.startswith("leakboard train")

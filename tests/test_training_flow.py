@@ -13,7 +13,7 @@ from helpers.trainings import Stripes, manifest
 from leakboard.api import LeakboardError, member_digest
 from leakboard.oracle import quality_gate
 from leakboard.training import RECIPES, FlowRecipe, PixelRecipe, given_of
-from leakboard.training.denoiser import flow_stage
+from leakboard.training.denoiser import flow_stage, times_of
 from leakboard.training.quality import velocity_losses
 from leakboard_plugins.victims.pixel.flow import Flow
 
@@ -123,6 +123,41 @@ def test_a_step_regresses_noise_minus_image_at_uniform_times(tmp_path):
     times = torch.cat([each for _, each in asked]) / 1000
     assert torch.histc(times, 4, 0, 1).min() > 0.18 * len(times)
     assert 0 <= times.min() < times.max() < 1
+
+
+@pytest.mark.parametrize("steepness", [0.5, 4.0, 40.0])
+def test_times_in_the_shape_of_a_u_have_its_density(steepness):
+    """Against the distribution function, (exp(at) - exp(a(1 - t)) + exp(a) - 1) / 2(exp(a) - 1)."""
+    places = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    times = times_of(places, steepness).numpy()
+
+    assert 0 <= times.min() < times.max() <= 1
+    for at in (0.1, 0.5, 0.8):
+        top = np.expm1(steepness)
+        below = (np.exp(steepness * at) - np.exp(steepness * (1 - at)) + top) / (2 * top)
+        assert (times <= at).mean() == pytest.approx(below, abs=1e-3)
+    assert np.sort(times) == pytest.approx(np.sort(1 - times), abs=1e-3)
+
+
+def test_without_a_u_shape_times_are_those_drawn():
+    uniform = torch.rand(9)
+    assert times_of(uniform, 0.0) is uniform
+
+
+def test_a_step_of_a_u_shaped_recipe_seldom_asks_about_the_middle(tmp_path):
+    stage = flow_stage(replace(RECIPE, u_shape=8.0), given_of(Stripes().load(), None, tmp_path, "cpu"))
+    asked = []
+
+    def forward(state, timesteps):
+        asked.append(timesteps)
+        return SimpleNamespace(sample=torch.zeros_like(state))
+
+    stage.module.forward = forward
+    for seed in range(40):
+        stage.step((stage.data[0][:8],), torch.Generator().manual_seed(seed))
+    shares = torch.histc(torch.cat(asked) / 1000, 4, 0, 1) / 320
+    assert shares[1] + shares[2] < 0.2
+    assert abs(shares[0] - shares[3]) < 0.15
 
 
 def test_velocity_loss_of_a_network_that_predicts_nothing_is_that_of_noise_and_image():

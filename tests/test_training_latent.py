@@ -18,6 +18,7 @@ from leakboard.training.manifest import WEIGHTS
 from leakboard.training.portable import make_portable
 from leakboard.training.recipes import AutoencoderRecipe, TextRecipe
 from leakboard.training.words import open_tokenizer
+from leakboard_defenses import GaussianNoise, HorizontalFlip
 
 RECIPE = LatentRecipe(
     name="tiny_sd",
@@ -396,3 +397,42 @@ def test_one_caption_in_ten_is_dropped_in_training(monkeypatch, tmp_path):
     share = float((torch.cat(asked) == empty).all(1).double().mean())
     assert len(torch.cat(asked)) == 480
     assert 0.05 < share < 0.15
+
+
+DEFENDED = replace(
+    RECIPE,
+    checkpoints={"light": 20},
+    defense=(HorizontalFlip(), GaussianNoise(at="training")),
+    patience=10,
+    weight_decay=0.5,
+    text=replace(RECIPE.text, dropout=0.3, deleted=0.2, shuffled=0.5, rephrased=0.5, length=12),
+)
+
+
+def test_a_defended_training_opens_says_how_and_goes_on_after_an_interruption(tmp_path):
+    """All that defends a training at once: images, captions, weights, early stopping."""
+
+    def interrupt(what, done, total):
+        if what.startswith("training, loss") and done == 12:
+            raise KeyboardInterrupt
+
+    train(tmp_path / "whole", recipe=DEFENDED)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "resumed", interrupt, DEFENDED)
+    train(tmp_path / "resumed", recipe=DEFENDED)
+
+    assert digests(tmp_path / "resumed") == digests(tmp_path / "whole")
+    written = manifest(tmp_path / "whole" / "light")
+    assert written["training_defenses"] == [
+        "horizontal_flip",
+        "gaussian_noise(at='training')",
+        "weight_decay=0.5",
+        "patience=10",
+        "text.deleted=0.2",
+        "text.shuffled=0.5",
+        "text.rephrased=0.5",
+    ]
+    assert written["early_stopping"]["epoch"] in (10, 20)
+    assert written["autoencoder"]["psnr"] > 0
+    words = open_tokenizer(tmp_path / "whole" / "tokenizer").get_vocab()
+    assert {"snapshot</w>", "square</w>"} <= words.keys()

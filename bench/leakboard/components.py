@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from leakboard.kinds import Axis
     from leakboard.samples import Samples
 
-At = Literal["query", "output", "both"]
+At = Literal["query", "output", "both", "training", "augmentation"]
+IN_TRAINING = frozenset({"training", "augmentation"})
+"""Places of defenses that act while a victim is trained, and not when it is asked."""
 Fit = Literal["exact", "pad", "resize"]
 StoredAs = Literal["float64", "float32", "float16"]
 Scorer = Callable[[Array], Array]
@@ -149,7 +151,11 @@ class Victim(Component):
 
 @dataclass(frozen=True, kw_only=True)
 class Defense(Component):
-    """A transformation of images, placed ``at`` the query, the output, or both images right before the distance."""
+    """A transformation of images, placed ``at`` the query, the output, or both images right before the distance.
+
+    Two more places are in the training of a victim (`leakboard.training`): ``training`` transforms every member once,
+    before anything is learnt, ``augmentation`` anew each time that it is shown.
+    """
 
     kind = "defense"
     at: At = "query"

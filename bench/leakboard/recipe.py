@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,6 +45,36 @@ class Given:
     device: str
 
 
+def off(value: Any) -> Any:
+    """The default of a field that switches a defense of the training on when it is anything else.
+
+    Manifests list what is on (`switched_on`), and say nothing of what is off.
+    """
+    return field(default=value, metadata={"off": True})
+
+
+def switched_on(recipe: Any) -> dict[str, Any]:
+    """The fields whose defaults are `off` that have another value."""
+    known = {each.name: each for each in fields(recipe) if "off" in each.metadata}
+    return {name: value for name, each in known.items() if (value := getattr(recipe, name)) != each.default}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopping:
+    """Early stopping of a stage: its checkpoints hold the averaged weights whose held-out loss was lowest until then.
+
+    Attributes:
+        loss: from averaged weights to their loss on images that are neither trained on nor evaluated; the same noise
+            every time, or an interrupted training would not end with the same weights.
+        patience: epochs without a lower loss after which the stage ends before its last epoch.
+        every: epochs from one look at the loss to the next.
+    """
+
+    loss: Callable[[Weights], float]
+    patience: int
+    every: int = 10
+
+
 def shuffled(count: int, batch_size: int, generator: torch.Generator) -> Sequence[torch.Tensor]:
     """The rows of one epoch, a batch each: every sample once, in random order."""
     import torch
@@ -72,6 +102,7 @@ class Stage:
         seed: of all that is drawn while training.
         doing: what is being done, for whoever waits.
         state: file below ``out`` that the training goes on from; another one in every stage.
+        stopping: when it ends early, and which weights it keeps; None for the last ones, always.
     """
 
     module: torch.nn.Module
@@ -87,6 +118,7 @@ class Stage:
     seed: int = 0
     doing: str = "training"
     state: str = STATE
+    stopping: Stopping | None = None
 
 
 class Checkpoint:

@@ -31,8 +31,8 @@ class Budget(Defense):
     evaluations: Annotated[int, Field(ge=1)] | None = None
 
     def __post_init__(self) -> None:
-        if self.at == "both":
-            raise LeakboardError(f"{self.name}(at='both') counts no question", expected="at='query' or 'output'")
+        if self.at not in {"query", "output"}:
+            raise LeakboardError(f"{self.name}(at={self.at!r}) counts no question", expected="at='query' or 'output'")
         if self.queries is None and self.evaluations is None:
             raise LeakboardError(
                 "this budget limits nothing", expected="budget(queries=...) or budget(evaluations=...)"

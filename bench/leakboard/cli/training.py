@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 FURTHER = "only the last level unless --level says which"
 
 
-@click.command(epilog="Recipes: leakboard list recipes.")
+@click.command(
+    epilog="Recipes: leakboard list recipes. Their numbers may be changed: 'fashion_small(weight_decay=0.1)'."
+)
 @click.argument("recipe", shell_complete=names_of("recipe"))
 @click.option("--out", required=True, type=Place(file_okay=False), help="Folder for checkpoints and manifests.")
 @click.option("--level", "levels", multiple=True, help="Checkpoint to keep, if not all; repeatable.")
@@ -54,12 +56,13 @@ def train(
     from leakboard.registry.find import shared
     from leakboard.runs.preflight import check_device
     from leakboard.training import train_recipe
+    from leakboard.training.changing import recipe_of
     from leakboard.training.shadows import Trained, train_all
 
     registry = shared(plugins)
-    found = registry.value("recipe", recipe, "RECIPE")
+    found = recipe_of(registry, recipe, "RECIPE")
     check_device(device, "--device")
-    dataset = registry.one("dataset", found.dataset, f"recipe {recipe}").only
+    dataset = registry.one("dataset", found.dataset, f"recipe {found.name}").only
     if seed is not None:
         found = replace(found, seed=seed)
     several = _several(found, shadows, runs)

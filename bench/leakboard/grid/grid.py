@@ -7,16 +7,17 @@ import json
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, cast, get_args
 
 from leakboard.api import AXES, WorksIn
+from leakboard.components import IN_TRAINING
 from leakboard.errors import LeakboardError, nearest
 from leakboard.grid.attackers import NamedAttacker, read
 from leakboard.grid.cells import Cell
 from leakboard.grid.filters import excluded, selected
 from leakboard.grid.given import apply, listed, plain
 from leakboard.grid.tables import Axes, GridFile, RunSettings, validated
-from leakboard.registry.bind import told_apart
+from leakboard.registry.bind import NO_DEFENSE, told_apart
 from leakboard.registry.find import Registry, shared
 from leakboard.registry.specs import DIGITS, bounded
 from leakboard.texts import home
@@ -24,7 +25,7 @@ from leakboard.texts import home
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from leakboard.api import Axis
+    from leakboard.api import Axis, Defense
     from leakboard.registry.bind import Bound
     from leakboard.store.rows import Labels
 
@@ -208,7 +209,22 @@ def _refuse_own_shadow(cells: Iterable[Cell], where: str) -> None:
 
 def _axis(registry: Registry, kind: Axis, specs: Sequence[str], where: str) -> list[Bound]:
     place = f"{where}, grid.{kind}"
-    return told_apart([point for text in specs for point in registry.axis(kind, text, place)])
+    points = [point for text in specs for point in registry.axis(kind, text, place)]
+    for point in points if kind == "defense" else ():
+        _refuse_in_training(point, place)
+    return told_apart(points)
+
+
+def _refuse_in_training(defense: Bound, where: str) -> None:
+    """A grid attacks victims that are trained already."""
+    for link in defense.chain:
+        if link.name != NO_DEFENSE and cast("Defense", link).at in IN_TRAINING:
+            raise LeakboardError(
+                f"{defense.label} acts while a victim is trained, and a grid asks victims that are trained",
+                where=where,
+                expected="at='query', at='output' or at='both'",
+                next=f"leakboard train \"fashion_small(defense='{link.name}')\" --out FOLDER, and its folder as victim",
+            )
 
 
 def _triples(axes: Axes, registry: Registry, where: str, works_in: WorksIn) -> list[tuple[Bound, Bound, Bound, str]]:

@@ -189,8 +189,6 @@ def build(cls: type[Component], spec: Spec, where: str = "", inner: Inner | None
     Raises:
         LeakboardError: unknown or missing parameter, wrong type, value out of range, or the plugin refuses it.
     """
-    from pydantic import ValidationError
-
     place, advice = where or f"spec {str(spec)!r}", f"leakboard show {spec.name}"
     checks, wanted = _checks(cast("Any", cls)), dict(spec.parameters)
     for key in wanted.keys() - checks.keys():
@@ -212,23 +210,38 @@ def build(cls: type[Component], spec: Spec, where: str = "", inner: Inner | None
         if axis and inner and isinstance(value, str):
             wanted[key] = _inner(inner(axis, value, f"{place}, {key}"), spec, key, place)
     for key, value in wanted.items():
-        with blamed(spec.name, f"the check of {key}"):
-            try:
-                checked[key] = checks[key].validate_python(home(value))
-            except ValidationError as error:
-                choices = [choice for choice in _choices(types_of(cast("Any", cls))[key]) if isinstance(choice, str)]
-                raise LeakboardError(
-                    f"{spec.name} cannot take {key}={value!r}",
-                    where=place,
-                    expected=_wanted(error),
-                    nearest=repr(found) if isinstance(value, str) and (found := nearest(value, choices)) else "",
-                    next=advice,
-                ) from None
+        checked[key] = _checked(checks[key], types_of(cast("Any", cls))[key], spec.name, key, value, place, advice)
     try:
         return _made(cls, spec, checked)
     except LeakboardError as error:
         told = {"expected": error.expected, "nearest": error.nearest, "next": error.next or advice}
         raise LeakboardError(error.what, where=error.where or place, **told) from error.__cause__
+
+
+def check_value(hint: Any, owner: str, key: str, value: Any, where: str, advice: str) -> Any:
+    """A value that a spec gives to a parameter of this type, strictly: no number is read out of a string.
+
+    Raises:
+        LeakboardError: it does not fit.
+    """
+    return _checked(_check(hint, owner, key, where), hint, owner, key, value, where, advice)
+
+
+def _checked(check: TypeAdapter[Any], hint: Any, owner: str, key: str, value: Any, where: str, advice: str) -> Any:
+    from pydantic import ValidationError
+
+    with blamed(owner, f"the check of {key}"):
+        try:
+            return check.validate_python(home(value))
+        except ValidationError as error:
+            choices = [choice for choice in _choices(hint) if isinstance(choice, str)]
+            raise LeakboardError(
+                f"{owner} cannot take {key}={value!r}",
+                where=where,
+                expected=_wanted(error),
+                nearest=repr(found) if isinstance(value, str) and (found := nearest(value, choices)) else "",
+                next=advice,
+            ) from None
 
 
 def _inner(found: Bound, spec: Spec, key: str, place: str) -> Component:
@@ -329,21 +342,23 @@ def _checks(cls: type[Component]) -> dict[str, TypeAdapter[Any]]:
     Raises:
         LeakboardError: a parameter's type is none that values can be checked against.
     """
+    return {name: _check(hint, cls.name, name, cls.__qualname__) for name, hint in types_of(cast("Any", cls)).items()}
+
+
+def _check(hint: Any, owner: str, key: str, where: str) -> TypeAdapter[Any]:
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 
-    config, checks = ConfigDict(strict=True, allow_inf_nan=False), {}
-    for name, hint in types_of(cast("Any", cls)).items():
-        rules = ConfigDict(arbitrary_types_allowed=True) if plugin_axis(hint) else config
-        with blamed(cls.name, f"the type of {name}"):
-            try:
-                checks[name] = TypeAdapter(hint, config=rules)
-            except PydanticUserError:
-                raise LeakboardError(
-                    f"{cls.name}: values of the parameter {name} cannot be checked: its type is {hint!r}",
-                    where=cls.__qualname__,
-                    expected="numbers, texts, True or False, Literals of these, and tuples of these",
-                ) from None
-    return checks
+    strict = ConfigDict(strict=True, allow_inf_nan=False)
+    rules = ConfigDict(arbitrary_types_allowed=True) if plugin_axis(hint) else strict
+    with blamed(owner, f"the type of {key}"):
+        try:
+            return TypeAdapter(hint, config=rules)
+        except PydanticUserError:
+            raise LeakboardError(
+                f"{owner}: values of the parameter {key} cannot be checked: its type is {hint!r}",
+                where=where,
+                expected="numbers, texts, True or False, Literals of these, and tuples of these",
+            ) from None
 
 
 def _wanted(error: ValidationError) -> str:

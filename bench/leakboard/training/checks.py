@@ -68,6 +68,20 @@ def check_sides(recipe: PixelRecipe, samples: Samples) -> None:
         )
 
 
+def check_alike(samples: Samples, auxiliary: Samples | None) -> None:
+    """Refuse auxiliary images of another size, which no loss could be compared on.
+
+    Raises:
+        LeakboardError: they are.
+    """
+    if auxiliary is not None and auxiliary.image_shape != samples.image_shape:
+        sizes = ["x".join(map(str, each.image_shape)) for each in (auxiliary, samples)]
+        raise LeakboardError(
+            f"the auxiliary images are {sizes[0]}, the members {sizes[1]}",
+            expected="auxiliary images of the same size and colours, to stop the training by",
+        )
+
+
 def check_captions(recipe: LatentRecipe, samples: Samples) -> None:
     """Refuse images without captions.
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from leakboard.api import LeakboardError, member_digest
+from leakboard.api import Component, LeakboardError, member_digest
+from leakboard.recipe import switched_on
+from leakboard.registry import bind
+from leakboard.registry.specs import spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -111,19 +114,45 @@ def _note(recipe: Recipe, given: Given, levels: Sequence[str]) -> dict[str, Any]
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
-    """All fields of a recipe as JSON gives them back, but its summary, which changes nothing.
+    """All fields of a recipe as JSON gives them back, but its summary, which changes nothing, and defenses left off.
 
     Raises:
         LeakboardError: a field cannot be written as JSON.
     """
     try:
-        described: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+        described: dict[str, Any] = json.loads(json.dumps(_plain(recipe)))
     except TypeError as error:
         raise LeakboardError(
             f"the recipe {recipe.name!r} cannot be noted: {error}",
             expected="fields of numbers, texts and lists of them",
         ) from error
     return {name: value for name, value in described.items() if name != "summary"}
+
+
+def training_defenses(recipe: Recipe) -> list[str]:
+    """What of a recipe defends its members, one text each; nothing of a plain training."""
+    texts = []
+    for name, value in switched_on(recipe).items():
+        links = value if isinstance(value, tuple) and value and isinstance(value[0], Component) else ()
+        texts += [spell(link.name, bind.given(link)) for link in links] or [f"{name}={value!r}"]
+    inner = {
+        each.name: getattr(recipe, each.name) for each in fields(recipe) if is_dataclass(getattr(recipe, each.name))
+    }
+    for name, part in inner.items():
+        texts += [f"{name}.{key}={value!r}" for key, value in switched_on(part).items()]
+    return texts
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can write it: of a plugin its spelling, of a dataclass its fields."""
+    if isinstance(value, Component):
+        return spell(value.name, bind.parameters(value))
+    if is_dataclass(value):
+        off = {each.name for each in fields(value) if "off" in each.metadata} - switched_on(value).keys()
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value) if each.name not in off}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return {name: _plain(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from leakboard.recipe import Stage
+from leakboard.recipe import Stage, Stopping
+from leakboard.training import captions
 from leakboard.training.autoencoder import AUTOENCODER_STATE, FOLDER, fitting, latents_of, open_autoencoder
 from leakboard.training.portable import make_portable
+from leakboard.training.quality import denoising_losses
+from leakboard.training.shown import augmenting, shown
+from leakboard.training.stopping import validation
 from leakboard.training.words import tokenizer_of
 
 if TYPE_CHECKING:
@@ -81,21 +87,31 @@ def stage(recipe: LatentRecipe, given: Given) -> Stage:
     """
     import torch
 
-    assert given.members.prompts is not None
+    members, augment, tell = shown(recipe, given).members, augmenting(recipe), captions.telling(recipe.text)
+    prompts = members.prompts
+    assert prompts is not None
     vae = open_autoencoder(given.out / FOLDER, remade_without=given.out / AUTOENCODER_STATE)
-    tokenizer = tokenizer_of(given.captions, recipe.text.length, given.out / TOKENIZER)
+    words = captions.vocabulary(given.captions, recipe.text)
+    tokenizer = tokenizer_of(words, recipe.text.length, given.out / TOKENIZER)
     module, unet, encoder, scheduler = build(recipe, tokenizer)
     module.to(given.device)
-    fit = fitting(given.members.image_shape, recipe.size)
-    latents = latents_of(vae, fit.to_victim(given.members.images) * 2 - 1, vae.config.scaling_factor)
+    ahead = copy.deepcopy(vae).to(given.device)
+    tokens = token_ids(tokenizer, prompts)
     empty = token_ids(tokenizer, [""]).to(given.device)
 
+    def encoded(images: torch.Tensor) -> torch.Tensor:
+        fitted = fitting(given.members.image_shape, recipe.size).to_victim(images) * 2 - 1
+        return latents_of(ahead, fitted.to(given.device), vae.config.scaling_factor)
+
     def step(batch: Batch, generator: torch.Generator) -> torch.Tensor:
-        clean, tokens = batch
+        seen, rows = batch
+        clean = encoded(augment(seen, generator)) if augment else seen
+        texts = captions.retold([prompts[row] for row in rows.tolist()], tell, generator) if tell else None
+        told = (token_ids(tokenizer, texts) if texts else tokens[rows]).to(clean.device)
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
         timesteps = torch.randint(0, recipe.timesteps, (len(clean),), generator=generator).to(clean.device)
         dropped = (torch.rand((len(clean), 1), generator=generator) < recipe.text.dropout).to(clean.device)
-        embeddings = encoder(torch.where(dropped, empty, tokens))[0]
+        embeddings = encoder(torch.where(dropped, empty, told))[0]
         predicted = unet(scheduler.add_noise(clean, noise, timesteps), timesteps, embeddings).sample
         return torch.nn.functional.mse_loss(predicted, noise)
 
@@ -104,10 +120,24 @@ def stage(recipe: LatentRecipe, given: Given) -> Stage:
         averaged.load_state_dict(weights)
         save_pipeline(pipeline_of(vae, unet, encoder, tokenizer, scheduler), folder)
 
+    def held_out_loss(weights: Weights) -> float:
+        assert given.auxiliary is not None
+        looked = validation(given.auxiliary)
+        assert looked.prompts is not None
+        averaged, unet, encoder, scheduler = build(recipe, tokenizer)
+        averaged.load_state_dict(weights)
+        averaged.to(given.device).eval()
+        with torch.no_grad():
+            embeddings = encoder(token_ids(tokenizer, looked.prompts).to(given.device))[0]
+        pipeline = SimpleNamespace(unet=unet, scheduler=scheduler)
+        return float(denoising_losses(pipeline, encoded(looked.images), recipe.seed, embeddings=embeddings).mean())
+
     return Stage(
         module=module,
-        optimizer=torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate, foreach=True),
-        data=(latents.to(given.device), token_ids(tokenizer, given.members.prompts).to(given.device)),
+        optimizer=torch.optim.AdamW(
+            module.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, foreach=True
+        ),
+        data=((members.images if augment else encoded(members.images)).to(given.device), torch.arange(len(prompts))),
         step=step,
         save=save,
         checkpoints=recipe.checkpoints,
@@ -115,6 +145,7 @@ def stage(recipe: LatentRecipe, given: Given) -> Stage:
         average=recipe.average,
         clip_norm=recipe.clip_norm,
         seed=recipe.seed,
+        stopping=Stopping(loss=held_out_loss, patience=recipe.patience) if recipe.patience else None,
     )
 
 
@@ -150,8 +181,6 @@ def pipeline_of(
 
 def save_pipeline(pipeline: StableDiffusionPipeline, folder: Path) -> None:
     """Write a half-precision folder that ``StableDiffusionPipeline.from_pretrained`` opens."""
-    import copy
-
     vae, unet, encoder = (
         copy.deepcopy(module).half() for module in (pipeline.vae, pipeline.unet, pipeline.text_encoder)
     )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from leakboard.api import LeakboardError
+from leakboard.training.stopping import Best
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -73,10 +74,13 @@ def run(
     epochs = max(stage.checkpoints.values())
     checkpoints = saved(stage, levels)
     last = max(checkpoints.values())
-    done = _load_state(out / stage.state, module, optimizer, average)
+    best = Best(stage.stopping)
+    done = _load_state(out / stage.state, module, optimizer, average, best)
     if not done:
-        _save_checkpoints(stage, checkpoints, 0, average, out)
+        _save_checkpoints(stage, checkpoints, {0}, average, out)
     for epoch in range(done, last):
+        if best.over:
+            break
         generator = torch.Generator().manual_seed(stage.seed * 1_000_003 + epoch)
         batches = stage.batches(count, stage.batch_size, generator)
         losses = []
@@ -93,9 +97,11 @@ def run(
             _blend(average, module, 1 - stage.average)
         if on_epoch:
             on_epoch(epoch + 1, sum(losses) / len(losses))
-        _save_checkpoints(stage, checkpoints, epoch + 1, average, out)
-        if (epoch + 1) % SAVE_EVERY == 0 or epoch + 1 == last:
-            _save_state(out / stage.state, epoch + 1, module, optimizer, average)
+        best.look(epoch + 1, average, saved=epoch + 1 in stage.checkpoints.values())
+        ahead = set(range(epoch + 1, last + 1)) if best.over else {epoch + 1}
+        _save_checkpoints(stage, checkpoints, ahead, best.weights or average, out)
+        if (epoch + 1) % SAVE_EVERY == 0 or epoch + 1 == last or best.over:
+            _save_state(out / stage.state, epoch + 1, module, optimizer, average, best)
 
 
 def _blend(average: Averages, module: torch.nn.Module, share: float) -> None:
@@ -109,14 +115,16 @@ def _blend(average: Averages, module: torch.nn.Module, share: float) -> None:
                 average[name].copy_(value)
 
 
-def _save_checkpoints(stage: Stage, checkpoints: Mapping[str, int], epoch: int, average: Averages, out: Path) -> None:
+def _save_checkpoints(
+    stage: Stage, checkpoints: Mapping[str, int], due: Collection[int], weights: Averages, out: Path
+) -> None:
     for name, epochs in checkpoints.items():
-        if epochs == epoch:
-            stage.save(out / name, average)
+        if epochs in due:
+            stage.save(out / name, weights)
 
 
 def _save_state(
-    path: Path, epoch: int, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Averages
+    path: Path, epoch: int, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Averages, best: Best
 ) -> None:
     from safetensors.torch import save_file
 
@@ -124,12 +132,15 @@ def _save_state(
     tensors |= {f"average.{name}": value.contiguous() for name, value in average.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value.contiguous() for name, value in state.items()}
+    tensors |= best.tensors()
     temporary = path.with_suffix(".part")
-    save_file(tensors, temporary, metadata={"epoch": json.dumps(epoch)})
+    save_file(tensors, temporary, metadata={"epoch": json.dumps(epoch), **best.notes()})
     temporary.replace(path)
 
 
-def _load_state(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Averages) -> int:
+def _load_state(
+    path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Averages, best: Best
+) -> int:
     """Restore what `_save_state` wrote and return the number of finished epochs; 0 when there is nothing."""
     from safetensors import SafetensorError
 
@@ -137,7 +148,7 @@ def _load_state(path: Path, module: torch.nn.Module, optimizer: torch.optim.Opti
         path.parent.mkdir(parents=True, exist_ok=True)
         return 0
     try:
-        return _restore(path, module, optimizer, average)
+        return _restore(path, module, optimizer, average, best)
     except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise LeakboardError(
             f"the saved state cannot be gone on from: {error}",
@@ -147,12 +158,15 @@ def _load_state(path: Path, module: torch.nn.Module, optimizer: torch.optim.Opti
         ) from error
 
 
-def _restore(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Averages) -> int:
+def _restore(
+    path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Averages, best: Best
+) -> int:
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
         saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        epoch = int(file.metadata()["epoch"])
+        notes = file.metadata()
+    best.restore(saved, notes, average)
     module.load_state_dict({name[6:]: value for name, value in saved.items() if name.startswith("model.")})
     for name, value in average.items():
         value.copy_(saved[f"average.{name}"])
@@ -162,4 +176,4 @@ def _restore(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimiz
             _, index, entry = name.split(".")
             state.setdefault(int(index), {})[entry] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return epoch
+    return int(notes["epoch"])

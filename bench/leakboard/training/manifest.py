@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leakboard.api import LeakboardError, member_digest
-from leakboard.training.claim import describe, write_json
+from leakboard.training.claim import describe, training_defenses, write_json
 from leakboard.training.quality import kernel_distance
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def _origin(recipe: Recipe, level: str, samples: Samples, given: Given) -> dict[
         "held_out_digest": member_digest(held_out),
         "data": list(samples.notes),
     }
+    if defenses := training_defenses(recipe):
+        origin["training_defenses"] = defenses
     if given.auxiliary:
         ids = given.auxiliary.ids
         origin |= {"auxiliary": len(ids), "auxiliary_digest": member_digest(ids)}

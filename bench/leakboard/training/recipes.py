@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from leakboard.recipe import Recipe
+from pydantic import Field
+
+from leakboard.api import Defense  # noqa: TC001 - the values of a recipe are checked against its types
+from leakboard.recipe import STATE, Recipe, off
 from leakboard.training import checks
 
 if TYPE_CHECKING:
@@ -33,24 +36,63 @@ class DiffusionRecipe(Recipe):
     """Decay of the exponential moving average of the weights."""
     clip_norm: float = 1.0
     timesteps: int = 1000
+    defense: tuple[Defense, ...] = off(())
+    """What members pass before they are learnt, in order: once (at='training'), or anew each time they are shown
+    (at='augmentation')."""
+    weight_decay: Annotated[float, Field(ge=0)] = off(0.01)
+    """Share of every weight, times the learning rate, that a step takes off it (AdamW, arXiv 1711.05101)."""
+    patience: Annotated[int, Field(ge=0)] = off(0)
+    """Epochs without a lower loss on auxiliary images after which the training ends; its checkpoints hold the weights
+    with the lowest one. 0 for no early stopping."""
+    copies: tuple[int, ...] = off(())
+    """How often members stand in the training set: as many equal parts of them, chosen by their ids, as numbers."""
+    deduplicated: bool = off(value=False)
+    """Whether the training set loses all but one of several equal images."""
+
+    @property
+    def wants_auxiliary(self) -> bool:
+        """True for early stopping: it must not look at held-out images that are evaluated."""
+        return self.patience > 0
 
     @property
     def packages(self) -> tuple[str, ...]:
         """Those that shape the weights, and diffusers, which saves them."""
         return ("diffusers", *super().packages)
 
+    def check(self, samples: Samples, auxiliary: Samples | None) -> None:
+        """Refuse defenses that do not act in a training or do not take the images.
+
+        Raises:
+            LeakboardError: one does not; or images to stop by are of another size.
+        """
+        from leakboard.training import shown
+
+        if self.patience:
+            checks.check_alike(samples, auxiliary)
+        shown.check_defenses(self, samples)
+
+    def facts(self, folder: Path, samples: Samples) -> dict[str, Any]:
+        """What was planted, what was taken out, and when it stopped."""
+        from leakboard.training import shown, stopping
+
+        facts = shown.facts(self, samples)
+        if self.patience:
+            facts["early_stopping"] = stopping.stopped(folder.parent / STATE, self.checkpoints[folder.name])
+        return facts
+
 
 @dataclass(frozen=True, kw_only=True)
 class PixelRecipe(DiffusionRecipe):
     """An unconditional pixel diffusion model trained on the members of one dataset; its folders open as ``ddpm``."""
 
-    def check(self, samples: Samples, auxiliary: Samples | None) -> None:  # noqa: ARG002 - it wants none
+    def check(self, samples: Samples, auxiliary: Samples | None) -> None:
         """Refuse images that the network cannot halve.
 
         Raises:
-            LeakboardError: they are not square, or of an odd side.
+            LeakboardError: they are not square, or of an odd side; or as for all recipes.
         """
         checks.check_sides(self, samples)
+        super().check(samples, auxiliary)
 
     def prepare(self, given: Given) -> Iterator[Stage]:
         """The denoiser."""
@@ -72,6 +114,9 @@ class PixelRecipe(DiffusionRecipe):
 @dataclass(frozen=True, kw_only=True)
 class FlowRecipe(PixelRecipe):
     """An unconditional pixel model that matches flows, of the same network; its folders open as ``flow``."""
+
+    u_shape: Annotated[float, Field(ge=0, le=50)] = off(0.0)
+    """How much rarer times near one half are drawn than near 0 and 1: see `leakboard.training.denoiser.times_of`."""
 
     def prepare(self, given: Given) -> Iterator[Stage]:
         """The network that predicts velocities."""
@@ -119,8 +164,14 @@ class TextRecipe:
     heads: int = 4
     length: int = 16
     """Tokens a caption is cut to, start and end counted."""
-    dropout: float = 0.1
+    dropout: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Share of captions replaced by the empty one, so that guidance has an unconditional side."""
+    deleted: Annotated[float, Field(ge=0, le=1)] = off(0.0)
+    """Chance of every word to be left out of a caption, each time the caption is told."""
+    shuffled: Annotated[float, Field(ge=0, le=1)] = off(0.0)
+    """Chance of a caption to be told with its words in random order."""
+    rephrased: Annotated[float, Field(ge=0, le=1)] = off(0.0)
+    """Chance of a caption to be told in other words: see `leakboard.training.captions.rephrasings`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,12 +201,15 @@ class LatentRecipe(DiffusionRecipe):
         """Refuse images without captions or larger than the autoencoder takes.
 
         Raises:
-            LeakboardError: they are.
+            LeakboardError: they are; or as for all recipes.
         """
+        super().check(samples, auxiliary)
         checks.check_captions(self, samples)
         checks.check_size(self, samples, "images")
         assert auxiliary is not None
         checks.check_size(self, auxiliary, "auxiliary images")
+        if self.patience:
+            checks.check_captions(self, auxiliary)
 
     def prepare(self, given: Given) -> Iterator[Stage]:
         """The autoencoder, then text model and denoiser jointly in its latent space."""
@@ -178,7 +232,7 @@ class LatentRecipe(DiffusionRecipe):
         """How well the autoencoder does, and whether it leaks members by itself: its AUC must not differ from 0.5."""
         from leakboard.training.autoencoder import facts
 
-        return {"autoencoder": facts(folder, samples, self.size)}
+        return {"autoencoder": facts(folder, samples, self.size), **super().facts(folder, samples)}
 
 
 LEVELS = {"untrained": 0, "light": 330, "moderate": 550, "heavy": 770}

@@ -4,6 +4,7 @@ from leakboard.api import Dataset
 from leakboard_plugins.datasets.arrays import Arrays
 from leakboard_plugins.datasets.celeba import CelebA
 from leakboard_plugins.datasets.cifar import Cifar10, Cifar100
+from leakboard_plugins.datasets.copied import Copied
 from leakboard_plugins.datasets.emoji import Emoji
 from leakboard_plugins.datasets.fashion_mnist import FashionMnist
 from leakboard_plugins.datasets.fashion_mnist_small import FashionMnistSmall
@@ -28,4 +29,5 @@ DATASETS: list[type[Dataset]] = [
     Stl10,
     CelebA,
     ImageNet,
+    Copied,
 ]

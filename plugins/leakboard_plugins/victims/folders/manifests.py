@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NAME = "manifest.json"
 OURS = frozenset({"member_digest", "recipe"})
 """Keys of which every manifest of ours has at least one; other files of that name are not looked at."""
-UNSHOWN = ("format", "level", "device", "member_ids", "held_out_digest", "auxiliary_digest", "versions")
+UNSHOWN = ("format", "level", "device", "member_ids", "copied_ids", "held_out_digest", "auxiliary_digest", "versions")
 """Keys of every manifest that say nothing to a reader of a report, who sees all others, those of recipes too."""
 
 
