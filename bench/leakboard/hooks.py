@@ -30,6 +30,7 @@ def leakboard_executors() -> list[Executor]:
 @hookimpl
 def leakboard_recipes() -> list[Recipe]:
     """How the embedded victims were made."""
+    from leakboard.training.private import PRIVATE
     from leakboard.training.recipes import RECIPES
 
-    return list(RECIPES)
+    return [*RECIPES, *PRIVATE]
