@@ -38,7 +38,12 @@ def now():
     paths = sorted((HERE.parent / "grids").glob("*.toml"))
     grids = [Grid.load(path) for path in paths if path.stem not in NEW_GRIDS]
     points = {point for grid in grids for cell in grid.cells for point in cell.axes.values()}
-    return {f"{point.kind} {point.spec}": point.identity for point in points}
+    return {_as_then(f"{point.kind} {point.spec}"): point.identity for point in points}
+
+
+def _as_then(name):
+    """Pixel victims have got a parameter, whose default is how they were."""
+    return name.replace(", dtype='float32')", ")") if name.startswith("victim fashion_ddpm") else name
 
 
 def test_what_shipped_grids_are_made_of_keeps_its_identity_unless_there_is_a_reason(now):

@@ -92,6 +92,14 @@ class Model:
         """Cumulative product of the noise schedule, float32 (T,), index 0 the least noisy step; may be assigned."""
         raise Unsupported(f"{type(self).__name__} has no alphas_cumprod")
 
+    def networks(self) -> Mapping[str, torch.nn.Module]:
+        """Its networks by name, ``denoiser`` among them: the very ones that answer, to be changed in place.
+
+        No observer is given them. Treatments of a victim (pruning, quantising, merging) are plugins that open it and
+        change the weights before anybody asks.
+        """
+        raise Unsupported(f"{type(self).__name__} does not give its networks out, so no treatment can change them")
+
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Images (N, C, H, W) in [0, 1] to the victim's own space, without randomness."""
         raise Unsupported(f"{type(self).__name__} has no encode")

@@ -114,6 +114,14 @@ class Victim(Component):
         """True for a victim that cannot have learnt its members (untrained): every attack must be at chance."""
         return False
 
+    @property
+    def altered(self) -> bool:
+        """True where no manifest tells how good it is, for its weights were changed on opening.
+
+        Then the run measures the quality of all victims of the grid, so that both can be compared.
+        """
+        return False
+
     def open(self, device: str) -> Model:
         """Load the model onto ``device``; called only when an answer is missing."""
         raise NotImplementedError

@@ -56,6 +56,18 @@ def fidelity_key(dataset: str, victim: str, defense: str, seed: int) -> str:
     return content_key("contact sheets", "fidelity", dataset, victim, defense, seed)
 
 
+def quality_key(victim: str, dataset: str, images: int, sides: Sides) -> str:
+    """Key of how good a victim is on a dataset.
+
+    Args:
+        victim: its identity.
+        dataset: identity of the dataset.
+        images: that it generated, and at most that it was asked about of each side.
+        sides: how many members and non-members are in use.
+    """
+    return content_key("answers", "quality", victim, dataset, images, list(sides))
+
+
 def features_key(asked: Sequence[str], seed: int, ids: Sequence[str]) -> str:
     """Key of one shard of features.
 

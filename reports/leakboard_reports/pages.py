@@ -19,6 +19,7 @@ from leakboard_reports import (
     overview,
     pictures,
     prices,
+    quality,
     subjects,
     summary,
     tables,
@@ -105,6 +106,8 @@ def _index(
     lists = prices.price_lists(cells, contact_sheets, scores)
     leading = overview.overviews(cells, lists)
     files.table("overview.csv", overview.rows(leading))
+    qualities = quality.table(store, components, cells)
+    files.table("quality.csv", quality.rows(qualities))
     checks = nulls.null_checks(cells, scores)
     shown = board.written(rows, measured)
     offered = board.choices(rows)
@@ -141,6 +144,7 @@ def _index(
             accesses=overview.accesses(leading),
             heatmaps=tables.heatmaps(cells),
             price_lists=lists,
+            qualities=qualities,
             plots=[(plot, charts.vega(plot), found) for plot, found in zip(plots, drawn, strict=True)],
             vega=files.vega,
             sheets=dict(sorted(sheets.items(), key=lambda item: _place_order(item[0], cells))),

@@ -138,6 +138,8 @@ def plan(
 ) -> None:
     """Tell what GRID still needs and what it will cost, without asking the victim."""
     from leakboard.grid.grid import Grid
+    from leakboard.registry.find import shared
+    from leakboard.runs.faster import advice
     from leakboard.runs.missing import existing
     from leakboard.runs.missing import plan as plan_grid
     from leakboard.runs.too_few import too_few
@@ -149,10 +151,11 @@ def plan(
     history = (opened.seconds_per_evaluation(), opened.seconds_per_cell()) if opened else ({}, None)
     numbers = made.summary(*history)
     warnings = too_few(made.evaluated)
+    faster = advice(made, shared(selected.plugins), history[0]) if history[0] else []
     if as_json:
         reasons = [{"cell": key, "reason": reason} for key, reason in made.skipped.items()]
         evaluated = {dataset: sides._asdict() for dataset, sides in made.evaluated.items()}
-        more = {"skipped_cells": reasons, "evaluated": evaluated, "warnings": warnings}
+        more = {"skipped_cells": reasons, "evaluated": evaluated, "warnings": warnings, "compiling": faster}
         click.echo(json.dumps({**numbers, **more}, indent=2))
         return
     for name, value in numbers.items():
@@ -165,5 +168,5 @@ def plan(
         click.echo(f"  {sum(costs):>14,.0f}  in {len(costs)} tasks: {label}")
     for reason in sorted(set(made.skipped.values())):
         click.echo(f"  skipped: {reason}")
-    for line in warnings:
+    for line in (*faster, *warnings):
         click.echo(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import tomllib
@@ -14,6 +15,7 @@ from leakboard.components import IN_TRAINING
 from leakboard.errors import LeakboardError, nearest
 from leakboard.grid.attackers import NamedAttacker, read
 from leakboard.grid.cells import Cell
+from leakboard.grid.faster import compiled
 from leakboard.grid.filters import excluded, selected
 from leakboard.grid.given import apply, listed, plain
 from leakboard.grid.tables import Axes, GridFile, RunSettings, validated
@@ -149,10 +151,16 @@ class Grid:
 
 def _expand(file: GridFile, registry: Registry, where: str) -> list[Cell]:
     axes = file.grid
-    targets = _product([_axis(registry, kind, getattr(axes, kind), where) for kind in TARGET], where)
+    faster = functools.partial(compiled, registry) if file.run.compile else lambda victim: victim
+    found = {kind: _axis(registry, kind, getattr(axes, kind), where) for kind in TARGET}
+    found["victim"] = told_apart([faster(victim) for victim in found["victim"]])
+    targets = _product([found[kind] for kind in TARGET], where)
     triples = {works_in: _triples(axes, registry, where, works_in) for works_in in get_args(WorksIn)}
     undefended = registry.one("defense", "none")
-    attackers = read(axes.attacker, registry, f"{where}, grid.attacker")
+    attackers = [
+        each._replace(shadows=tuple(map(faster, each.shadows)))
+        for each in read(axes.attacker, registry, f"{where}, grid.attacker")
+    ]
     # a twin of those who compare with shadow victims has to have them too
     twins = {True: [each for each in attackers if each.shadows], False: [NamedAttacker("adaptive")]}
     variants: dict[bool, list[tuple[NamedAttacker, Labels]]] = {

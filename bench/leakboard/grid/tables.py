@@ -35,7 +35,11 @@ class RunSettings(BaseModel):
         batch: samples a denoiser call at most.
         timeout: seconds that each component may take: an observer, a distance or a defense on one shard, a classifier
             to be fitted, a victim to be opened; 0 for no limit.
+        quality: images that each victim generates to have its quality measured, and images of each side that its loss
+            is measured on; 0 measures none. By default 128 where a victim was altered on opening, else 0.
         pictures: keep images also of datasets that are not public, and show them in a report of the run.
+        compile: compile the denoiser of every victim, as the victim ``compiled`` does: another victim, for its answers
+            differ in their last digits. ``leakboard plan`` tells when it pays.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     """
 
@@ -49,7 +53,9 @@ class RunSettings(BaseModel):
     shard: Annotated[int, Field(ge=2, le=MOST)] = 256
     batch: Annotated[int, Field(ge=1, le=MOST)] = 128
     timeout: Annotated[float, Field(ge=0, le=1e7)] = 0.0
+    quality: Annotated[int, Field(ge=0, le=MOST)] | None = None
     pictures: bool = False
+    compile: bool = False
     device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = "cpu"
 
     @property

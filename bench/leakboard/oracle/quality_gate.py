@@ -80,7 +80,7 @@ def wanted(victim: Victim, model: Model, question: tuple[str, str]) -> bool:
 
     A victim that predicts neither noise nor velocities cannot be judged.
     """
-    return victim.gated and question not in _passed and (_predicts_noise(model) or _predicts_velocity(model))
+    return victim.gated and question not in _passed and (predicts_noise(model) or predicts_velocity(model))
 
 
 def check_quality(
@@ -109,7 +109,7 @@ def check_quality(
 
     clean = asked("encode", images, lambda _, part: model.encode(part))
     _check_finite(victim, clean, "encoding images")
-    judge = _judge_noise if _predicts_noise(model) else _judge_velocity
+    judge = _judge_noise if predicts_noise(model) else _judge_velocity
     judged = judge(victim, model, clean, prompts, asked)
     if judged.misread:
         name, other = judged.misread
@@ -184,14 +184,16 @@ def _noise(place: int, clean: torch.Tensor) -> torch.Tensor:
     return normal(0, "admission", place, [str(row) for row in range(len(clean))], clean)
 
 
-def _predicts_noise(model: Model) -> bool:
+def predicts_noise(model: Model) -> bool:
+    """Whether a model has a noise schedule, along which it predicts noise."""
     try:
         return len(model.alphas_cumprod) > 0
     except Unsupported:
         return False
 
 
-def _predicts_velocity(model: Model) -> bool:
+def predicts_velocity(model: Model) -> bool:
+    """Whether a model predicts velocities."""
     return type(model).predict_velocity is not Model.predict_velocity
 
 

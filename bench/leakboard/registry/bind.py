@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import inspect
+import itertools
 import json
 import sys
 import typing
@@ -146,7 +147,8 @@ def _label(links: Sequence[Component], parts: int) -> str:
 def inside(link: Component) -> list[Bound]:
     """The plugins among the parameters of a plugin."""
     values = (getattr(link, field.name) for field in fields_of(type(link)))
-    return [bind(value.kind, (value,)) for value in values if isinstance(value, Component)]
+    several = itertools.chain.from_iterable(value if isinstance(value, tuple) else (value,) for value in values)
+    return [bind(value.kind, (value,)) for value in several if isinstance(value, Component)]
 
 
 def told_apart(points: Sequence[Bound]) -> list[Bound]:
@@ -184,7 +186,8 @@ def at(chain: Sequence[Component], place: str) -> tuple[Defense, ...]:
 def build(cls: type[Component], spec: Spec, where: str = "", inner: Inner | None = None) -> Component:
     """Check the parameters of a spec against a plugin's fields and make the instance.
 
-    A parameter that is a plugin itself is given as its spec, which ``inner`` makes it of.
+    A parameter that is a plugin itself is given as its spec, which ``inner`` makes it of; one that is several plugins,
+    as a list of specs.
 
     Raises:
         LeakboardError: unknown or missing parameter, wrong type, value out of range, or the plugin refuses it.
@@ -205,10 +208,17 @@ def build(cls: type[Component], spec: Spec, where: str = "", inner: Inner | None
             what = f"{spec.name} needs the parameter {field.name!r}"
             raise LeakboardError(what, where=place, expected=f"{spec.name}({field.name}=...)", next=advice)
     checked = {}
-    for key, value in wanted.items():
-        axis = plugin_axis(types_of(cast("Any", cls))[key])
-        if axis and inner and isinstance(value, str):
-            wanted[key] = _inner(inner(axis, value, f"{place}, {key}"), spec, key, place)
+    for key, given_value in wanted.items():
+        hint = types_of(cast("Any", cls))[key]
+        value = tuple(given_value) if isinstance(given_value, list) and _is_tuple(hint) else given_value
+        wanted[key] = value
+        axis = plugin_axis(hint)
+        if axis and inner:
+            made = tuple(
+                _inner(inner(axis, one, f"{place}, {key}"), spec, key, place) if isinstance(one, str) else one
+                for one in (value if isinstance(value, tuple) else (value,))
+            )
+            wanted[key] = made if isinstance(value, tuple) else made[0]
     for key, value in wanted.items():
         checked[key] = _checked(checks[key], types_of(cast("Any", cls))[key], spec.name, key, value, place, advice)
     try:
@@ -278,11 +288,13 @@ def _check_spelling(made: Component) -> None:
 
 def parameters(component: Component, told: Callable[[Bound], str] = attrgetter("spec")) -> dict[str, Any]:
     """Every parameter of an instance by name, in the order of its fields; ``told`` spells plugins among them."""
-    values = {field.name: getattr(component, field.name) for field in fields_of(type(component))}
-    return {
-        name: told(bind(value.kind, (value,))) if isinstance(value, Component) else value
-        for name, value in values.items()
-    }
+
+    def spelled(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(spelled, value))
+        return told(bind(value.kind, (value,))) if isinstance(value, Component) else value
+
+    return {field.name: spelled(getattr(component, field.name)) for field in fields_of(type(component))}
 
 
 def given(component: Component, told: Callable[[Bound], str] = attrgetter("spec")) -> dict[str, Any]:
@@ -296,8 +308,19 @@ def given(component: Component, told: Callable[[Bound], str] = attrgetter("spec"
 
 
 def plugin_axis(hint: Any) -> Axis | None:
-    """The axis of the plugins that a parameter of this type takes; None for one that takes plain values."""
+    """The axis of the plugins, one or several, that a parameter of this type takes; None for plain values."""
+    hint = _bare(hint)
+    hint = typing.get_args(hint)[0] if _is_tuple(hint) else hint
     return hint.kind if isinstance(hint, type) and issubclass(hint, Component) else None
+
+
+def _bare(hint: Any) -> Any:
+    """A type without what is said of its values."""
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
+
+
+def _is_tuple(hint: Any) -> bool:
+    return typing.get_origin(_bare(hint)) is tuple
 
 
 def fields_of(cls: type) -> list[dataclasses.Field[Any]]:

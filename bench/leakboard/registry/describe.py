@@ -12,7 +12,7 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import AXES, Attack
-from leakboard.registry.bind import default_of, fields_of, is_required, types_of
+from leakboard.registry.bind import default_of, fields_of, is_required, plugin_axis, types_of
 from leakboard.registry.contract import VALUES
 from leakboard.registry.specs import parse
 
@@ -109,6 +109,8 @@ def _type_text(hint: Any) -> str:
         return " | ".join(_type_text(part) for part in typing.get_args(hint))
     if hint is type(None):
         return "None"
+    if plugin_axis(hint):
+        return f"{plugin_axis(hint)}s"
     return str(getattr(hint, "__name__", hint)) if origin is None else str(hint)
 
 

@@ -18,6 +18,7 @@ from leakboard.oracle.twin import CountingTwin, placeholder_samples
 from leakboard.registry.bind import at
 from leakboard.registry.find import shared
 from leakboard.store.artifacts import Artifacts
+from leakboard.tasks import quality
 from leakboard.tasks.time_limits import Allowance
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def evaluations(tasks: Sequence[ObserveTask]) -> tuple[float, ...]:
 
 
 def _price(task: ObserveTask, kept: set[str]) -> float:
-    """What a task will pay; the pools that it will make are added to those that are ``kept``."""
+    """What a task will pay; what others need not make again, pools and measured quality, is added to ``kept``."""
     asked = _asked(
         task.victim,
         tuple(dict.fromkeys(replace(wanted, key="", distance="") for wanted in task.wanted)),
@@ -57,6 +58,10 @@ def _price(task: ObserveTask, kept: set[str]) -> float:
         if key not in kept:
             kept.add(key)
             price += 0 if artifacts.whole(key) else whole
+    if task.quality and (key := quality.key_of(task)) not in kept:
+        kept.add(key)
+        victim = shared(task.settings.plugins).one("victim", task.victim).only
+        price += 0 if artifacts.whole(key) else quality.price(task, victim)
     return price
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from leakboard.tasks.sample_lists import Population
 
 CELLS_PER_TASK = 40
+QUALITY = 128
+"""Images that each victim generates by default where one of the grid was altered on opening."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def make_plan(
         frozenset(settled),
         skipped,
         lost,
-        _observation_tasks(todo, resting, again, shards, payloads, settings, _pictured(grid)),
+        _observation_tasks(todo, resting, again, shards, payloads, settings, _pictured(grid), _judged(grid)),
         _scoring_tasks(todo, shards, settings),
         frozenset(whole.intersection(outdated)),
         frozenset(again),
@@ -212,6 +214,7 @@ def _observation_tasks(
     payloads: Payloads,
     settings: Settings,
     pictures: Mapping[str, bool],
+    judged: Mapping[str, int],
 ) -> tuple[ObserveTask, ...]:
     wanted: dict[tuple[str, str, str, int], list[Wanted]] = defaultdict(list)
     tasks: dict[tuple[str, str, str, int], ObserveTask] = {}
@@ -243,6 +246,7 @@ def _observation_tasks(
                         settings=settings,
                         title=victim.label,
                         pictures=pictures[cell.dataset.identity],
+                        quality=0 if rows.start else judged.get(victim.identity, 0),
                     )
     return tuple(replace(task, wanted=tuple(sorted(wanted[group], key=_place))) for group, task in tasks.items())
 
@@ -251,6 +255,16 @@ def _pictured(grid: Grid) -> dict[str, bool]:
     """By the identity of a dataset whether images of it are kept to be shown: of public ones, and where it is asked."""
     datasets = {cell.dataset.identity: cell.dataset for cell in grid.cells}
     return {identity: grid.run.pictures or is_public(dataset) for identity, dataset in datasets.items()}
+
+
+def _judged(grid: Grid) -> dict[str, int]:
+    """By the identity of a victim under attack how many images it generates to have its quality measured."""
+    attacked = {cell.victim.identity: cell.victim.only for cell in grid.cells}
+    wanted = grid.run.quality
+    if wanted is None:
+        wanted = QUALITY if any(victim.altered for victim in attacked.values()) else 0
+    # whoever answers as a service is paid by the question
+    return {identity: wanted for identity, victim in attacked.items() if wanted and victim.access != "black"}
 
 
 def query_label(defense: Bound) -> str:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from leakboard.store import Store
 
-KINDS = ("samples", "pool", "features", "scores", "preview", "fidelity")
-KEPT = ("samples", "preview", "fidelity")
+KINDS = ("samples", "pool", "features", "scores", "preview", "fidelity", "quality")
+KEPT = ("samples", "preview", "fidelity", "quality")
 """A contact sheet is a ``preview`` in stores, and in its key: that name is older, and stored results go by it."""
 
 

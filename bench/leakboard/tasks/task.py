@@ -44,6 +44,7 @@ class ObserveTask:
     Attributes:
         title: what a person calls the victim.
         pictures: keep images of the dataset, to show them.
+        quality: images that the victim generates to have its quality measured; 0 where it is not.
     """
 
     dataset: str
@@ -58,6 +59,7 @@ class ObserveTask:
     settings: Settings
     title: str = ""
     pictures: bool = False
+    quality: int = 0
 
     @property
     def label(self) -> str:

@@ -21,6 +21,7 @@ from leakboard.registry.find import shared
 from leakboard.store.artifacts import Artifacts, CannotWrite, Damaged, Missing
 from leakboard.surroundings import kept
 from leakboard.tasks.meter import Meter
+from leakboard.tasks.quality import Measured, measured
 from leakboard.tasks.splits import choose
 from leakboard.tasks.task import ObserveTask, PartOutcome, Settings, TaskOutcome, keys_of, who
 from leakboard.tasks.time_limits import Allowance, stop_watching, watch
@@ -136,10 +137,15 @@ def _observe(task: ObserveTask, registry: Registry, threads: int, meter: str) ->
             shard = shard if members is None else replace(shard, member=members)
         if caught.fault:
             return _all_failed(task, lost.fault or caught.fault)
+        found = Measured()
         if not lost.fault:
             with kept(), contained() as lost:
                 few = samples.take(chosen[:IMAGES])  # always the same images, whatever the shard
-                fitting = _admitted(task, victim, model, few, batch)
+                fitting = Fitting(few.image_shape, model.image_shape, victim.fit)
+                fitting.check()
+                # first, so that one that the gate refuses shows how bad it is
+                found = _measured(task, victim, model, fitting, samples, chosen)
+                _admit(task, victim, model, fitting, few, batch)
         failed: tuple[PartOutcome, ...] = ()
         if lost.fault:
             # what asks the victim nothing needs none, and says what it says of the dataset all the same
@@ -148,7 +154,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int, meter: str) ->
                 replace(task, wanted=tuple(x for x in task.wanted if x not in blind)), lost.fault
             ).parts
             if not blind:
-                return TaskOutcome(failed)
+                return TaskOutcome(failed, found.seconds, found.evaluations, stored=found.stored)
             task, model, fitting = replace(task, wanted=blind), Model(), Fitting()
         memo = Memo(model, batch, victim.evaluations_per_step, fitting, _device(task))
         memo.meter = counted.add if counted else None
@@ -157,33 +163,46 @@ def _observe(task: ObserveTask, registry: Registry, threads: int, meter: str) ->
             outcome = observe(task, registry, shard, memo, prompts, victim.access)
         if memo.batch_size < batch:
             _batches[place] = memo.batch_size
-        return replace(outcome, parts=(*outcome.parts, *failed))
+        return replace(
+            outcome,
+            parts=(*outcome.parts, *failed),
+            seconds=outcome.seconds + found.seconds,
+            evaluations=outcome.evaluations + found.evaluations,
+            stored=(*outcome.stored, *found.stored),
+        )
     finally:
         if counted:
             counted.close()
         torch.set_num_threads(before)
 
 
-def _admitted(task: ObserveTask, victim: Victim, model: Model, few: Samples, batch: int) -> Fitting:
-    """How images are made to fit a victim that may be attacked.
+def _measured(
+    task: ObserveTask, victim: Victim, model: Model, fitting: Fitting, samples: Samples, chosen: list[int]
+) -> Measured:
+    """How good the victim is, where the task wants to know; where that cannot be measured, the attacks go on."""
+    import torch
+
+    if task.quality:
+        with contained(CannotWrite), torch.no_grad(), Allowance(task.settings.timeout, who("victim", task.victim)):
+            return measured(task, victim, model, fitting, samples, chosen, _device(task))
+    return Measured()
+
+
+def _admit(task: ObserveTask, victim: Victim, model: Model, fitting: Fitting, few: Samples, batch: int) -> None:
+    """Refuse a victim that cannot denoise.
 
     Raises:
-        Unsupported: they cannot be made to fit.
-        LeakboardError: the victim cannot denoise.
+        LeakboardError: it cannot.
     """
     import torch
 
-    from leakboard.oracle.fitting import Fitting
     from leakboard.oracle.quality_gate import check_quality, wanted
 
-    fitting = Fitting(few.image_shape, model.image_shape, victim.fit)
-    fitting.check()
     question = task.victim_identity, task.dataset_identity
     if wanted(victim, model, question):
         with torch.no_grad(), Allowance(task.settings.timeout, who("victim", task.victim)):
             images = fitting.to_victim(few.images.to(_device(task)))
             check_quality(question, victim, model, images, victim.prompts_for(few), batch)
-    return fitting
 
 
 def _device(task: ObserveTask) -> torch.device | None:

@@ -51,6 +51,7 @@ class PixelCheckpoint(Checkpoint):
             )
         unet = unet.float().eval().requires_grad_(False).to(device)
         self._pipeline = diffusers.DDPMPipeline(unet=unet, scheduler=scheduler)
+        self.network = unet
         self._device, self._seed = device, seed
 
     def losses(self, samples: Samples) -> torch.Tensor:
@@ -60,6 +61,28 @@ class PixelCheckpoint(Checkpoint):
     def generated(self, like: Samples, count: int) -> torch.Tensor:  # noqa: ARG002 - it has its own size, and no text
         """``count`` new images, DDIM with eta = 0."""
         return sample_images(self._pipeline, count, self._seed)
+
+
+class StudentCheckpoint(PixelCheckpoint):
+    """A checkpoint of a distillation: as a pixel checkpoint, which generates in as many steps as it was made for.
+
+    Args:
+        folder: the checkpoint's.
+        device: where it is asked.
+        seed: of the noise it is asked about, and starts from.
+        steps: that it makes.
+
+    Raises:
+        LeakboardError: it is missing or damaged.
+    """
+
+    def __init__(self, folder: Path, device: str, seed: int, steps: int) -> None:
+        super().__init__(folder, device, seed)
+        self.conditions = {"steps": steps}
+
+    def generated(self, like: Samples, count: int) -> torch.Tensor:  # noqa: ARG002 - it has its own size, and no text
+        """``count`` new images, DDIM with eta = 0 in its few steps."""
+        return sample_images(self._pipeline, count, self._seed, self.conditions["steps"])
 
 
 class FlowCheckpoint(PixelCheckpoint):

@@ -100,8 +100,8 @@ def _losses(
     return losses
 
 
-def sample_images(pipeline: DDPMPipeline, count: int, seed: int) -> torch.Tensor:
-    """``count`` generated images (count, C, H, W) in [0, 1], DDIM with 25 steps from seeded noise."""
+def sample_images(pipeline: DDPMPipeline, count: int, seed: int, steps: int = SAMPLING_STEPS) -> torch.Tensor:
+    """``count`` generated images (count, C, H, W) in [0, 1], DDIM from seeded noise."""
     import torch
     from diffusers import DDIMPipeline
 
@@ -111,7 +111,7 @@ def sample_images(pipeline: DDPMPipeline, count: int, seed: int) -> torch.Tensor
         batch_size=count,
         generator=torch.Generator().manual_seed(seed),
         eta=0.0,
-        num_inference_steps=SAMPLING_STEPS,
+        num_inference_steps=steps,
         output_type="np",
     ).images
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
@@ -138,6 +138,25 @@ def kernel_distance(generated: torch.Tensor, reference: torch.Tensor) -> float:
     first, second = (first - center) / scale, (second - center) / scale
     within = _mean_off_diagonal(_kernel(first, first)) + _mean_off_diagonal(_kernel(second, second))
     return within - 2 * float(_kernel(first, second).mean())
+
+
+def kernel_distance_error(generated: torch.Tensor, reference: torch.Tensor) -> float:
+    """Standard error of `kernel_distance`, by leaving out each image in turn (the jackknife, over both sets).
+
+    The scale of the features is held fixed. Needs three images of each.
+    """
+    first, second = features(generated), features(reference)
+    center, scale = second.mean(0), _scale(second, reference.shape[1])
+    first, second = (first - center) / scale, (second - center) / scale
+    across = _kernel(first, second)
+    variance = 0.0
+    for side, sums in ((first, across.sum(1)), (second, across.sum(0))):
+        kernel, count, others = _kernel(side, side), len(side), across.numel() // len(side)
+        rows = kernel.sum(1) - kernel.diagonal()
+        within = (rows.sum() - 2 * rows) / ((count - 1) * (count - 2))
+        left_out = within - 2 * (sums.sum() - sums) / ((count - 1) * others)
+        variance += float((count - 1) * left_out.var(correction=0))
+    return math.sqrt(variance)
 
 
 def features(images: torch.Tensor) -> torch.Tensor:

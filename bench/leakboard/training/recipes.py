@@ -10,6 +10,7 @@ from pydantic import Field
 from leakboard.api import Defense  # noqa: TC001 - the values of a recipe are checked against its types
 from leakboard.recipe import STATE, Recipe, off
 from leakboard.training import checks
+from leakboard.training.distilling import DistilledRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -281,5 +282,13 @@ RECIPES: tuple[Recipe, ...] = (
         autoencoder=AutoencoderRecipe(channels=(16, 32, 32, 32), latent_channels=16, epochs=150, augment=True),
         size=64,
         summary="Stable Diffusion in miniature on the 1,024 captioned drawings of openclipart.",
+    ),
+    DistilledRecipe(
+        name="fashion_distilled",
+        dataset="fashion_mnist",
+        checkpoints={"16-steps": 20, "8-steps": 40, "4-steps": 60},
+        teacher="fashion_ddpm(level='heavy')",
+        steps=(16, 8, 4),
+        summary="Students of fashion_ddpm that generate in 16, 8 and 4 steps, by progressive distillation.",
     ),
 )

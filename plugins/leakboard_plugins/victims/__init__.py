@@ -10,8 +10,13 @@ from leakboard_plugins.victims.pixel.fashion_ddpm import FashionDdpm
 from leakboard_plugins.victims.pixel.fashion_flow import FashionFlow
 from leakboard_plugins.victims.pixel.fashion_small import FashionSmall
 from leakboard_plugins.victims.pixel.flow import Flow
+from leakboard_plugins.victims.treated.compiled import Compiled
+from leakboard_plugins.victims.treated.merged import Merged
+from leakboard_plugins.victims.treated.pruned import Pruned
+from leakboard_plugins.victims.treated.quantized import Quantized
 
 VICTIMS: list[type[Victim]] = [
+    Compiled,
     Ddpm,
     EmojiSd,
     FashionDdpm,
@@ -19,6 +24,9 @@ VICTIMS: list[type[Victim]] = [
     FashionSd,
     FashionSmall,
     Flow,
+    Merged,
     OpenclipartSd,
+    Pruned,
+    Quantized,
     StableDiffusion,
 ]

@@ -70,6 +70,23 @@ class LatentModel(Model):
         self._latent_shape = (self._vae.config.latent_channels, height, width)
         self.image_shape = (self._vae.config.in_channels, height * factor, width * factor)
 
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """The denoiser, and autoencoder and text models by their names in the pipeline.
+
+        Raises:
+            Unsupported: the weights are offloaded.
+        """
+        import torch
+
+        if not self._resident:
+            raise Unsupported("its weights can be changed only where they stay on the device: offload='no'")
+        others = {
+            name: part
+            for name, part in self._pipeline.components.items()
+            if isinstance(part, torch.nn.Module) and name != self._kind.denoiser
+        }
+        return {"denoiser": self._denoiser, **others}
+
     @functools.cached_property
     def _conditions(self) -> Conditions:
         if self._kind.text_models:

@@ -32,12 +32,12 @@ class Ddpm(PixelVictim):
         return frozenset({"noise", "gradients"})
 
     def open(self, device: str) -> Model:
-        """The model on ``device``, float32, in eval mode.
+        """The model on ``device``, in eval mode.
 
         Raises:
             LeakboardError: there is no such pipeline, or it is not one of a UNet2DModel with safetensors weights.
         """
-        return open_pipeline(self.folder, device, self.rest, self.variant)
+        return open_pipeline(self.folder, device, self.rest, self.variant, self.dtype)
 
     def files(self) -> Sequence[Path]:
         """Configuration and weights of the pipeline.

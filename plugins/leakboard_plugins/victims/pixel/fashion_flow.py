@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from leakboard_plugins.victims.folders.shipped import Shipped
 from leakboard_plugins.victims.pixel.flow_folder import open_pipeline, read_pipeline
+from leakboard_plugins.victims.pixel.precision import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FashionFlow(Shipped):
+class FashionFlow(Precision, Shipped):
     """Embedded: the network of ``fashion_ddpm`` on the same members, trained to match flows (Liu et al. 2209.03003).
 
     The levels are checkpoints of one training run after as many epochs as those of ``fashion_ddpm``; ``untrained`` has
@@ -41,9 +42,9 @@ class FashionFlow(Shipped):
         return read_pipeline(self.folder).files
 
     def open(self, device: str) -> Model:
-        """The model on ``device``, float32, in eval mode.
+        """The model on ``device``, in eval mode.
 
         Raises:
             LeakboardError: the weights are missing or damaged.
         """
-        return open_pipeline(self.folder, device)
+        return open_pipeline(self.folder, device, dtype=self.dtype)

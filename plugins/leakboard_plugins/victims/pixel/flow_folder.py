@@ -64,12 +64,14 @@ def read_pipeline(folder: Path, base: Path | None = None, variant: str | None = 
     return whole(source, folder, variant, paths, configs["unet"])
 
 
-def open_pipeline(folder: Path, device: str, base: Path | None = None, variant: str | None = None) -> FlowPixelModel:
-    """The model of a pipeline folder on ``device``, float32, in eval mode, without gradients on its weights.
+def open_pipeline(
+    folder: Path, device: str, base: Path | None = None, variant: str | None = None, dtype: str = "float32"
+) -> FlowPixelModel:
+    """The model of a pipeline folder on ``device``, in eval mode, without gradients on its weights.
 
     Raises:
         LeakboardError: as `read_pipeline`, or the weights do not fit the network's configuration, or hold no numbers.
     """
     from leakboard_plugins.victims.pixel.flow_model import FlowPixelModel
 
-    return opened(read_pipeline(folder, base, variant), device, FlowPixelModel, "the schedule of the flow")
+    return opened(read_pipeline(folder, base, variant), device, FlowPixelModel, "the schedule of the flow", dtype)

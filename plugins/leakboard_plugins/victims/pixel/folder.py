@@ -99,21 +99,26 @@ def whole(
     return PixelFolder(source, weights, (source.root / INDEX, *paths.values(), *weights.all_files))
 
 
-def open_pipeline(folder: Path, device: str, base: Path | None = None, variant: str | None = None) -> PixelModel:
-    """The model of a pipeline folder on ``device``, float32, in eval mode, without gradients on its weights.
+def open_pipeline(
+    folder: Path, device: str, base: Path | None = None, variant: str | None = None, dtype: str = "float32"
+) -> PixelModel:
+    """The model of a pipeline folder on ``device``, in eval mode, without gradients on its weights.
 
     Raises:
         LeakboardError: as `read_pipeline`, or the weights do not fit the network's configuration, or hold no numbers.
     """
     from leakboard_plugins.victims.pixel.model import PixelModel
 
-    return opened(read_pipeline(folder, base, variant), device, PixelModel, "the noise schedule for the DDIM sampler")
+    found = read_pipeline(folder, base, variant)
+    return opened(found, device, PixelModel, "the noise schedule for the DDIM sampler", dtype)
 
 
-def opened(found: PixelFolder, device: str, model: Callable[[UNet2DModel, dict[str, Any]], M], schedule: str) -> M:
-    """A model made of the network of a folder, float32, on ``device``, and of its scheduler's configuration.
+def opened(
+    found: PixelFolder, device: str, model: Callable[[UNet2DModel, dict[str, Any]], M], schedule: str, dtype: str
+) -> M:
+    """A model made of the network of a folder, on ``device``, and of its scheduler's configuration.
 
-    ``schedule`` is what that configuration says, in words.
+    ``schedule`` is what that configuration says, in words, ``dtype`` the type of the network.
 
     Raises:
         LeakboardError: the weights do not fit the network's configuration, or hold no numbers, or there is no such
@@ -123,7 +128,7 @@ def opened(found: PixelFolder, device: str, model: Callable[[UNet2DModel, dict[s
 
     with quiet():
         home = found.source.home("unet")
-        unet = load_network("unet", "diffusers", "UNet2DModel", home, found.weights, torch.float32)
+        unet = load_network("unet", "diffusers", "UNet2DModel", home, found.weights, getattr(torch, dtype))
         unet = unet.to(device=device, memory_format=torch.channels_last)
         path = found.source.config("scheduler")
         with told_with(schedule, path):

@@ -106,7 +106,7 @@ class PixelModel(PixelSpaceModel):
             errors = []
             for timestep in timesteps:
                 state = self._noised(clean, target, timestep).unsqueeze(0)
-                output = functional_call(self._unet, weights, (state, timestep)).sample
+                output = functional_call(self._unet, weights, (state.to(self._unet.dtype), timestep)).sample.float()
                 errors.append((self._to_noise(output, state, timestep) - target).square().mean())
             return torch.stack(errors).mean()
 
@@ -126,7 +126,7 @@ class PixelModel(PixelSpaceModel):
         self._check_shape(inner)
         with torch.enable_grad():
             state = self._noised(inner, noise, timestep).requires_grad_()
-            error = (self._to_noise(self._unet(state, timestep).sample, state, timestep) - noise).square().flatten(1)
+            error = (self._to_noise(self._network(state, timestep), state, timestep) - noise).square().flatten(1)
             # samples do not meet in the network, so that the gradient of the sum is that of each
             (found,) = torch.autograd.grad(error.mean(1).sum(), state)
         norms: torch.Tensor = found.flatten(1).norm(dim=1)

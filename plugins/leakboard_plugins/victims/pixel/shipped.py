@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from leakboard_plugins.victims.folders.shipped import Shipped
 from leakboard_plugins.victims.pixel.folder import open_pipeline, read_pipeline
+from leakboard_plugins.victims.pixel.precision import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShippedPixel(Shipped):
+class ShippedPixel(Precision, Shipped):
     """Pipelines of a UNet2DModel and a scheduler of betas, which diffusers' ``DDPMPipeline`` opens too."""
 
     opened_by: ClassVar[str] = "ddpm"
@@ -35,9 +36,9 @@ class ShippedPixel(Shipped):
         return read_pipeline(self.folder).files
 
     def open(self, device: str) -> Model:
-        """The model on ``device``, float32, in eval mode.
+        """The model on ``device``, in eval mode.
 
         Raises:
             LeakboardError: the weights are missing or damaged.
         """
-        return open_pipeline(self.folder, device)
+        return open_pipeline(self.folder, device, dtype=self.dtype)

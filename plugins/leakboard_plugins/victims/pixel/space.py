@@ -27,6 +27,10 @@ class PixelSpaceModel(Model):
         height, width = (size, size) if isinstance(size, int) else size or (None, None)
         self.image_shape = (unet.config.in_channels, height, width) if height and width else None
 
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """The denoiser alone."""
+        return {"denoiser": self._unet}
+
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Images (N, C, H, W) from [0, 1] to [-1, 1].
 
@@ -45,11 +49,17 @@ class PixelSpaceModel(Model):
         import torch
 
         self._check_shape(state)
+        if isinstance(timestep, int):  # a compiled network would be compiled anew for every other number
+            timestep = torch.full((len(state),), timestep, device=state.device)
         with torch.inference_mode():
-            output = self._unet(state.contiguous(memory_format=torch.channels_last), timestep).sample
+            output = self._network(state.contiguous(memory_format=torch.channels_last), timestep)
         # a copy made outside is an ordinary tensor, which callers may change in place or differentiate through
-        copy: torch.Tensor = output.clone(memory_format=torch.contiguous_format)
-        return copy
+        return output.clone(memory_format=torch.contiguous_format)
+
+    def _network(self, state: torch.Tensor, timestep: int | torch.Tensor) -> torch.Tensor:
+        """The network's output, float32, whatever it computes in; gradients pass."""
+        output: torch.Tensor = self._unet(state.to(self._unet.dtype), timestep).sample
+        return output.float()
 
     def _blank(self, count: int) -> torch.Tensor:
         """Zeros in the shape of so many images.

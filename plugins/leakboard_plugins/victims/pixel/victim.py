@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from leakboard.api import Fit  # noqa: TC001 - the harness reads the annotation
 from leakboard_plugins.victims.folders.locate import locate
 from leakboard_plugins.victims.folders.victim import FolderVictim
+from leakboard_plugins.victims.pixel.precision import Precision
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class PixelVictim(FolderVictim):
+class PixelVictim(Precision, FolderVictim):
     """A victim that a folder of a UNet2DModel and a scheduler makes, or a hub id of the local hub cache."""
 
     model: str

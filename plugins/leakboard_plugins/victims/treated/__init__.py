@@ -1,0 +1,1 @@
+"""Treatments: victims made of other victims, whose weights are changed on opening."""
