@@ -12,7 +12,7 @@ from leakboard.registry.find import shared
 from leakboard.runs.alone import alone
 from leakboard.runs.guard import run_tasks
 from leakboard.runs.missing import missing
-from leakboard.runs.preflight import check_device, check_folder
+from leakboard.runs.preflight import check_device
 from leakboard.runs.provenance import provenance
 from leakboard.runs.remeasure import remeasure
 from leakboard.runs.rows import component_rows
@@ -22,9 +22,10 @@ from leakboard.runs.terminal import terminal
 from leakboard.runs.writer import Writer
 from leakboard.store import RunInfo, Store
 from leakboard.store.artifacts import Artifacts
+from leakboard.store.buckets import locate_files
 from leakboard.store.engines import locate
 from leakboard.tasks.sample_lists import Populations
-from leakboard.texts import discreet, home
+from leakboard.texts import discreet
 from leakboard.workers import executor_settings
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from leakboard.api import Executor
     from leakboard.runs.plan import Plan
+    from leakboard.store.buckets import Bucket
     from leakboard.store.rows import RunStatus
     from leakboard.workers import ExecutorSettings
 
@@ -76,7 +78,7 @@ def run(
     grid: Grid | str | Path,
     store: Store | str | Path = "leakboard.db",
     *,
-    artifacts: Path | str | None = None,
+    artifacts: Path | Bucket | str | None = None,
     executor: str = "serial",
     workers: int = 0,
     threads: int = 0,
@@ -89,7 +91,8 @@ def run(
     Args:
         grid: the grid, or the file of one.
         store: a store, or where to open or make one: a file path or an SQLAlchemy URL.
-        artifacts: folder of payload files; by default the one the store remembers. A `Store` brings its own.
+        artifacts: folder of payload files, or a bucket (``s3://bucket/prefix``, ``gs://bucket/prefix``); by default the
+            one that the store remembers. A `Store` brings its own.
         executor: ``serial`` (this process), ``processes``, or one that a plugin of the grid brings.
         workers: worker processes; 0 for one a core, or a single one on an accelerator.
         threads: torch threads a worker; 0 for an equal share of the cores, or what torch likes in this process.
@@ -109,12 +112,12 @@ def run(
     if not isinstance(store, Store):
         place = locate(store)
         if artifacts:
-            check_folder(home(Path(artifacts)), "artifacts")
+            Artifacts(locate_files(artifacts)).shelf.check("artifacts")
         if isinstance(place, Path) and not place.exists():
             # Nothing is written for a grid that contradicts itself, or that cannot run here.
             populations.check(grid.cells)
             check_device(grid.run.device)
-        store = Store(store, artifacts=Path(artifacts) if artifacts else None, create=True)
+        store = Store(store, artifacts=artifacts or None, create=True)
     populations.artifacts = Artifacts(store.artifacts)
     first = missing(grid, store, populations, features=features)
     if first.observe:
