@@ -11,6 +11,7 @@ from leakboard.keys import scores_key
 from leakboard.runs.payloads import Payloads
 from leakboard.runs.plan import Plan, make_plan
 from leakboard.runs.remeasure import outdated, tells_threshold
+from leakboard.runs.sharing import told
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
 from leakboard.store.buckets import locate_files
@@ -56,7 +57,8 @@ def plan(
     else:
         made = make_plan(grid, {}, folder, _samples(grid, populations))
     populations.check(made.todo)
-    return replace(made, evaluated=populations.evaluated(made.todo))
+    leased = told(made, store) if store else {}
+    return replace(made, evaluated=populations.evaluated(made.todo), leased=leased)
 
 
 def existing(place: str | Path, artifacts: Path | Bucket | str | None = None) -> Store | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from leakboard.runs.preflight import check_device
 from leakboard.runs.provenance import provenance
 from leakboard.runs.remeasure import remeasure
 from leakboard.runs.rows import component_rows
+from leakboard.runs.sharing import check_shared, sharing, told
 from leakboard.runs.source import PlanSource
 from leakboard.runs.stop import Stopped
 from leakboard.runs.terminal import terminal
@@ -24,16 +26,18 @@ from leakboard.store import RunInfo, Store
 from leakboard.store.artifacts import Artifacts
 from leakboard.store.buckets import locate_files
 from leakboard.store.engines import locate
+from leakboard.store.leases import newest_attempt
 from leakboard.tasks.sample_lists import Populations
 from leakboard.texts import discreet
 from leakboard.workers import executor_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from leakboard.api import Executor
     from leakboard.runs.plan import Plan
     from leakboard.store.buckets import Bucket
+    from leakboard.store.leases import Leases
     from leakboard.store.rows import RunStatus
     from leakboard.workers import ExecutorSettings
 
@@ -118,7 +122,10 @@ def run(
             populations.check(grid.cells)
             check_device(grid.run.device)
         store = Store(store, artifacts=artifacts or None, create=True)
-    populations.artifacts = Artifacts(store.artifacts)
+    artifacts_of = Artifacts(store.artifacts)
+    populations.artifacts = artifacts_of
+    shared_store = not isinstance(store.place, Path)
+    seen = newest_attempt(store) if shared_store else 0
     first = missing(grid, store, populations, features=features)
     if first.observe:
         check_device(grid.run.device)
@@ -126,13 +133,16 @@ def run(
         store.renew(component_rows(grid.cells, populations.known))
         return RunReport(first, store.latest_status())
     populations.check(first.todo)
-    with alone(grid, Artifacts(store.artifacts)) as waited:
+    check_shared(store, artifacts_of)
+    if not isinstance(artifacts_of.root, Path):
+        artifacts_of.shelf.check("--artifacts")
+    with contextlib.nullcontext(False) if shared_store else alone(grid, artifacts_of) as waited:
         if waited:
             populations = Populations(populations.artifacts)
             first = missing(grid, store, populations, features=features)
             if first.empty:
                 return RunReport(first, store.latest_status())
-        return _run(grid, store, first, populations, chosen, settings, progress=progress, command=command)
+        return _run(grid, store, first, populations, chosen, settings, progress=progress, command=command, seen=seen)
 
 
 def _run(
@@ -145,6 +155,7 @@ def _run(
     *,
     progress: bool | None,
     command: str,
+    seen: int,
 ) -> RunReport:
     """Carry out a plan, and write down how it went."""
     info = RunInfo(
@@ -153,11 +164,12 @@ def _run(
         command=discreet(command),
         provenance=provenance(),
     )
-    session = _Session(grid, store, store.begin_run(info), chosen, settings, progress)
+    session = _Session(grid, store, store.begin_run(info), chosen, settings, progress, seen)
     status: RunStatus = "failed"
     try:
-        remeasure(grid, store, session.run_id, first.outdated)
-        session.rounds(first, populations)
+        with sharing(store, info.uid, session.run_id, Artifacts(store.artifacts), seen) as session.leases:
+            session.measure_again(first.outdated)
+            session.rounds(first, populations)
         status = "done"
     except Stopped as reason:
         session.stopped = str(reason)
@@ -174,6 +186,8 @@ class _Session:
     """One run from its beginning to its end.
 
     Attributes:
+        seen: id of the newest attempt when the plan at hand was made, of a store that other runs may share.
+        leases: what this run holds there.
         evaluations: of the denoiser, paid so far.
         stopped: why the run ended early, or an empty string.
     """
@@ -184,8 +198,17 @@ class _Session:
     executor: Executor
     settings: ExecutorSettings
     progress: bool | None
+    seen: int = 0
+    leases: Leases | None = None
     evaluations: float = 0
     stopped: str = ""
+
+    def measure_again(self, cells: Collection[str]) -> None:
+        """Measure cells again that no other run does."""
+        mine = self.leases.claim(cells, "measured again").mine if self.leases else cells
+        remeasure(self.grid, self.store, self.run_id, mine)
+        if self.leases:
+            self.leases.release(mine)
 
     def rounds(self, plan: Plan, populations: Populations) -> None:
         """Carry out a plan, and plan again when artifacts turned out to be damaged meanwhile."""
@@ -194,6 +217,7 @@ class _Session:
                 return
             # One of the damaged artifacts may be a list of samples, so these are read anew as well.
             populations = Populations(populations.artifacts)
+            self.seen = newest_attempt(self.store) if self.leases else 0
             plan = missing(self.grid, self.store, populations)
 
     def _carry_out(self, plan: Plan, populations: Populations) -> bool:
@@ -203,9 +227,13 @@ class _Session:
                 shown.say(f"the scores of {len(plan.lost)} results are missing or damaged: they will be made again")
             if plan.again:
                 shown.say(f"{len(plan.again)} files of features are missing or damaged: they will be made again")
+            for who, tasks in told(plan, self.store).items():
+                shown.say(f"leased elsewhere: {tasks} tasks, by {who}")
             writer = Writer(self.store, self.run_id)
             writer.begin(plan, populations)
-            source = PlanSource(plan, writer, shown)
+            if self.leases:
+                self.leases.seen = self.seen
+            source = PlanSource(plan, writer, shown, self.leases)
             try:
                 run_tasks(self.executor, source, self.settings, shown.meter)
             finally:

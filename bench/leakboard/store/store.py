@@ -25,13 +25,14 @@ from leakboard.store.inserting import (
     after_the_last,
     renewed,
 )
+from leakboard.store.leases import release
 from leakboard.store.processes import is_dead, machine
 from leakboard.store.queries import as_row, attempt_rows, chunks, last_attempts
 from leakboard.store.rows import now
 from leakboard.store.tables import ArtifactTable, AttemptTable, MetaTable, RunTable, TaskTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -119,8 +120,11 @@ class Store:
         cells: Sequence[CellRow] = (),
         attempts: Sequence[AttemptRow] = (),
         artifacts: Sequence[ArtifactRow] = (),
+        released: Collection[str] = (),
     ) -> None:
         """Write down what a task gave, all of it or nothing. Components and cells may be there already.
+
+        With it the run lets go of the leases ``released``, given by their keys.
 
         Raises:
             LookupError: a cell's component is neither in the store nor given.
@@ -132,6 +136,7 @@ class Store:
             add_attempts(connection, run_id, after_the_last(connection, attempts))
             add_artifacts(connection, run_id, artifacts)
             add_tasks(connection, run_id, [task] if task else [])
+            release(connection, run_id, released)
 
     def renew(self, components: Sequence[ComponentRow]) -> None:
         """Bring up to date what components are called that are in the store; nothing is written if that is no news."""
