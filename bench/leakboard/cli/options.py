@@ -23,7 +23,10 @@ grid_argument = click.argument("grid", type=Place(dir_okay=False))
 store_argument = click.argument("store")
 store_option = click.option("--store", default="leakboard.db", show_default=True, help="File or SQLAlchemy URL.")
 artifacts_option = click.option(
-    "--artifacts", type=Place(file_okay=False), help="Folder of payload files  [default: beside the store]"
+    "--artifacts",
+    type=Place(file_okay=False),
+    metavar="PLACE",
+    help="Payload files: a folder, s3://bucket/prefix or gs://bucket/prefix  [default: a folder beside the store]",
 )
 plugin_option = click.option(
     "--plugin", "plugins", multiple=True, type=Place(dir_okay=False), help="Python file with plugins; repeatable."
@@ -69,7 +72,9 @@ def open_store(url: str, artifacts: str | None = None) -> Any:
     """An existing store, for reading, with its folder of payload files where that lies elsewhere."""
     from leakboard.runs.preflight import check_there
     from leakboard.store import Store
+    from leakboard.store.buckets import locate_files
 
-    if artifacts:
-        check_there(Path(artifacts), "--artifacts")
-    return Store(url, artifacts=Path(artifacts) if artifacts else None, read_only=True)
+    place = locate_files(artifacts) if artifacts else None
+    if isinstance(place, Path):
+        check_there(place, "--artifacts")
+    return Store(url, artifacts=place, read_only=True)

@@ -166,6 +166,8 @@ def plan(
         tasks.setdefault(f"{task.title or task.victim} | {task.query}", []).append(cost)
     for label, costs in tasks.items():
         click.echo(f"  {sum(costs):>14,.0f}  in {len(costs)} tasks: {label}")
+    for who, held in made.leased.items():
+        click.echo(f"  leased elsewhere: {held} tasks, by {who}")
     for reason in sorted(set(made.skipped.values())):
         click.echo(f"  skipped: {reason}")
     for line in (*faster, *warnings):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -148,7 +147,7 @@ def list_files(store: str, artifacts: str | None) -> None:
     """Count the payload files by kind."""
     from leakboard.store.prune import usage
 
-    for kind, files, size in usage(open_store(store), Path(artifacts) if artifacts else None):
+    for kind, files, size in usage(open_store(store, artifacts)):
         click.echo(f"{kind:>10}  {files:>8} files  {size / 2**20:>10.1f} MiB")
 
 
@@ -159,5 +158,5 @@ def prune(store: str, artifacts: str | None) -> None:
     """Remove features, files that no current result needs, and damaged files; scores and pictures stay."""
     from leakboard.store.prune import prune as prune_files
 
-    gone = prune_files(open_store(store), Path(artifacts) if artifacts else None)
+    gone = prune_files(open_store(store, artifacts))
     click.echo(f"{gone.files} files removed, {gone.bytes / 2**20:.1f} MiB free")

@@ -51,24 +51,16 @@ class Pools:
     def get(self, question: str, make: Callable[[], torch.Tensor]) -> Pool:
         """The pool that answers a question.
 
-        Whoever comes while another worker makes it waits for it, so that it is paid once.
+        Whoever comes while another worker makes it, here or on another machine, waits for it: it is paid once.
 
         Raises:
             LeakboardError: there is no room for it.
         """
-        from filelock import FileLock
-
         key = pool_key(self.victim, self.dataset, question)
         if kept := self._kept(key):
             return kept
-        lock = self.artifacts.path(key).with_suffix(".lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
-            try:
-                return self._kept(key) or self._made(key, question, make)
-            finally:
-                # While it is held: who waits for this very file sees that it is gone, and locks the next one.
-                lock.unlink(missing_ok=True)
+        with self.artifacts.lock(key):
+            return self._kept(key) or self._made(key, question, make)
 
     def _kept(self, key: str) -> Pool | None:
         import torch

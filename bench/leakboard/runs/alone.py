@@ -27,7 +27,7 @@ def alone(grid: Grid, artifacts: Artifacts) -> Iterator[bool]:
     from filelock import FileLock, Timeout
 
     name = hashlib.sha256("".join(sorted(cell.key for cell in grid.cells)).encode()).hexdigest()
-    place = artifacts.root / "runs" / f"{name}.lock"
+    place = artifacts.shelf.here / "runs" / f"{name}.lock"
     lock: BaseFileLock | None = None
     waited = False
     with contextlib.suppress(OSError, NotImplementedError):

@@ -6,7 +6,6 @@ import functools
 import itertools
 from collections import deque
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from leakboard.faults import contained
@@ -51,7 +50,7 @@ def _price(task: ObserveTask, kept: set[str]) -> float:
         task.settings.plugins,
         task.settings.timeout,
     )
-    artifacts = Artifacts(Path(task.settings.artifacts))
+    artifacts = Artifacts.at(task.settings.artifacts)
     price = asked.evaluations * (task.stop - task.start)
     for question, whole in asked.pools.items():
         key = pool_key(task.victim_identity, task.dataset_identity, question)

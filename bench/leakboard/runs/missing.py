@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,25 +11,27 @@ from leakboard.keys import scores_key
 from leakboard.runs.payloads import Payloads
 from leakboard.runs.plan import Plan, make_plan
 from leakboard.runs.remeasure import outdated, tells_threshold
+from leakboard.runs.sharing import told
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
+from leakboard.store.buckets import locate_files
 from leakboard.store.database import NoStore
 from leakboard.store.engines import locate
 from leakboard.store.store import default_artifacts
 from leakboard.tasks.sample_lists import Populations
-from leakboard.texts import home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from leakboard.registry.bind import Bound
+    from leakboard.store.buckets import Bucket
     from leakboard.tasks.sample_lists import Population
 
 
 def plan(
     grid: Grid | str | Path,
     store: Store | str | Path | None = None,
-    artifacts: Path | str | None = None,
+    artifacts: Path | Bucket | str | None = None,
     *,
     features: bool = False,
 ) -> Plan:
@@ -39,7 +40,7 @@ def plan(
     Args:
         grid: the grid, or the file of one.
         store: a store, or where one is or would be (nothing is made); None for a store that knows nothing yet.
-        artifacts: folder of payload files, as in `leakboard.run`.
+        artifacts: folder or bucket of payload files, as in `leakboard.run`.
         features: as in `leakboard.run`.
 
     Raises:
@@ -49,24 +50,25 @@ def plan(
     default = Path("leakboard-artifacts")
     if isinstance(store, (str, Path)):
         default, store = default_artifacts(locate(store)), existing(store, artifacts)
-    folder = Artifacts(store.artifacts if store else home(Path(artifacts or default)))
+    folder = Artifacts(store.artifacts if store else locate_files(artifacts or default))
     populations = Populations(folder)
     if store:
         made = missing(grid, store, populations, features=features)
     else:
         made = make_plan(grid, {}, folder, _samples(grid, populations))
     populations.check(made.todo)
-    return replace(made, evaluated=populations.evaluated(made.todo))
+    leased = told(made, store) if store else {}
+    return replace(made, evaluated=populations.evaluated(made.todo), leased=leased)
 
 
-def existing(place: str | Path, artifacts: Path | str | None = None) -> Store | None:
+def existing(place: str | Path, artifacts: Path | Bucket | str | None = None) -> Store | None:
     """A store for reading, or None where there is no file yet, or an empty database.
 
     Raises:
         LeakboardError: what is there cannot be read.
     """
     try:
-        return Store(place, artifacts=Path(artifacts) if artifacts else None, read_only=True)
+        return Store(place, artifacts=artifacts or None, read_only=True)
     except NoStore:
         return None
 
@@ -80,7 +82,7 @@ def missing(grid: Grid, store: Store, populations: Populations, *, features: boo
         store.latest_status(),
         artifacts,
         _samples(grid, populations),
-        _sound(store, old),
+        _sound(artifacts, payloads, old),
         old,
         payloads,
         features=features,
@@ -93,17 +95,11 @@ def _samples(grid: Grid, populations: Populations) -> Callable[[Bound], Populati
     return lambda dataset: populations.all(dataset).chosen(grid.run.sides)
 
 
-def _sound(store: Store, outdated: Collection[str]) -> Callable[[str], bool]:
-    """Tells whether the scores of a cell lie on disk as they were written, and can be measured again if they must."""
-    digests = store.artifact_digests("scores")
-    artifacts = Artifacts(store.artifacts)
+def _sound(artifacts: Artifacts, payloads: Payloads, outdated: Collection[str]) -> Callable[[str], bool]:
+    """Tells whether the scores of a cell lie there as they were written, and can be measured again if they must."""
 
     def sound(cell: str) -> bool:
         key = scores_key(cell)
-        try:
-            whole = hashlib.sha256(artifacts.path(key).read_bytes()).hexdigest() == digests.get(key)
-        except OSError:
-            return False
-        return whole and (cell not in outdated or tells_threshold(artifacts, key))
+        return payloads.as_recorded(key) and (cell not in outdated or tells_threshold(artifacts, key))
 
     return sound

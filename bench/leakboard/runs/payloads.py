@@ -6,18 +6,20 @@ found whole is recorded as if it had been made now; what was spoilt after it was
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import functools
+import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from leakboard.keys import contact_sheet_key, fidelity_key, samples_key
 from leakboard.store.artifacts import Damaged, Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from leakboard.grid.cells import Cell
     from leakboard.store import ArtifactRow, Store
-    from leakboard.store.artifacts import Artifacts
+    from leakboard.store.artifacts import Artifacts, Entry
     from leakboard.tasks.sample_lists import Populations
 
 State = Literal["whole", "missing", "damaged"]
@@ -42,6 +44,22 @@ class Payloads:
             self._states[key] = self._look(key, kind)
         return self._states[key]
 
+    def as_recorded(self, key: str) -> bool:
+        """Whether a file is the one that was recorded: in a folder by its digest, in a bucket by its size.
+
+        A bucket holds no half files. One there is checked whenever it is read, and by `leakboard.runs.verify`.
+        """
+        known = self._known.get(key)
+        try:
+            if known is None:
+                return False
+            if isinstance(self._artifacts.root, Path):
+                return hashlib.sha256(self._artifacts.read(key)).hexdigest() == known.digest
+            entry = self._entry(key)
+        except (Missing, Damaged):
+            return False
+        return entry is not None and entry.bytes == known.bytes
+
     def look_around(self, cells: Iterable[Cell], populations: Populations) -> None:
         """Find what else belongs to some cells: the lists of their samples, and pictures."""
         for identity in populations.known.keys() - populations.unsaved:
@@ -55,19 +73,22 @@ class Payloads:
             for key in sorted({key_of(*place) for place in pictures} - self._known.keys()):
                 self.state(key, kind)
 
+    @functools.cached_property
+    def _entry(self) -> Callable[[str], Entry | None]:
+        return self._artifacts.survey()
+
     def _look(self, key: str, kind: str) -> State:
         try:
-            stat = self._artifacts.path(key).stat()
-        except FileNotFoundError:
-            return "missing"
-        except OSError:
+            entry = self._entry(key)
+        except Damaged:
             return "damaged"
+        if entry is None:
+            return "missing"
         known = self._known.get(key)
-        changed = datetime.fromtimestamp(stat.st_mtime, UTC)
-        if known and stat.st_size == known.bytes and changed <= known.created:
+        if known and self._artifacts.shelf.believed(entry, known.bytes, known.created.timestamp()):
             return "whole"
         if not self._recording:
-            return "whole" if self._artifacts.has(key) else "damaged"
+            return "whole"
         try:
             row = self._artifacts.row(key, kind)
         except (Missing, Damaged):

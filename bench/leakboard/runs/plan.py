@@ -46,6 +46,7 @@ class Plan:
         absent: how many such features are not on disk and stay away: nothing but an export of features needs them.
         found: files that belong to the grid and lie on disk whole, though the store does not know them.
         evaluated: by label of a dataset, the fewest samples a side that a cell to be computed will be measured on.
+        leased: tasks that other runs on the same server hold, by what these are called.
     """
 
     cells: tuple[Cell, ...]
@@ -59,6 +60,7 @@ class Plan:
     absent: int = 0
     found: tuple[ArtifactRow, ...] = ()
     evaluated: Mapping[str, Sides] = field(default_factory=dict)
+    leased: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -110,6 +112,7 @@ class Plan:
             "features_missing": self.absent,
             "observation_tasks": len(self.observe),
             "scoring_tasks": len(self.score),
+            "leased_elsewhere": sum(self.leased.values()),
             "denoiser_evaluations": sum(self.evaluations),
             "seconds": self.seconds(per_evaluation, per_cell),
         }

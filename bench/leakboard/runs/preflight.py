@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from leakboard.errors import LeakboardError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def check_device(name: str, where: str = "[run] device") -> None:
@@ -41,19 +43,3 @@ def check_there(folder: Path, option: str) -> None:
     """
     if not folder.is_dir():
         raise LeakboardError(f"there is no folder {folder}", where=option, expected="a folder that exists")
-
-
-def check_folder(folder: Path, option: str) -> None:
-    """Refuse a folder that can neither be written nor made.
-
-    Raises:
-        LeakboardError: it is not a folder, lies below a file, or is not ours to write.
-    """
-    there = next((place for place in (folder, *folder.absolute().parents) if place.exists()), Path.cwd())
-    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        what = "is not a folder" if not there.is_dir() else "cannot be written"
-        raise LeakboardError(
-            f"cannot use the folder {folder}: {there} {what}",
-            where=option,
-            expected="a folder that can be written or made",
-        )

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from leakboard.errors import LeakboardError
 from leakboard.faults import contained
 from leakboard.registry.find import shared
-from leakboard.runs.preflight import check_folder
 from leakboard.store import Store
 from leakboard.store.artifacts import Artifacts
+from leakboard.store.folders import check_folder
 from leakboard.texts import home
 
 if TYPE_CHECKING:

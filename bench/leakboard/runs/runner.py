@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,26 +13,31 @@ from leakboard.registry.find import shared
 from leakboard.runs.alone import alone
 from leakboard.runs.guard import run_tasks
 from leakboard.runs.missing import missing
-from leakboard.runs.preflight import check_device, check_folder
+from leakboard.runs.preflight import check_device
 from leakboard.runs.provenance import provenance
 from leakboard.runs.remeasure import remeasure
 from leakboard.runs.rows import component_rows
+from leakboard.runs.sharing import check_shared, sharing, told
 from leakboard.runs.source import PlanSource
 from leakboard.runs.stop import Stopped
 from leakboard.runs.terminal import terminal
 from leakboard.runs.writer import Writer
 from leakboard.store import RunInfo, Store
 from leakboard.store.artifacts import Artifacts
+from leakboard.store.buckets import locate_files
 from leakboard.store.engines import locate
+from leakboard.store.leases import newest_attempt
 from leakboard.tasks.sample_lists import Populations
-from leakboard.texts import discreet, home
+from leakboard.texts import discreet
 from leakboard.workers import executor_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from leakboard.api import Executor
     from leakboard.runs.plan import Plan
+    from leakboard.store.buckets import Bucket
+    from leakboard.store.leases import Leases
     from leakboard.store.rows import RunStatus
     from leakboard.workers import ExecutorSettings
 
@@ -76,7 +82,7 @@ def run(
     grid: Grid | str | Path,
     store: Store | str | Path = "leakboard.db",
     *,
-    artifacts: Path | str | None = None,
+    artifacts: Path | Bucket | str | None = None,
     executor: str = "serial",
     workers: int = 0,
     threads: int = 0,
@@ -89,7 +95,8 @@ def run(
     Args:
         grid: the grid, or the file of one.
         store: a store, or where to open or make one: a file path or an SQLAlchemy URL.
-        artifacts: folder of payload files; by default the one the store remembers. A `Store` brings its own.
+        artifacts: folder of payload files, or a bucket (``s3://bucket/prefix``, ``gs://bucket/prefix``); by default the
+            one that the store remembers. A `Store` brings its own.
         executor: ``serial`` (this process), ``processes``, or one that a plugin of the grid brings.
         workers: worker processes; 0 for one a core, or a single one on an accelerator.
         threads: torch threads a worker; 0 for an equal share of the cores, or what torch likes in this process.
@@ -109,13 +116,16 @@ def run(
     if not isinstance(store, Store):
         place = locate(store)
         if artifacts:
-            check_folder(home(Path(artifacts)), "artifacts")
+            Artifacts(locate_files(artifacts)).shelf.check("artifacts")
         if isinstance(place, Path) and not place.exists():
             # Nothing is written for a grid that contradicts itself, or that cannot run here.
             populations.check(grid.cells)
             check_device(grid.run.device)
-        store = Store(store, artifacts=Path(artifacts) if artifacts else None, create=True)
-    populations.artifacts = Artifacts(store.artifacts)
+        store = Store(store, artifacts=artifacts or None, create=True)
+    artifacts_of = Artifacts(store.artifacts)
+    populations.artifacts = artifacts_of
+    shared_store = not isinstance(store.place, Path)
+    seen = newest_attempt(store) if shared_store else 0
     first = missing(grid, store, populations, features=features)
     if first.observe:
         check_device(grid.run.device)
@@ -123,13 +133,16 @@ def run(
         store.renew(component_rows(grid.cells, populations.known))
         return RunReport(first, store.latest_status())
     populations.check(first.todo)
-    with alone(grid, Artifacts(store.artifacts)) as waited:
+    check_shared(store, artifacts_of)
+    if not isinstance(artifacts_of.root, Path):
+        artifacts_of.shelf.check("--artifacts")
+    with contextlib.nullcontext(False) if shared_store else alone(grid, artifacts_of) as waited:
         if waited:
             populations = Populations(populations.artifacts)
             first = missing(grid, store, populations, features=features)
             if first.empty:
                 return RunReport(first, store.latest_status())
-        return _run(grid, store, first, populations, chosen, settings, progress=progress, command=command)
+        return _run(grid, store, first, populations, chosen, settings, progress=progress, command=command, seen=seen)
 
 
 def _run(
@@ -142,6 +155,7 @@ def _run(
     *,
     progress: bool | None,
     command: str,
+    seen: int,
 ) -> RunReport:
     """Carry out a plan, and write down how it went."""
     info = RunInfo(
@@ -150,11 +164,12 @@ def _run(
         command=discreet(command),
         provenance=provenance(),
     )
-    session = _Session(grid, store, store.begin_run(info), chosen, settings, progress)
+    session = _Session(grid, store, store.begin_run(info), chosen, settings, progress, seen)
     status: RunStatus = "failed"
     try:
-        remeasure(grid, store, session.run_id, first.outdated)
-        session.rounds(first, populations)
+        with sharing(store, info.uid, session.run_id, Artifacts(store.artifacts), seen) as session.leases:
+            session.measure_again(first.outdated)
+            session.rounds(first, populations)
         status = "done"
     except Stopped as reason:
         session.stopped = str(reason)
@@ -171,6 +186,8 @@ class _Session:
     """One run from its beginning to its end.
 
     Attributes:
+        seen: id of the newest attempt when the plan at hand was made, of a store that other runs may share.
+        leases: what this run holds there.
         evaluations: of the denoiser, paid so far.
         stopped: why the run ended early, or an empty string.
     """
@@ -181,8 +198,17 @@ class _Session:
     executor: Executor
     settings: ExecutorSettings
     progress: bool | None
+    seen: int = 0
+    leases: Leases | None = None
     evaluations: float = 0
     stopped: str = ""
+
+    def measure_again(self, cells: Collection[str]) -> None:
+        """Measure cells again that no other run does."""
+        mine = self.leases.claim(cells, "measured again").mine if self.leases else cells
+        remeasure(self.grid, self.store, self.run_id, mine)
+        if self.leases:
+            self.leases.release(mine)
 
     def rounds(self, plan: Plan, populations: Populations) -> None:
         """Carry out a plan, and plan again when artifacts turned out to be damaged meanwhile."""
@@ -191,6 +217,7 @@ class _Session:
                 return
             # One of the damaged artifacts may be a list of samples, so these are read anew as well.
             populations = Populations(populations.artifacts)
+            self.seen = newest_attempt(self.store) if self.leases else 0
             plan = missing(self.grid, self.store, populations)
 
     def _carry_out(self, plan: Plan, populations: Populations) -> bool:
@@ -200,9 +227,13 @@ class _Session:
                 shown.say(f"the scores of {len(plan.lost)} results are missing or damaged: they will be made again")
             if plan.again:
                 shown.say(f"{len(plan.again)} files of features are missing or damaged: they will be made again")
+            for who, tasks in told(plan, self.store).items():
+                shown.say(f"leased elsewhere: {tasks} tasks, by {who}")
             writer = Writer(self.store, self.run_id)
             writer.begin(plan, populations)
-            source = PlanSource(plan, writer, shown)
+            if self.leases:
+                self.leases.seen = self.seen
+            source = PlanSource(plan, writer, shown, self.leases)
             try:
                 run_tasks(self.executor, source, self.settings, shown.meter)
             finally:

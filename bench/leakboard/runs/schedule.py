@@ -6,7 +6,7 @@ from collections import Counter, defaultdict, deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from leakboard.tasks.task import ObserveTask, ScoreTask, split
+from leakboard.tasks.task import ObserveTask, ScoreTask, keys_of, only, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +39,7 @@ class TaskQueue:
         self._missing: dict[int, set[str]] = {}
         self._waiters: dict[str, set[int]] = defaultdict(set)
         self._users: Counter[str] = Counter(again)
+        self._decided: set[str] = set()
         self.open = len(self._queue) + len(self._waiting)
         coming = {wanted.key for task in self._queue if isinstance(task, ObserveTask) for wanted in task.wanted}
         for number, task in list(self._waiting.items()):
@@ -93,16 +94,40 @@ class TaskQueue:
         for number in self._waiters.pop(key, ()):
             if number not in self._waiting:
                 continue
-            task = self._waiting[number]
-            gone = [cell for cell in task.cells if key in cell.needs]
-            for cell in gone:
-                self._users.subtract(cell.needs)
-            kept = replace(task, cells=tuple(cell for cell in task.cells if key not in cell.needs))
-            self._waiting[number] = kept
-            self._missing[number] &= kept.needs
-            self._release(number)
+            gone = [cell for cell in self._waiting[number].cells if key in cell.needs]
+            self._leave(number, gone)
             lost += gone
         return lost
+
+    def put(self, task: Task) -> None:
+        """Put back a task that was taken, as it is; it comes next."""
+        self._queue.appendleft(task)
+
+    def decided(self, cells: Iterable[str]) -> None:
+        """Others scored some cells, given by their keys. What only these waited for is not asked for any more."""
+        fresh = {*cells} - self._decided
+        self._decided |= fresh
+        for number, task in list(self._waiting.items()) if fresh else ():
+            if gone := [cell for cell in task.cells if cell.key in fresh]:
+                self._leave(number, gone)
+
+    def undecided(self, task: Task) -> Task:
+        """A scoring task without the cells that others scored."""
+        return only(task, {*keys_of(task)} - self._decided)
+
+    def needed(self, task: ObserveTask) -> ObserveTask:
+        """An observation task without what no cell waits for any more."""
+        return replace(task, wanted=self._needed(task))
+
+    def _leave(self, number: int, gone: list[CellWork]) -> None:
+        """Some cells of a scoring task that waits are lost to it."""
+        task = self._waiting[number]
+        for cell in gone:
+            self._users.subtract(cell.needs)
+        kept = replace(task, cells=tuple(cell for cell in task.cells if cell not in gone))
+        self._waiting[number] = kept
+        self._missing[number] &= kept.needs
+        self._release(number)
 
     def _needed(self, task: ObserveTask) -> tuple[Wanted, ...]:
         """The features of a task that some cell still waits for."""

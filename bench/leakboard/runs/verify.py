@@ -106,7 +106,7 @@ def _checked(artifacts: Artifacts, row: ArtifactRow) -> dict[str, str]:
     """
     found = artifacts.row(row.key, row.kind)
     if (found.digest, found.bytes) != (row.digest, row.bytes):
-        raise Damaged(row.key, artifacts.path(row.key), "its digest or size is not the one that was recorded")
+        raise Damaged(row.key, artifacts.shown(row.key), "its digest or size is not the one that was recorded")
     return artifacts.get(row.key)[1]
 
 

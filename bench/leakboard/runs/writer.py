@@ -33,23 +33,28 @@ class Writer:
             components=component_rows(plan.cells, populations.known),
             cells=[cell_row(cell) for cell in fresh],
             attempts=[AttemptRow(cell_key=key, status="skipped", error=why) for key, why in plan.skipped.items()],
-            artifacts=[*plan.found, *populations.save(self._artifacts)],
+            artifacts=[*plan.found, *populations.save(self.artifacts)],
         )
 
-    def write(self, task: Task, outcome: TaskOutcome, attempts: Sequence[AttemptRow]) -> None:
-        """Write down a finished task, the cells it decided, and the files it left."""
+    def write(
+        self, task: Task, outcome: TaskOutcome, attempts: Sequence[AttemptRow], released: Sequence[str] = ()
+    ) -> None:
+        """Write down a finished task, the cells it decided, and the files it left, and release leases by their keys."""
         self.store.record(
             self.run_id,
             task=task_row(task, outcome),
             attempts=attempts,
             artifacts=[*outcome.stored, *(row for part in outcome.parts for row in part.stored)],
+            released=released,
         )
 
     def drop(self, keys: Iterable[str]) -> None:
-        """Remove the files of damaged artifacts."""
+        """Remove the files of damaged artifacts, but for those that another run made again meanwhile."""
         for key in keys:
-            self._artifacts.drop(key)
+            if not self.artifacts.whole(key):
+                self.artifacts.drop(key)
 
     @property
-    def _artifacts(self) -> Artifacts:
+    def artifacts(self) -> Artifacts:
+        """Where the files lie."""
         return Artifacts(self.store.artifacts)

@@ -6,15 +6,8 @@ because safetensors writes several in random order, and equal payloads must give
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
-import itertools
 import json
-import os
-import re
-import tempfile
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,50 +15,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from leakboard.errors import LeakboardError
+from leakboard.store.buckets import Bucket, locate_files
+from leakboard.store.file_faults import CannotWrite, Damaged, Missing, OutOfReach
+from leakboard.store.folders import ABANDONED_AFTER, SUFFIX, Entry, Folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
-SUFFIX = ".safetensors"
-ABANDONED_AFTER = 3600.0
-"""Seconds after which a temporary file belongs to no living writer."""
+__all__ = [
+    "ABANDONED_AFTER",
+    "SUFFIX",
+    "ArtifactRow",
+    "Artifacts",
+    "CannotWrite",
+    "Damaged",
+    "Entry",
+    "Missing",
+    "OutOfReach",
+    "Pruned",
+]
 
-_KEY = re.compile(r"[0-9A-Za-z_-]{3,128}")
 _ENTRY = "leakboard"
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-
-
-class Missing(LeakboardError):
-    """The artifact is not there: never made, or pruned.
-
-    Attributes:
-        key: the artifact's key.
-    """
-
-    def __init__(self, key: str, where: str = "") -> None:
-        self.key = key
-        super().__init__(f"artifact {key} is missing", where=where, next="run the same grid again to make it")
-
-
-class Damaged(LeakboardError):
-    """The artifact's file was cut short or altered since it was written.
-
-    Attributes:
-        key: the artifact's key.
-        path: its file.
-        why: what does not fit.
-    """
-
-    def __init__(self, key: str, path: Path, why: str) -> None:
-        self.key, self.path, self.why = key, path, why
-        super().__init__(
-            f"artifact {key} is damaged: {why}", where=str(path), next="run the same grid again to make it anew"
-        )
-
-
-class CannotWrite(LeakboardError):
-    """There is no room for an artifact, or its folder cannot be written: the machine's fault, and no component's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +59,6 @@ class ArtifactRow:
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-class Entry(NamedTuple):
-    """One file in the folder: its key, size in bytes and modification time (seconds since the epoch)."""
-
-    key: str
-    bytes: int
-    mtime: float
-
-
 class Pruned(NamedTuple):
     """How many files went and how many bytes that freed."""
 
@@ -105,27 +68,53 @@ class Pruned(NamedTuple):
 
 @dataclass(frozen=True)
 class Artifacts:
-    """The folder of artifact files, ``<key[:2]>/<key>.safetensors``; made when first written to."""
+    """The payload files in one place: a folder, or a bucket."""
 
-    root: Path
+    root: Path | Bucket
+
+    @classmethod
+    def at(cls, place: str) -> Artifacts:
+        """The files in a folder or bucket as `str` spells it.
+
+        Raises:
+            LeakboardError: as `locate_files`.
+        """
+        return cls(locate_files(place))
+
+    @property
+    def shelf(self) -> Folder | Bucket:
+        """Where the files lie, as bytes."""
+        return Folder(self.root) if isinstance(self.root, Path) else self.root
 
     def path(self, key: str) -> Path:
-        """Where the file of a key is or would be."""
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"not an artifact key: {key!r}")
-        return self.root / key[:2] / f"{key}{SUFFIX}"
+        """Where in a folder the file of a key is or would be."""
+        if not isinstance(self.root, Path):
+            raise TypeError(f"{self.root} is no folder")
+        return Folder(self.root).path(key)
+
+    def shown(self, key: str) -> str:
+        """Where the file of a key is or would be, for people."""
+        return self.shelf.shown(key)
 
     def has(self, key: str) -> bool:
-        """Whether the file is there; `whole` tells more, and takes longer."""
+        """Whether the file is there; `whole` tells more, and takes longer.
+
+        Raises:
+            OutOfReach: the bucket cannot be asked.
+        """
         try:
-            return self.path(key).is_file()
-        except OSError:
+            return self.shelf.entry(key) is not None
+        except Damaged:
             return False
 
     def whole(self, key: str) -> bool:
-        """Whether the file is there and is what was written."""
+        """Whether the file is there and is what was written. Copies on this machine are not believed.
+
+        Raises:
+            OutOfReach: the bucket cannot be asked.
+        """
         try:
-            self.get(key)
+            self._checked(key, self.shelf.read(key, fresh=True))
         except (Missing, Damaged):
             return False
         return True
@@ -138,7 +127,7 @@ class Artifacts:
         With ``durable`` false the file is not forced onto the disk: for what is cheap to make again after a power cut.
 
         Raises:
-            LeakboardError: there is no room, or the folder cannot be written.
+            CannotWrite: there is no room, or the folder or bucket cannot be written.
         """
         from safetensors.numpy import save
 
@@ -152,16 +141,17 @@ class Artifacts:
         """Put the bytes of a whole artifact file in place.
 
         Raises:
-            LeakboardError: there is no room, or the folder cannot be written.
+            CannotWrite: there is no room, or the folder or bucket cannot be written.
         """
-        target = self.path(key)
-        try:
-            _set_aside(target.parent, wanted=Path.is_dir)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _set_aside(target, wanted=Path.is_file)
-            _replace(target, payload, durable=durable)
-        except OSError as error:
-            raise _cannot_write(error, target, len(payload)) from error
+        self.shelf.write(key, payload, durable=durable)
+
+    def read(self, key: str) -> bytes:
+        """All bytes of a file as it lies there, unchecked.
+
+        Raises:
+            Missing, Damaged, OutOfReach: it cannot be read.
+        """
+        return self.shelf.read(key, fresh=True)
 
     def get(self, key: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Tensors and meta of one artifact, verified against the digest inside the file.
@@ -169,42 +159,43 @@ class Artifacts:
         Raises:
             Missing: there is no such file.
             Damaged: the file is not what was written under this key, or cannot be read.
+            OutOfReach: the bucket cannot be asked.
         """
-        tensors, meta, _ = self._read(key)
-        return tensors, meta
+        try:
+            return self._checked(key, self.shelf.read(key))
+        except Damaged:
+            if isinstance(self.root, Path):
+                raise
+        return self._checked(key, self.shelf.read(key, fresh=True))  # a copy on this machine may be what is damaged
 
     def row(self, key: str, kind: str) -> ArtifactRow:
         """What a store keeps of a file that lies here already, after a look at whether it is whole.
 
         Raises:
-            Missing, Damaged: as `get`.
+            Missing, Damaged, OutOfReach: as `get`.
         """
-        *_, payload = self._read(key)
-        written = datetime.fromtimestamp(self.path(key).stat().st_mtime, UTC)
+        payload, entry = self.read(key), self.shelf.entry(key)
+        self._checked(key, payload)
+        if entry is None:
+            raise Missing(key, self.shown(key))
+        written = datetime.fromtimestamp(entry.mtime, UTC)
         digest = hashlib.sha256(payload).hexdigest()
         return ArtifactRow(key=key, kind=kind, digest=digest, bytes=len(payload), created=written)
 
-    def _read(self, key: str) -> tuple[dict[str, np.ndarray], dict[str, str], bytes]:
-        """Tensors, meta and all bytes of a file, once the first two are what was written."""
+    def _checked(self, key: str, payload: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Tensors and meta of a file, once they are what was written."""
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
-        path = self.path(key)
-        try:
-            payload = path.read_bytes()
-        except FileNotFoundError:
-            raise Missing(key, str(path)) from None
-        except OSError as error:
-            raise Damaged(key, path, f"it cannot be read ({error.strerror or error})") from error
         try:
             tensors: dict[str, np.ndarray] = load(payload)
             entry = json.loads(_header(payload)["__metadata__"][_ENTRY])
             meta, digest = dict(entry["meta"]), entry["sha256"]
         except (SafetensorError, ValueError, LookupError, TypeError) as error:
-            raise Damaged(key, path, f"not a whole artifact file ({error})") from error
+            raise Damaged(key, self.shown(key), f"not a whole artifact file ({error})") from error
         if _digest(key, tensors, meta) != digest:
-            raise Damaged(key, path, "its content does not match its digest and its name")
-        return tensors, meta, payload
+            raise Damaged(key, self.shown(key), "its content does not match its digest and its name")
+        return tensors, meta
 
     def drop(self, key: str) -> None:
         """Remove one artifact, if it is there.
@@ -212,23 +203,32 @@ class Artifacts:
         Raises:
             LeakboardError: it cannot be removed.
         """
-        path = self.path(key)
-        try:
-            _set_aside(path, wanted=Path.is_file)
-            path.unlink(missing_ok=True)
-        except NotADirectoryError:
-            return
-        except OSError as error:
-            raise LeakboardError(
-                f"cannot remove an artifact: {error.strerror or error}", where=str(path), next="remove it by hand"
-            ) from error
+        self.shelf.drop(key)
+
+    def lock(self, key: str) -> AbstractContextManager[None]:
+        """One process at a time makes the file of a key, whatever the machine; the others wait.
+
+        Raises:
+            OSError, CannotWrite: there can be no lock.
+        """
+        return self.shelf.lock(key)
 
     def list(self) -> Iterator[Entry]:
-        """All artifacts, sorted by key."""
-        for path in self._files(f"*{SUFFIX}"):
-            with contextlib.suppress(OSError):
-                stat = path.stat()
-                yield Entry(path.name.removesuffix(SUFFIX), stat.st_size, stat.st_mtime)
+        """All artifacts, sorted by key.
+
+        Raises:
+            LeakboardError: they cannot be listed.
+        """
+        return self.shelf.list()
+
+    def survey(self) -> Callable[[str], Entry | None]:
+        """What lies there under a key, for many keys: a bucket is listed once, at this moment.
+
+        Raises:
+            Damaged: when called, a file cannot be looked at.
+            OutOfReach: the bucket cannot be asked.
+        """
+        return self.shelf.survey()
 
     def prune(self, keep: set[str]) -> Pruned:
         """Remove every artifact whose key is not in ``keep``, and what killed writers left behind.
@@ -239,56 +239,13 @@ class Artifacts:
         gone = [entry for entry in self.list() if entry.key not in keep]
         for entry in gone:
             self.drop(entry.key)
-        for leftover in self._files(".*.tmp"):
-            with contextlib.suppress(OSError):
-                if time.time() - leftover.stat().st_mtime > ABANDONED_AFTER:
-                    leftover.unlink()
+        self.shelf.sweep()
         return Pruned(len(gone), sum(entry.bytes for entry in gone))
-
-    def _files(self, pattern: str) -> Sequence[Path]:
-        try:
-            return sorted(self.root.glob(f"??/{pattern}"))
-        except OSError as error:
-            raise LeakboardError(
-                f"cannot list the artifacts: {error.strerror or error}", where=str(self.root)
-            ) from error
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
     """The array as one piece of memory in this machine's byte order, which safetensors takes for granted."""
     return np.asarray(array, dtype=np.asarray(array).dtype.newbyteorder("="), order="C")
-
-
-def _set_aside(path: Path, wanted: Callable[[Path], bool]) -> None:
-    """Move what stands in a file's or folder's place and is none of ours to a name beside it: it may be somebody's."""
-    if (path.exists() or path.is_symlink()) and not wanted(path):
-        free = (path.with_name(f"{path.name}.aside{number or ''}") for number in itertools.count())
-        path.rename(next(place for place in free if not place.exists()))
-
-
-def _replace(target: Path, payload: bytes, *, durable: bool) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:16]}-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
-
-
-def _cannot_write(error: OSError, target: Path, size: int) -> CannotWrite:
-    if error.errno in _FULL:
-        return CannotWrite(
-            f"no space left for an artifact of {size:,} bytes",
-            where=str(target.parent),
-            next="free some space (`leakboard cache prune`) or give another folder with --artifacts, then run again",
-        )
-    return CannotWrite(f"cannot write an artifact: {error.strerror or error}", where=str(target))
 
 
 def _header(payload: bytes) -> dict[str, Any]:

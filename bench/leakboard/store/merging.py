@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 
 from leakboard.api import AXES
 from leakboard.errors import LeakboardError
-from leakboard.store.artifacts import ArtifactRow, Artifacts
+from leakboard.store.artifacts import ArtifactRow, Artifacts, Damaged, Missing
 from leakboard.store.inserting import add_artifacts, add_attempts, add_cells, add_components, add_run, add_tasks
 from leakboard.store.queries import as_row, attempt_rows
 from leakboard.store.rows import AttemptRow, CellRow, ComponentRow, RunInfo, TaskRow
@@ -160,11 +160,11 @@ def _copy_artifacts(into: Store, source: Store) -> tuple[dict[int, list[Artifact
         if row.key in known and target.whole(row.key):
             continue
         try:
-            payload = origin.path(row.key).read_bytes()
-        except FileNotFoundError:
+            payload = origin.read(row.key)
+        except Missing:
             missing += 1
             continue
-        except OSError:
+        except Damaged:
             damaged += 1
             continue
         if hashlib.sha256(payload).hexdigest() != row.digest:

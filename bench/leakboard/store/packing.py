@@ -18,6 +18,7 @@ from leakboard.errors import LeakboardError
 from leakboard.store import frames
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.store.engines import WAIT, explained
+from leakboard.store.folders import file_name
 from leakboard.store.payloads import called, labels_of
 from leakboard.store.tables import Base
 from leakboard.texts import all_discreet, discreet, home
@@ -25,6 +26,7 @@ from leakboard.texts import all_discreet, discreet, home
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from leakboard.store.buckets import Bucket
     from leakboard.store.store import Store
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -71,11 +73,12 @@ def pack(store: Store, out: Path | str, *, pictures: bool = False) -> Packed:
         with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name[:64]}-") as scratch:
             database, archive = Path(scratch) / "store.db", Path(scratch) / "archive"
             _copy(store.place, database)
-            _make_discreet(database, gone=set(store.artifact_rows()) - keys.keys() - left_out.missing)
+            _make_discreet(database, gone=set(store.artifact_rows()) - keys - left_out.missing)
             with _writer(archive, out.name) as add:
                 add(f"{stem}/{stem}.db", database.read_bytes())
-                for key, path in sorted(keys.items()):
-                    add(f"{stem}/{stem}-artifacts/{key[:2]}/{path.name}", path.read_bytes())
+                artifacts = Artifacts(store.artifacts)
+                for key in sorted(keys):
+                    add(f"{stem}/{stem}-artifacts/{file_name(key)}", artifacts.read(key))
             size = archive.stat().st_size
             archive.replace(out)
     except sqlite3.Error as error:
@@ -92,7 +95,7 @@ class _LeftOut(NamedTuple):
     private: set[str]
     telling: set[str]
 
-    def lines(self, folder: Path) -> tuple[str, ...]:
+    def lines(self, folder: Path | Bucket) -> tuple[str, ...]:
         told = (
             (self.missing, f"files that are missing or damaged in {folder}"),
             (self.private, "files with images of datasets that are not public (--pictures packs them)"),
@@ -101,11 +104,11 @@ class _LeftOut(NamedTuple):
         return tuple(f"{len(keys):,} {what}" for keys, what in told if keys)
 
 
-def _chosen(store: Store, *, pictures: bool) -> tuple[dict[str, Path], _LeftOut]:
-    """The files to be packed by key, and those that are not."""
+def _chosen(store: Store, *, pictures: bool) -> tuple[set[str], _LeftOut]:
+    """Keys of the files to be packed, and those that are not."""
     artifacts, labels = Artifacts(store.artifacts), labels_of(frames.components(store))
     private = set(store.private_datasets())
-    chosen, left_out = dict[str, Path](), _LeftOut(set(), set(), set())
+    chosen, left_out = set[str](), _LeftOut(set(), set(), set())
     for key, row in store.artifact_rows().items():
         try:
             meta = artifacts.get(key)[1]
@@ -117,7 +120,7 @@ def _chosen(store: Store, *, pictures: bool) -> tuple[dict[str, Path], _LeftOut]
         elif any(discreet(text) != text for text in meta.values()):
             left_out.telling.add(key)
         else:
-            chosen[key] = artifacts.path(key)
+            chosen.add(key)
     return chosen, left_out
 
 

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from leakboard.store import Store
+    from leakboard.store.buckets import Bucket
 
 KINDS = ("samples", "pool", "features", "scores", "preview", "fidelity", "quality")
 KEPT = ("samples", "preview", "fidelity", "quality")
 """A contact sheet is a ``preview`` in stores, and in its key: that name is older, and stored results go by it."""
 
 
-def usage(store: Store, folder: Path | None = None) -> list[tuple[str, int, int]]:
+def usage(store: Store, folder: Path | Bucket | None = None) -> list[tuple[str, int, int]]:
     """Kind, number of files and bytes of what lies in the artifact folder; ``unknown`` for files no store row names."""
     kinds = _kinds(store)
     files: dict[str, list[int]] = defaultdict(list)
@@ -26,7 +27,7 @@ def usage(store: Store, folder: Path | None = None) -> list[tuple[str, int, int]
     return [(kind, len(sizes), sum(sizes)) for kind, sizes in sorted(files.items())]
 
 
-def prune(store: Store, folder: Path | None = None) -> Pruned:
+def prune(store: Store, folder: Path | Bucket | None = None) -> Pruned:
     """Remove features, pools, scores of superseded attempts, files unknown to the store, and damaged files.
 
     What is removed is computed again when a grid needs it; scores of current results and pictures stay.

@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from leakboard.errors import LeakboardError, nearest
 from leakboard.store import frames, payloads
 from leakboard.store.artifacts import ArtifactRow
+from leakboard.store.buckets import Bucket, locate_files
 from leakboard.store.database import open_engine
 from leakboard.store.engines import locate, shown, transaction
 from leakboard.store.inserting import (
@@ -24,14 +25,14 @@ from leakboard.store.inserting import (
     after_the_last,
     renewed,
 )
+from leakboard.store.leases import release
 from leakboard.store.processes import is_dead, machine
 from leakboard.store.queries import as_row, attempt_rows, chunks, last_attempts
 from leakboard.store.rows import now
 from leakboard.store.tables import ArtifactTable, AttemptTable, MetaTable, RunTable, TaskTable
-from leakboard.texts import home
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -46,8 +47,9 @@ class Store:
 
     Args:
         url: a file path (SQLite) or an SQLAlchemy URL.
-        artifacts: folder of payload files, remembered; by default the one last used, else ``<stem>-artifacts``
-            beside the file, or ``leakboard-artifacts`` in the current folder for a server.
+        artifacts: folder or bucket of payload files, as `leakboard.store.buckets.locate_files` reads it, remembered; by
+            default the one last used, else ``<stem>-artifacts`` beside the file, or ``leakboard-artifacts`` in the
+            current folder for a server.
         read_only: never write.
         create: make the store where there is none yet; without, it has to exist, for a path may be misspelt.
 
@@ -56,7 +58,12 @@ class Store:
     """
 
     def __init__(
-        self, url: str | Path, *, artifacts: Path | None = None, read_only: bool = False, create: bool = False
+        self,
+        url: str | Path,
+        *,
+        artifacts: Path | Bucket | str | None = None,
+        read_only: bool = False,
+        create: bool = False,
     ) -> None:
         self.place = locate(url)
         self.url = shown(self.place)
@@ -113,8 +120,11 @@ class Store:
         cells: Sequence[CellRow] = (),
         attempts: Sequence[AttemptRow] = (),
         artifacts: Sequence[ArtifactRow] = (),
+        released: Collection[str] = (),
     ) -> None:
         """Write down what a task gave, all of it or nothing. Components and cells may be there already.
+
+        With it the run lets go of the leases ``released``, given by their keys.
 
         Raises:
             LookupError: a cell's component is neither in the store nor given.
@@ -126,6 +136,7 @@ class Store:
             add_attempts(connection, run_id, after_the_last(connection, attempts))
             add_artifacts(connection, run_id, artifacts)
             add_tasks(connection, run_id, [task] if task else [])
+            release(connection, run_id, released)
 
     def renew(self, components: Sequence[ComponentRow]) -> None:
         """Bring up to date what components are called that are in the store; nothing is written if that is no news."""
@@ -271,22 +282,25 @@ class Store:
         """Whose pictures are missing or damaged: dataset, victim, defense and seed."""
         return payloads.lost_contact_sheets(self)
 
-    def _artifacts(self, given: Path | None) -> Path:
+    def _artifacts(self, given: Path | Bucket | str | None) -> Path | Bucket:
         with self.reading() as connection:
             last = connection.scalar(select(MetaTable.value).where(MetaTable.key == "artifacts"))
         base = self.place.parent if isinstance(self.place, Path) else Path()
-        given = home(given)
         if given is None:
+            remembered = locate_files(last) if last else None
+            if isinstance(remembered, Bucket):
+                return remembered
             default = default_artifacts(self.place)
             # the one last used; after both were copied elsewhere it lies beside the store
-            places = (base / last, base / Path(last).name, default) if last else (default,)
+            places = (base / remembered, base / remembered.name, default) if remembered else (default,)
             return next((place for place in places if place.is_dir()), places[0])
-        chosen = _portable(given, base) if isinstance(self.place, Path) else str(given.absolute())
+        place = locate_files(given)
+        chosen = _remembered(place, base if isinstance(self.place, Path) else None)
         if chosen != last and not self.read_only:
             with self.writing() as connection:
                 connection.execute(delete(MetaTable).where(MetaTable.key == "artifacts"))
                 connection.execute(insert(MetaTable).values(key="artifacts", value=chosen))
-        return given
+        return place
 
 
 def default_artifacts(place: Path | URL) -> Path:
@@ -294,7 +308,11 @@ def default_artifacts(place: Path | URL) -> Path:
     return place.with_name(f"{place.stem}-artifacts") if isinstance(place, Path) else Path("leakboard-artifacts")
 
 
-def _portable(folder: Path, base: Path) -> str:
-    """Relative below the store's own folder, so that both can be moved together; absolute elsewhere."""
+def _remembered(folder: Path | Bucket, base: Path | None) -> str:
+    """Relative below the folder ``base`` of a store, so that both can be moved; absolute elsewhere."""
+    if isinstance(folder, Bucket):
+        return str(folder)
+    if base is None:
+        return str(folder.absolute())
     inside = Path(os.path.relpath(folder.absolute(), base.absolute()))
     return str(folder.absolute()) if inside.parts[:1] == ("..",) else str(inside)

@@ -190,3 +190,13 @@ class TaskTable(Base):
     cells: Mapped[int]
     created: Mapped[datetime]
     error: Mapped[str]
+
+
+class LeaseTable(Base):
+    """A piece of work that a run holds for now, where several share a store; ``expires`` in seconds since the epoch."""
+
+    __tablename__ = "lease"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), index=True)
+    expires: Mapped[float]
+    label: Mapped[str]

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,7 +60,7 @@ def observe(
         access: the most that the victim answers.
     """
     start = time.perf_counter()
-    artifacts = Artifacts(Path(task.settings.artifacts))
+    artifacts = Artifacts.at(task.settings.artifacts)
     found: list[PartOutcome] = []
     sheets: list[ArtifactRow] = []
     changed: list[str] = []

@@ -9,7 +9,6 @@ import functools
 import json
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from leakboard.faults import contained
 from leakboard.keys import scores_key
-from leakboard.store.artifacts import Artifacts, Damaged, Missing
+from leakboard.store.artifacts import Artifacts, CannotWrite, Damaged, Missing
 from leakboard.tasks.feature_tables import Tables
 from leakboard.tasks.judge import Judge
 from leakboard.tasks.measure import measure, registered
@@ -49,14 +48,14 @@ def score(task: ScoreTask, registry: Registry) -> TaskOutcome:
 
 def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
     start = time.perf_counter()
-    artifacts = Artifacts(Path(task.settings.artifacts))
+    artifacts = Artifacts.at(task.settings.artifacts)
     population = _population(artifacts, task.dataset_identity, task.sides)
     judging = Judge(task, registry, population, Tables(artifacts, population.ids))
     measures = registered(registry)
     found = []
     for cell in task.cells:
         allowance = Allowance(task.settings.timeout * len(cell.ways), cell.who)
-        with contained(Missing, Damaged) as caught:
+        with contained(Missing, Damaged, CannotWrite) as caught:
             judged = judging.judge(cell, allowance)
         if caught.fault:
             found.append(PartOutcome(cell.key, *caught.fault, seconds=allowance.spent))

@@ -10,7 +10,6 @@ import threading
 from dataclasses import replace
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import Model, Samples
@@ -29,6 +28,7 @@ from leakboard.tasks.time_limits import Allowance, stop_watching, watch
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
+    from pathlib import Path
 
     import torch
 
@@ -104,7 +104,7 @@ def _unsound(task: Task) -> tuple[str, ...]:
     """All artifacts of a scoring task that have to be made again, not just the first that it met."""
     if isinstance(task, ObserveTask):
         return ()
-    artifacts = Artifacts(Path(task.settings.artifacts))
+    artifacts = Artifacts.at(task.settings.artifacts)
     needed = (samples_key(task.dataset_identity), *sorted(task.needs))
     return tuple(key for key in needed if not artifacts.whole(key))
 
@@ -158,7 +158,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int, meter: str) ->
             task, model, fitting = replace(task, wanted=blind), Model(), Fitting()
         memo = Memo(model, batch, victim.evaluations_per_step, fitting, _device(task))
         memo.meter = counted.add if counted else None
-        memo.pools = Pools(Artifacts(Path(task.settings.artifacts)), task.victim_identity, task.dataset_identity)
+        memo.pools = Pools(Artifacts.at(task.settings.artifacts), task.victim_identity, task.dataset_identity)
         with torch.no_grad():
             outcome = observe(task, registry, shard, memo, prompts, victim.access)
         if memo.batch_size < batch:
