@@ -12,6 +12,7 @@ import numpy as np
 from leakboard.api import LeakboardError
 from leakboard.quiet import quiet
 from leakboard.recipe import Given
+from leakboard.training.lora import LoraRecipe
 from leakboard.training.recipes import RECIPES, FlowRecipe, LatentRecipe, PixelRecipe
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from leakboard.api import Dataset, Mask, Samples
     from leakboard.recipe import Recipe
 
-__all__ = ["RECIPES", "FlowRecipe", "LatentRecipe", "PixelRecipe", "Progress", "given_of", "train_recipe"]
+__all__ = ["RECIPES", "FlowRecipe", "LatentRecipe", "LoraRecipe", "PixelRecipe", "Progress", "given_of", "train_recipe"]
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from leakboard.recipe import Recipe
 from leakboard.training import checks
+from leakboard.training.lora import LoraRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,9 +154,9 @@ class LatentRecipe(DiffusionRecipe):
             LeakboardError: they are.
         """
         checks.check_captions(self, samples)
-        checks.check_size(self, samples, "images")
+        checks.check_size(self, self.size, samples, "images")
         assert auxiliary is not None
-        checks.check_size(self, auxiliary, "auxiliary images")
+        checks.check_size(self, self.size, auxiliary, "auxiliary images")
 
     def prepare(self, given: Given) -> Iterator[Stage]:
         """The autoencoder, then text model and denoiser jointly in its latent space."""
@@ -227,5 +228,19 @@ RECIPES: tuple[Recipe, ...] = (
         autoencoder=AutoencoderRecipe(channels=(16, 32, 32, 32), latent_channels=16, epochs=150, augment=True),
         size=64,
         summary="Stable Diffusion in miniature on the 1,024 captioned drawings of openclipart.",
+    ),
+    LoraRecipe(
+        name="fashion_lora",
+        dataset="fashion_mnist_unseen",
+        base="fashion_sd(level='moderate')",
+        checkpoints={"untrained": 0, "light": 40, "moderate": 120, "heavy": 240},
+        summary="An adapter (LoRA) of fashion_sd on 256 captioned photographs of clothes that it never saw.",
+    ),
+    LoraRecipe(
+        name="emoji_lora",
+        dataset="emoji_unseen",
+        base="emoji_sd(level='moderate')",
+        checkpoints={"untrained": 0, "light": 40, "moderate": 120, "heavy": 240},
+        summary="An adapter (LoRA) of emoji_sd on 256 captioned emoji that it never saw.",
     ),
 )
