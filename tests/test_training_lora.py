@@ -156,7 +156,7 @@ def test_a_base_that_has_seen_a_sample_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "dataset", "words"),
     [
-        ({"targets": ("to_qq",)}, Squares(), ("ends with 'to_qq'", "nearest: to_q")),
+        ({"targets": ("to_qq",)}, Squares(), ("ends with 'to_qq'", "did you mean: to_q")),
         ({}, Squares(channels=1), ("1 channels, those of the base 3",)),
         ({}, Squares(side=32), ("32x32, larger than",)),
         ({"base": "fashion_ddpm"}, Squares(), ("the base of 'tiny_lora' is a DDPMPipeline",)),
