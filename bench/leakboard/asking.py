@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from leakboard.errors import Unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import torch
 
@@ -22,8 +22,9 @@ ACCESS: tuple[Access, ...] = get_args(Access)
 """From the least that may be asked to the most."""
 Space = Literal["image", "latent", "state", "noise", "gradient", "statistic"]
 """Where the two sides of a pair lie. Only images are what a provider's defense acts on."""
-Need = Literal["noise", "velocity", "prompts", "gradients"]
-"""What not every victim can answer: predicted noise, the velocity of a flow, questions with texts, gradients."""
+Need = Literal["noise", "velocity", "prompts", "gradients", "base"]
+"""What not every victim can answer: predicted noise, the velocity of a flow, questions with texts, gradients, and all
+of it once more without the adapter that it wears."""
 WorksIn = Literal["pixels", "latents"]
 """What a victim's denoiser works in: papers give timesteps for either."""
 Array = npt.NDArray[np.float64]
@@ -55,7 +56,8 @@ class Pair:
     """What an observer yields for all samples at once: (N, ...) references and observations in one space.
 
     ``label`` names the column of features that a distance makes of the pair (``step 3``, ``t=100``). Where a distance
-    gives several numbers a sample, ``names`` tells them apart, if there are as many; else their places do.
+    gives several numbers a sample, ``names`` tells them apart, if there are as many; else their places do. Where there
+    is a pair in ``less``, the column is what the distance makes of this pair minus what it makes of that one.
     """
 
     reference: torch.Tensor
@@ -63,6 +65,12 @@ class Pair:
     label: str
     space: Space = "image"
     names: tuple[str, ...] = ()
+    less: Pair | None = None
+
+    def through(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Pair:
+        """The pair with both sides changed, and both sides of what is subtracted."""
+        less = self.less.through(change) if self.less else None
+        return replace(self, reference=change(self.reference), observation=change(self.observation), less=less)
 
 
 @dataclass(frozen=True)
@@ -158,6 +166,13 @@ class Model:
         The mean over probes u of (J^T u)^2: how much each number changes the image (Hutchinson).
         """
         raise Unsupported(f"{type(self).__name__} gives no gradients of a decoder")
+
+    def base(self) -> Model:
+        """The model that it was before it was given an adapter: the same weights with the adapter switched off.
+
+        Both may be asked in turn; asking one changes nothing of what the other answers.
+        """
+        raise Unsupported(f"{type(self).__name__} wears no adapter that could be switched off")
 
 
 class Reconstruction(Protocol):
@@ -268,4 +283,12 @@ class Oracle(Protocol):
 
     def decoder_gain(self, inner: torch.Tensor, probes: int, draw: int = 0) -> torch.Tensor:
         """How much each number of ``inner`` (N, ...) changes the decoded image, squared. Access: white."""
+        ...
+
+    def base(self) -> Oracle:
+        """The same victim without the adapter that it wears, behind the same defenses. Access: as its questions need.
+
+        What is asked there is paid here. The observer's own noise is the same on both sides, so that only the adapter
+        differs; the victim and the provider draw theirs anew.
+        """
         ...

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from leakboard.errors import LeakboardError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 LARGE = 1 << 26
 """Bytes from which a file's digest is kept on disk: weights of gigabytes are not read through at every command."""
@@ -178,6 +178,16 @@ def file_digest(path: Path) -> str:
         return _digest(path, stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns)
     except OSError as error:
         raise LeakboardError(f"cannot read a file that results depend on: {error.strerror}", where=str(path)) from None
+
+
+def weights_digest(files: Iterable[Path]) -> str:
+    """sha256 over the weights among some files, wherever they lie and whatever they are called: of a base, say.
+
+    Raises:
+        LeakboardError: a file cannot be read.
+    """
+    found = sorted(file_digest(path) for path in files if path.suffix == ".safetensors")
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 
 @functools.cache

@@ -22,6 +22,7 @@ NEEDS = {
     "velocity": "the velocity of a flow",
     "prompts": "answers to texts",
     "gradients": "gradients",
+    "base": "answers without an adapter, for it wears none",
 }
 """What a victim lacks, in words."""
 SELECTABLE = (*AXES, "attacker", "labels", "seed", "attack")

@@ -9,6 +9,7 @@ The door notes which questions went past a defense so.
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 from dataclasses import dataclass, field
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
     import torch
 
     from leakboard.api import Array, Step
+    from leakboard.noise import Seeds
     from leakboard.oracle.memo import Memo
 
 OWN = {"reconstruct", "generate"}
 """Queries whose noise the victim draws: an observer that knew it could subtract it."""
+ASIDE = "base@"
+"""Before the names of what is drawn for a victim without its adapter."""
 
 
 @dataclass
@@ -69,6 +73,8 @@ class Door:
         # copies without labels and names: an observer can neither spoil what others are shown nor see who is a member
         self._own = self.samples.images
         self._encoded: set[str] = set()
+        self._model = self.memo.model
+        self._books = self
         self.seeds = seeder(self.seed, self.samples.ids)
         self.samples = blinded(self.samples)
 
@@ -100,7 +106,7 @@ class Door:
     @property
     def alphas_cumprod(self) -> torch.Tensor:
         """The victim's noise schedule."""
-        return self.memo.model.alphas_cumprod.to(self._own.device, copy=True)
+        return self._model.alphas_cumprod.to(self._own.device, copy=True)
 
     def noise(self, query: str, like: torch.Tensor, draw: int = 0) -> torch.Tensor:
         """Standard normal noise seeded by (seed, query, draw, sample id).
@@ -110,13 +116,13 @@ class Door:
         """
         if query in OWN or "@" in query:
             raise ValueError(f"the noise {query!r} is the victim's or a defense's own, expected another name")
-        return standard_normal(self.seeds(query, draw), like)
+        return standard_normal(self._books.seeds(query, draw), like)
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Images to the victim's own space."""
         self._enter("gray", "encode", Cost())
         self._note("encode")
-        model, fitting = self.memo.model, self.memo.fitting
+        model, fitting = self._model, self.memo.fitting
         answer: torch.Tensor = self._ask(
             "encode", [self._through(images)], (), Cost(), lambda _, part: model.encode(fitting.to_victim(part))
         )
@@ -140,7 +146,7 @@ class Door:
         texts = self._texts(prompts)
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
-            return self.memo.model.predict_noise(part, timestep, rows_of(texts, start, part))
+            return self._model.predict_noise(part, timestep, rows_of(texts, start, part))
 
         answer: torch.Tensor = self._ask("predict_noise", [state], (timestep, texts), cost, call)
         return answer
@@ -159,7 +165,7 @@ class Door:
         texts = self._texts(prompts)
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
-            return self.memo.model.predict_velocity(part, time, rows_of(texts, start, part))
+            return self._model.predict_velocity(part, time, rows_of(texts, start, part))
 
         answer: torch.Tensor = self._ask("predict_velocity", [state], (time, texts), cost, call)
         return answer
@@ -175,7 +181,7 @@ class Door:
         a_step = self.memo.evaluations_per_step
         self._enter("black", "reconstruct", Cost(1, steps * a_step))
         texts, seeds = self._texts(prompts), self.seeds("reconstruct", draw)
-        model, fitting = self.memo.model, self.memo.fitting
+        model, fitting = self._model, self.memo.fitting
 
         def call(start: int, part: torch.Tensor) -> Iterator[Step]:
             rows = slice(start, start + len(part))
@@ -203,7 +209,7 @@ class Door:
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
             rows = slice(start, start + len(part))
-            return self.memo.model.generate(seeds[rows], steps, rows_of(texts, start, part))
+            return self._model.generate(seeds[rows], steps, rows_of(texts, start, part))
 
         made = self._ask("generate", [self._own], (steps, seeds, texts), cost, call)
         return self._show(made, f"generate {steps} {draw} {_word(prompts)}")
@@ -221,8 +227,8 @@ class Door:
             raise ValueError(f"{len(prompts)} prompts for a pool of {count} images, expected one an image")
         # a victim that takes texts is given empty ones: those of the samples belong to them alone
         texts = tuple(prompts) if prompts is not None else None if self.default_prompts is None else ("",) * count
-        seeds = seeder(self.seed, [f"pool {place}" for place in range(count)])
-        model, fitting = self.memo.model, self.memo.fitting
+        seeds = self._drawn(seeder(self.seed, [f"pool {place}" for place in range(count)]))
+        model, fitting = self._model, self.memo.fitting
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
             rows = slice(start, start + len(part))
@@ -230,10 +236,10 @@ class Door:
             return fitting.from_victim(model.decode(made).float())
 
         asked = tuple(prompts) if prompts is not None else None
-        images, paid = self.memo.pool((self.seed, draw, count, steps, asked), count, evaluations, call)
+        images, paid = self.memo.pool((self.seed, draw, count, steps, asked, *self._whom), count, evaluations, call)
         # Apart from `asked`, which is a sample's: this is of all samples together, and a shard does not know how many
         # they are. Who puts shards together divides it.
-        self.pooled += paid
+        self._books.pooled += paid
         for link, defense in enumerate(self.provider.output):
             images = defended(defense, images, seeds, f"output{link} pool {count} {steps} {draw} {_word(prompts)}")
         return images
@@ -247,14 +253,14 @@ class Door:
     ) -> torch.Tensor:
         """Per-sample gradient norms of the denoising loss, or of its mean over several timesteps."""
         timesteps = (timestep,) if isinstance(timestep, int) else tuple(timestep)
-        model = self.memo.model
+        model = self._model
         return self._gradients("gradients", inner, noise, timesteps, prompts, model.gradients)
 
     def state_gradient(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None
     ) -> torch.Tensor:
         """Norms of the denoising loss's gradient by the noisy state."""
-        model = self.memo.model
+        model = self._model
         return self._gradients("state_gradient", inner, noise, timestep, prompts, model.state_gradient)
 
     def decoder_gain(self, inner: torch.Tensor, probes: int, draw: int = 0) -> torch.Tensor:
@@ -263,7 +269,7 @@ class Door:
         self._enter("white", "decoder_gain", cost)
         self._note("decoder_gain", inner)
         seeds = [self.seeds("decoder_gain", draw * probes + number) for number in range(probes)]
-        model, shape = self.memo.model, self.memo.model.image_shape or self._own.shape[1:]
+        model, shape = self._model, self._model.image_shape or self._own.shape[1:]
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
             like = part.new_zeros(len(part), *shape)
@@ -272,6 +278,36 @@ class Door:
 
         answer: torch.Tensor = self._ask("decoder_gain", [inner], (probes, draw, self.seed), cost, call)
         return answer
+
+    def base(self) -> Door:
+        """The same victim without its adapter, behind the same defenses; what is asked there is paid and noted here.
+
+        What the observer draws by `noise` is the same on both sides. The victim and the defenses draw under names that
+        no observer can ask for, or one answer would tell which noise to subtract from the other.
+
+        Raises:
+            Unsupported: it wears none.
+        """
+        found = copy.copy(self)
+        found.__dict__ |= {"_model": self._model.base(), "seeds": self._aside(self.seeds)}
+        found.__dict__.pop("images", None)
+        return found
+
+    @property
+    def _whom(self) -> tuple[str, ...]:
+        """What is added to a question to the victim without its adapter."""
+        return () if self._model is self.memo.model else (ASIDE,)
+
+    def _drawn(self, seeds: Seeds) -> Seeds:
+        return self._aside(seeds) if self._whom else seeds
+
+    @staticmethod
+    def _aside(seeds: Seeds) -> Seeds:
+        def aside(query: str | Sequence[str], draw: int = 0) -> tuple[int, ...]:
+            named = f"{ASIDE}{query}" if isinstance(query, str) else [f"{ASIDE}{each}" for each in query]
+            return seeds(named, draw)
+
+        return aside
 
     def _gradients(
         self,
@@ -303,13 +339,14 @@ class Door:
     def _enter(self, needed: Access, query: str, cost: Cost) -> None:
         """Whether a question may be asked at all, by the access levels and by defenses that count."""
         self._allow(needed, query)
+        books = self._books
         # defenses at='both' are not asked: they stand right before the distance, where no question passes
         for defense in (*self.provider.query, *self.provider.output):
             try:
-                defense.admit(self.asked + self.pooled, cost)
+                defense.admit(books.asked + books.pooled, cost)
             except Refused as reason:
                 # noted here, for the observer may catch it and go on
-                self.refusal = self.refusal or str(reason) or f"{defense.name} refused more"
+                books.refusal = books.refusal or str(reason) or f"{defense.name} refused more"
                 raise
 
     def _note(self, question: str, *inner: torch.Tensor) -> None:
@@ -331,8 +368,8 @@ class Door:
         cost: Cost | Callable[[Any], Cost],
         call: Any,
     ) -> Any:
-        answer, paid = self.memo.ask(query, tensors, arguments, cost, call)
-        self.asked += paid
+        answer, paid = self.memo.ask(query, tensors, (*arguments, *self._whom), cost, call)
+        self._books.asked += paid
         # a list holds the steps of a reconstruction, which nobody outside gets; tensors could be written into
         return answer if isinstance(answer, list) else answer.clone()
 
@@ -359,7 +396,7 @@ class Door:
         )
 
     def _decode(self, inner: torch.Tensor) -> torch.Tensor:
-        model, fitting = self.memo.model, self.memo.fitting
+        model, fitting = self._model, self.memo.fitting
         answer: torch.Tensor = self._ask(
             "decode", [inner], (), Cost(), lambda _, part: fitting.from_victim(model.decode(part).float())
         )
@@ -372,7 +409,7 @@ class Door:
         images = self._decode(inner)
         for link, defense in enumerate(self.provider.output):
             images = defended(defense, images, self.seeds, f"output{link} {question}", words)
-        self.returned = Returned(question, images.clone())
+        self._books.returned = Returned(question, images.clone())
         return images
 
 

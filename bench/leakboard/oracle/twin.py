@@ -6,6 +6,7 @@ evaluations is known beforehand without a line of code from plugin authors.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,23 +29,24 @@ class CountingTwin(Model):
     def __init__(self, timesteps: int = 1000) -> None:
         import torch
 
+        self._aside = ""
         self.alphas_cumprod = torch.cumprod(1 - torch.linspace(1e-4, 0.02, timesteps), 0)
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """A placeholder of the images' shape."""
-        return _placeholder("encode", images)
+        return self._said("encode", images)
 
     def decode(self, inner: torch.Tensor) -> torch.Tensor:
         """A placeholder in [0, 1]."""
-        return _placeholder("decode", inner).sigmoid()
+        return self._said("decode", inner).sigmoid()
 
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None) -> torch.Tensor:
         """A placeholder of the state's shape."""
-        return _placeholder(f"predict_noise {timestep}", state, prompts)
+        return self._said(f"predict_noise {timestep}", state, prompts)
 
     def predict_velocity(self, state: torch.Tensor, time: float, prompts: Sequence[str] | None) -> torch.Tensor:
         """A placeholder of the state's shape."""
-        return _placeholder(f"predict_velocity {time}", state, prompts)
+        return self._said(f"predict_velocity {time}", state, prompts)
 
     def reconstruct(
         self, images: torch.Tensor, seeds: Sequence[int], strength: float, steps: int, prompts: Sequence[str] | None
@@ -53,27 +55,36 @@ class CountingTwin(Model):
         start = images + standard_normal(seeds, images)
         for step in range(steps):
             question = f"reconstruct {strength} {steps} {step}"
-            yield Step(_placeholder(question, start, prompts), _placeholder(f"{question} state", start, prompts))
+            yield Step(self._said(question, start, prompts), self._said(f"{question} state", start, prompts))
 
     def generate(self, seeds: Sequence[int], steps: int, prompts: Sequence[str] | None) -> torch.Tensor:
         """Placeholders of an image's shape."""
-        return _placeholder(f"generate {steps}", standard_normal(seeds, _blank(len(seeds))), prompts)
+        return self._said(f"generate {steps}", standard_normal(seeds, _blank(len(seeds))), prompts)
 
     def gradients(
         self, inner: torch.Tensor, noise: torch.Tensor, timesteps: Sequence[int], prompts: Sequence[str] | None
     ) -> torch.Tensor:
         """Eight placeholder norms a sample."""
-        return _placeholder(f"gradients {timesteps}", (inner + noise).flatten(1)[:, :8], prompts).abs()
+        return self._said(f"gradients {timesteps}", (inner + noise).flatten(1)[:, :8], prompts).abs()
 
     def state_gradient(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None
     ) -> torch.Tensor:
         """One placeholder norm a sample."""
-        return _placeholder(f"state_gradient {timestep}", (inner + noise).flatten(1)[:, :1], prompts).abs()[:, 0]
+        return self._said(f"state_gradient {timestep}", (inner + noise).flatten(1)[:, :1], prompts).abs()[:, 0]
 
     def decoder_gain(self, inner: torch.Tensor, probes: Sequence[torch.Tensor]) -> torch.Tensor:
         """Placeholders of the latents' shape."""
-        return _placeholder(f"decoder_gain {len(probes)}", inner).square()
+        return self._said(f"decoder_gain {len(probes)}", inner).square()
+
+    def base(self) -> CountingTwin:
+        """Another twin, whose answers are others."""
+        twin = copy.copy(self)
+        twin.__dict__["_aside"] = f"base {self._aside}"
+        return twin
+
+    def _said(self, question: str, like: torch.Tensor, prompts: Sequence[str] | None = None) -> torch.Tensor:
+        return _placeholder(f"{self._aside}{question}", like, prompts)
 
 
 def placeholder_samples() -> Samples:

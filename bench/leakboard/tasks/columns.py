@@ -62,6 +62,8 @@ def measure(column: Column, pair: Pair, memo: Memo) -> None:
             raise Unsupported(f"{distance.name} does not measure pairs of {pair.space}")
         with kept() as state, column.allowance:
             measured = _measured(distance, pair, memo).detach().to("cpu")
+            if pair.less is not None:
+                measured = measured - _measured(distance, pair.less, memo).detach().to("cpu")
         column.changed += state.lost
         values = _kept(measured, distance, len(pair.reference))
     if caught.fault:

@@ -29,7 +29,7 @@ from leakboard.tasks.time_limits import Allowance
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leakboard.api import Access, Observer, Samples
+    from leakboard.api import Access, Defense, Observer, Samples
     from leakboard.oracle.memo import Memo
     from leakboard.oracle.provider import Returned
     from leakboard.registry.bind import Bound
@@ -185,11 +185,18 @@ def _pairs(observer: Observer, door: Door, defense: Bound, allowance: Allowance)
             if links and pair.space != "image":
                 raise Unsupported(f"{defense.label} acts on images, the pair is {pair.space}")
             for link, part in enumerate(links):
-                place = f"{link} {pair.label}"
-                reference = defended(part, pair.reference, door.seeds, f"reference{place}")
-                observation = defended(part, pair.observation, door.seeds, f"observation{place}")
-                pair = replace(pair, reference=reference, observation=observation)
+                pair = _defended(part, pair, door, f"{link} {pair.label}")
         yield pair
+
+
+def _defended(defense: Defense, pair: Pair, door: Door, place: str) -> Pair:
+    """A pair after one defense right before the distance; what is subtracted from it gets noise of its own."""
+    return replace(
+        pair,
+        reference=defended(defense, pair.reference, door.seeds, f"reference{place}"),
+        observation=defended(defense, pair.observation, door.seeds, f"observation{place}"),
+        less=pair.less and _defended(defense, pair.less, door, f" less{place}"),
+    )
 
 
 def _check(pair: Pair, door: Door) -> None:
@@ -202,6 +209,10 @@ def _check(pair: Pair, door: Door) -> None:
     for name, part in (("reference", pair.reference), ("observation", pair.observation)):
         if not bool(part.isfinite().all()):
             raise ValueError(f"the {name} of pair {pair.label!r} holds values that are not finite")
+    if pair.less is not None:
+        _check(pair.less, door)
+        if pair.less.space != pair.space:
+            raise ValueError(f"pair {pair.label!r} is {pair.space}, what is subtracted from it {pair.less.space}")
 
 
 def _store(

@@ -13,6 +13,7 @@ from leakboard.api import LeakboardError
 from leakboard.quiet import quiet
 from leakboard.recipe import Given
 from leakboard.training.distilling import DistilledRecipe
+from leakboard.training.lora import LoraRecipe
 from leakboard.training.recipes import RECIPES, FlowRecipe, LatentRecipe, PixelRecipe
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = [
     "DistilledRecipe",
     "FlowRecipe",
     "LatentRecipe",
+    "LoraRecipe",
     "PixelRecipe",
     "Progress",
     "given_of",

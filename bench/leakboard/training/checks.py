@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from leakboard.api import Dataset, Samples
     from leakboard.recipe import Recipe
-    from leakboard.training.recipes import LatentRecipe, PixelRecipe
+    from leakboard.training.recipes import PixelRecipe
 
 
 def suitable(recipe: Recipe, dataset: Dataset, samples: Samples) -> Samples | None:
@@ -82,7 +82,7 @@ def check_alike(samples: Samples, auxiliary: Samples | None) -> None:
         )
 
 
-def check_captions(recipe: LatentRecipe, samples: Samples) -> None:
+def check_captions(recipe: Recipe, samples: Samples) -> None:
     """Refuse images without captions.
 
     Raises:
@@ -96,17 +96,17 @@ def check_captions(recipe: LatentRecipe, samples: Samples) -> None:
         )
 
 
-def check_size(recipe: LatentRecipe, samples: Samples, what: str) -> None:
-    """Refuse images larger than the autoencoder takes.
+def check_size(recipe: Recipe, size: int, samples: Samples, what: str) -> None:
+    """Refuse images larger than the autoencoder takes, which is ``size`` a side.
 
     Raises:
         LeakboardError: they are.
     """
     _, height, width = samples.image_shape
-    if max(height, width) > recipe.size:
+    if max(height, width) > size:
         raise LeakboardError(
             f"the {what} are {height}x{width}, larger than the autoencoder of {recipe.name!r} takes",
-            expected=f"images up to {recipe.size}x{recipe.size}",
+            expected=f"images up to {size}x{size}",
         )
 
 

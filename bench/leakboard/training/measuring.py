@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
+    from diffusers import StableDiffusionPipeline
 
     from leakboard.api import Samples
 
@@ -121,14 +122,17 @@ class LatentCheckpoint(Checkpoint):
     }
 
     def __init__(self, folder: Path, device: str, seed: int, size: int) -> None:
-        from diffusers import StableDiffusionPipeline
-
         with opening(folder, remade_without=folder.parent / STATE):
-            pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+            pipeline = self._load(folder)
         pipeline.set_progress_bar_config(disable=True)
         for module in (pipeline.vae, pipeline.unet, pipeline.text_encoder):
             module.float().eval().requires_grad_(False)
         self._pipeline, self._device, self._seed, self._size = pipeline.to(device), device, seed, size
+
+    def _load(self, folder: Path) -> StableDiffusionPipeline:
+        from diffusers import StableDiffusionPipeline
+
+        return StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True)
 
     def losses(self, samples: Samples) -> torch.Tensor:
         """Denoising loss of each sample, with its own caption."""

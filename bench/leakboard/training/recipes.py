@@ -11,6 +11,7 @@ from leakboard.api import Defense  # noqa: TC001 - the values of a recipe are ch
 from leakboard.recipe import STATE, Recipe, off
 from leakboard.training import checks
 from leakboard.training.distilling import DistilledRecipe
+from leakboard.training.lora import LoraRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,9 +207,9 @@ class LatentRecipe(DiffusionRecipe):
         """
         super().check(samples, auxiliary)
         checks.check_captions(self, samples)
-        checks.check_size(self, samples, "images")
+        checks.check_size(self, self.size, samples, "images")
         assert auxiliary is not None
-        checks.check_size(self, auxiliary, "auxiliary images")
+        checks.check_size(self, self.size, auxiliary, "auxiliary images")
         if self.patience:
             checks.check_captions(self, auxiliary)
 
@@ -290,5 +291,19 @@ RECIPES: tuple[Recipe, ...] = (
         teacher="fashion_ddpm(level='heavy')",
         steps=(16, 8, 4),
         summary="Students of fashion_ddpm that generate in 16, 8 and 4 steps, by progressive distillation.",
+    ),
+    LoraRecipe(
+        name="fashion_lora",
+        dataset="fashion_mnist_unseen",
+        base="fashion_sd(level='moderate')",
+        checkpoints={"untrained": 0, "light": 40, "moderate": 120, "heavy": 240},
+        summary="An adapter (LoRA) of fashion_sd on 256 captioned photographs of clothes that it never saw.",
+    ),
+    LoraRecipe(
+        name="emoji_lora",
+        dataset="emoji_unseen",
+        base="emoji_sd(level='moderate')",
+        checkpoints={"untrained": 0, "light": 40, "moderate": 120, "heavy": 240},
+        summary="An adapter (LoRA) of emoji_sd on 256 captioned emoji that it never saw.",
     ),
 )

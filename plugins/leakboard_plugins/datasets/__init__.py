@@ -6,8 +6,10 @@ from leakboard_plugins.datasets.celeba import CelebA
 from leakboard_plugins.datasets.cifar import Cifar10, Cifar100
 from leakboard_plugins.datasets.copied import Copied
 from leakboard_plugins.datasets.emoji import Emoji
+from leakboard_plugins.datasets.emoji_unseen import EmojiUnseen
 from leakboard_plugins.datasets.fashion_mnist import FashionMnist
 from leakboard_plugins.datasets.fashion_mnist_small import FashionMnistSmall
+from leakboard_plugins.datasets.fashion_mnist_unseen import FashionMnistUnseen
 from leakboard_plugins.datasets.fashion_mnist_wide import FashionMnistWide
 from leakboard_plugins.datasets.folder import Folder
 from leakboard_plugins.datasets.hub import HuggingFace
@@ -19,7 +21,9 @@ DATASETS: list[type[Dataset]] = [
     FashionMnist,
     FashionMnistWide,
     FashionMnistSmall,
+    FashionMnistUnseen,
     Emoji,
+    EmojiUnseen,
     Openclipart,
     Folder,
     Arrays,

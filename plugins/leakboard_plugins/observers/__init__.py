@@ -1,6 +1,7 @@
 """What can be asked of a victim: the seed paper's observers, gray-box baselines, and the blind checks."""
 
 from leakboard_plugins.observers.aggregation import NoiseAggregation
+from leakboard_plugins.observers.base_difference import BaseDifference
 from leakboard_plugins.observers.blind import Blind
 from leakboard_plugins.observers.blind_captions import BlindCaptions
 from leakboard_plugins.observers.blind_pixels import BlindPixels
@@ -53,6 +54,7 @@ OBSERVERS = [
     NearestGeneration,
     LowPass,
     LatentMask,
+    BaseDifference,
     GradientNorms,
     LossTrace,
     DualSignal,

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from leakboard.api import Access, Need, Observer, Oracle, Pair, Space, Unsupported
+from leakboard.api import Access, Need, Observer, Oracle, Space, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from leakboard.api import Pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,5 +56,4 @@ class LatentMask(Observer):
         for pair in self.of.observe(oracle):
             if pair.reference.flatten(1).shape != kept.shape:
                 raise Unsupported(f"latent_mask takes pairs in the victim's latents, {self.of.name} yields others")
-            mask = kept.view(pair.reference.shape)
-            yield Pair(pair.reference * mask, pair.observation * mask, pair.label, pair.space)
+            yield pair.through(kept.view(pair.reference.shape).mul)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from leakboard.api import Access, Need, Observer, Oracle, Pair, Space, Unsupported
+from leakboard.api import Access, Need, Observer, Oracle, Space, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import torch
+
+    from leakboard.api import Pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +61,7 @@ class LowPass(Observer):
         for pair in self.of.observe(oracle):
             if pair.reference.ndim != 4:
                 raise Unsupported(f"low_pass takes images, states or noises (N, C, H, W), {self.of.name} yields others")
-            reference = low_passed(pair.reference, self.keep, self.rest)
-            observation = low_passed(pair.observation, self.keep, self.rest)
-            yield Pair(reference, observation, pair.label, pair.space)
+            yield pair.through(lambda images: low_passed(images, self.keep, self.rest))
 
 
 def low_passed(images: torch.Tensor, keep: int, rest: float) -> torch.Tensor:
