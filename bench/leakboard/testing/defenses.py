@@ -53,8 +53,7 @@ def _repeatable(subject: Subject) -> None:
     import torch
 
     shown = images()
-    noise = torch.zeros_like(shown)
-    subject.made.apply(shown, lambda like, draw=0: noise[: len(like)])  # noqa: ARG005 - the protocol's signature
+    subject.made.apply(shown, lambda like, draw=0: torch.zeros_like(like))  # noqa: ARG005 - the protocol's signature
     unchanged(images(), shown, "the images")
     first, second = _applied(subject.made, shown), _applied(subject.made, shown)
     assert bool((first == second).all()), "it differs the second time: take randomness from `noise` alone"
@@ -65,6 +64,13 @@ def _admits(subject: Subject) -> None:
     again = [_admitted(subject.made, Cost(count, 10 * count)) for count in range(0, 2000, 50)]
     assert first == again, "it admits the same question once and refuses it another time: let the costs alone decide"
     assert first == sorted(first, reverse=True), "it refuses a question and admits one after more had been asked"
+
+
+def _remarks(subject: Subject) -> None:
+    for count in (0, 7, 2000):
+        one, again = (subject.made.remark(Cost(count, 10 * count), Cost(3 * count)) for _ in range(2))
+        assert isinstance(one, str), f"remark gives {one!r:.80}, expected a text"
+        assert one == again, "it remarks another thing the second time: let the costs alone decide"
 
 
 def _admitted(defense: Defense, asked: Cost) -> bool:
@@ -84,4 +90,5 @@ CHECKS = (
     Check("independent of the batch", _batch),
     Check("repeatable, images untouched", _repeatable),
     Check("admits by what was asked alone", _admits),
+    Check("remarks by what was asked alone", _remarks),
 )

@@ -1,6 +1,7 @@
 """Built-in victims."""
 
 from leakboard.api import Victim
+from leakboard_plugins.victims.dropout import Dropout
 from leakboard_plugins.victims.latent.emoji_sd import EmojiSd
 from leakboard_plugins.victims.latent.fashion_sd import FashionSd
 from leakboard_plugins.victims.latent.openclipart_sd import OpenclipartSd
@@ -13,6 +14,7 @@ from leakboard_plugins.victims.pixel.flow import Flow
 
 VICTIMS: list[type[Victim]] = [
     Ddpm,
+    Dropout,
     EmojiSd,
     FashionDdpm,
     FashionFlow,

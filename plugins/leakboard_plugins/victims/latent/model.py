@@ -70,6 +70,12 @@ class LatentModel(Model):
         self._latent_shape = (self._vae.config.latent_channels, height, width)
         self.image_shape = (self._vae.config.in_channels, height * factor, width * factor)
 
+    @property
+    def network(self) -> torch.nn.Module:
+        """The denoiser."""
+        network: torch.nn.Module = self._denoiser
+        return network
+
     @functools.cached_property
     def _conditions(self) -> Conditions:
         if self._kind.text_models:

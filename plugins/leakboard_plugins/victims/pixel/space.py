@@ -27,6 +27,11 @@ class PixelSpaceModel(Model):
         height, width = (size, size) if isinstance(size, int) else size or (None, None)
         self.image_shape = (unet.config.in_channels, height, width) if height and width else None
 
+    @property
+    def network(self) -> UNet2DModel:
+        """The denoiser."""
+        return self._unet
+
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Images (N, C, H, W) from [0, 1] to [-1, 1].
 
