@@ -47,6 +47,7 @@ TRAITS: dict[api.Axis, dict[str, Trait]] = {
         "evaluations_per_step": _COUNT,
         "null": _YES_OR_NO,
         "gated": _YES_OR_NO,
+        "draws": _YES_OR_NO,
         "fit": _one_of(api.Fit),
     },
     "defense": {"at": _one_of(api.At)},
