@@ -25,7 +25,7 @@ PUBLIC = {
 }
 MAY_IMPORT = {
     "leakboard_plugins": PUBLIC,
-    "leakboard_defenses": PUBLIC,
+    "leakboard_defenses": PUBLIC | {"leakboard.oracle.fitting"},
     "leakboard_reports": PUBLIC
     | {
         "leakboard.store",

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from helpers.pixel_models import tiny_unet
 from helpers.spied_victim import Spied, observer
@@ -271,6 +272,13 @@ def test_low_pass_scales_what_lies_outside_the_box_on_both_sides(door):
         expected = np.fft.ifft2(np.fft.ifftshift(spectrum * mask, axes=(-2, -1))).real
         np.testing.assert_allclose(getattr(passed, side).numpy(), expected, atol=1e-5)
     assert (passed.label, passed.space) == (plain.label, plain.space)
+
+
+def test_low_pass_blurs_both_sides_as_the_defense_does(door):
+    (plain,), (passed,) = (list(observer(spec).observe(door)) for spec in ("pia", "low_pass(of='pia', sigma=0.8)"))
+    for side in ("reference", "observation"):
+        expected = gaussian_filter(getattr(plain, side).numpy(), (0, 0, 0.8, 0.8))
+        np.testing.assert_allclose(getattr(passed, side).numpy(), expected, atol=1e-6)
 
 
 def test_gsa1_differentiates_the_mean_loss_once_and_gsa2_each_loss(door, samples):

@@ -15,15 +15,36 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from scipy.ndimage import gaussian_filter
 
+from helpers.defending import SHAPES, SampleNoise, apply, checked, pictures
+from helpers.handmade_victim import Handmade
+from helpers.oracles import make_door
 from leakboard.api import Refused, Unsupported
 from leakboard.asking import Cost
 from leakboard.errors import LeakboardError
-from leakboard.registry.bind import build
-from leakboard.registry.specs import Spec
-from leakboard_defenses import DEFENSES, BoxBlur, Budget, GaussianBlur, GaussianNoise, Jpeg, Nothing
+from leakboard.noise import seeder
+from leakboard.oracle.provider import defended
+from leakboard.registry.bind import at
+from leakboard.registry.find import shared
+from leakboard_defenses import (
+    DEFENSES,
+    Bilateral,
+    BoxBlur,
+    Budget,
+    DiffPure,
+    GaussianBlur,
+    GaussianNoise,
+    Jpeg,
+    Median,
+    NonLocalMeans,
+    Nothing,
+    QuantizeLevels,
+    RandomCropResize,
+    RateLimit,
+    Resize,
+    TotalVariation,
+)
 from leakboard_defenses.hooks import leakboard_defenses
 
-SHAPES = [(5, 1, 28, 28), (4, 3, 33, 40)]
 ALL = [
     Nothing(),
     BoxBlur(),
@@ -33,33 +54,21 @@ ALL = [
     GaussianNoise(),
     Jpeg(),
     Jpeg(quality=1),
+    Median(),
+    Median(radius=3),
+    Bilateral(),
+    Bilateral(sigma=2.0, contrast=0.5),
+    NonLocalMeans(),
+    TotalVariation(),
+    Resize(),
+    Resize(factor=0.1),
+    RandomCropResize(),
+    QuantizeLevels(),
+    QuantizeLevels(levels=2),
 ]
-
-
-def checked(cls, **parameters):
-    return build(cls, Spec(cls.name, tuple(parameters.items())))
-
-
-def pictures(shape, seed=0):
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)).mul(255).round() / 255
-
-
-class SampleNoise:
-    """Noise seeded by the sample, as the harness gives it."""
-
-    def __init__(self, *samples):
-        self.samples = samples
-
-    def __call__(self, like, draw=0):
-        rows = [
-            torch.randn(like.shape[1:], generator=torch.Generator().manual_seed(1000 * draw + sample))
-            for sample in self.samples
-        ]
-        return torch.stack(rows).to(like)
-
-
-def apply(defense, images, samples=None):
-    return defense.apply(images, SampleNoise(*(range(len(images)) if samples is None else samples)))
+NEEDS = {DiffPure: {"victim": shared(()).one("victim", "fashion_small").only}, Budget: {"queries": 10}}
+"""What those cannot be made without that have no default for it."""
+COUNTING = (Budget, RateLimit)
 
 
 @pytest.mark.parametrize("defense", ALL, ids=str)
@@ -93,7 +102,8 @@ def test_every_defense_changes_images_but_only_some_flat_ones(defense):
     assert not torch.equal(apply(defense, pictures(SHAPES[0])), pictures(SHAPES[0]))
     flat = torch.full((2, 3, 16, 16), 128 / 255)
     change = (apply(defense, flat) - flat).abs().max()
-    assert (change > 0.1) if isinstance(defense, GaussianNoise) else (change < 1e-6 or defense == Jpeg(quality=1))
+    rounds = defense == Jpeg(quality=1) or isinstance(defense, QuantizeLevels)
+    assert (change > 0.1) if isinstance(defense, GaussianNoise) else (change < 1e-6 or rounds)
 
 
 def test_none_gives_the_images_back():
@@ -196,10 +206,11 @@ def test_blurs_average_and_commute_with_mirroring(cls, size, height, width, seed
 @pytest.mark.parametrize("cls", DEFENSES)
 def test_the_place_is_a_parameter_of_every_defense(cls):
     # what counts questions has nothing to count right before the distance, and in a training
-    places = ["query", "output", *(["both", "training", "augmentation"] if cls is not Budget else [])]
-    assert [checked(cls, at=place).at for place in places] == places
+    more = [] if cls in COUNTING else ["both", "training", "augmentation"]
+    places, needs = ["query", "output", *more], NEEDS.get(cls, {})
+    assert [checked(cls, at=place, **needs).at for place in places] == places
     with pytest.raises(LeakboardError, match="at="):
-        checked(cls, at="nowhere")
+        checked(cls, at="nowhere", **needs)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +224,22 @@ def test_the_place_is_a_parameter_of_every_defense(cls):
         (Jpeg, {"quality": 0}),
         (Jpeg, {"quality": 101}),
         (Jpeg, {"quality": 50.5}),
+        (Median, {"radius": 0}),
+        (Median, {"radius": 1.5}),
+        (Bilateral, {"sigma": 0.0}),
+        (Bilateral, {"contrast": -0.1}),
+        (NonLocalMeans, {"strength": 0.0}),
+        (NonLocalMeans, {"patch": 0}),
+        (TotalVariation, {"weight": 0.0}),
+        (TotalVariation, {"iterations": 1}),
+        (Resize, {"factor": 1.0}),
+        (RandomCropResize, {"share": 1.0}),
+        (RandomCropResize, {"share": 0.0}),
+        (QuantizeLevels, {"levels": 1}),
+        (QuantizeLevels, {"levels": 257}),
+        (RateLimit, {"per_minute": 0.0}),
+        (RateLimit, {"minutes": -1.0}),
+        (Budget, {"queries": 0}),
     ],
 )
 def test_senseless_parameters_are_refused(cls, wrong):
@@ -223,17 +250,11 @@ def test_senseless_parameters_are_refused(cls, wrong):
 def test_the_hook_announces_all_of_them():
     assert leakboard_defenses() == DEFENSES
     assert [cls.name for cls in DEFENSES] == [
-        "none",
-        "box_blur",
-        "gaussian_blur",
-        "gaussian_noise",
-        "jpeg",
-        "budget",
-        "horizontal_flip",
-        "rand_augment",
-        "cutout",
-    ]
-    assert all(checked(cls) == cls() for cls in DEFENSES)
+        "none", "box_blur", "gaussian_blur", "median", "bilateral", "non_local_means", "total_variation", "resize",
+        "random_crop_resize", "quantize_levels", "jpeg", "gaussian_noise", "diffpure", "horizontal_flip",
+        "rand_augment", "cutout", "budget", "rate_limit",
+    ]  # fmt: skip
+    assert all(checked(cls) == cls() for cls in DEFENSES if cls not in NEEDS)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +278,7 @@ def refused(budget, queries, evaluations, cost=None):
     ("budget", "last", "beyond", "reason"),
     [
         (Budget(queries=5), (4, 1000), (5, 1000), "budget(queries=5) refused more after 5 queries a sample"),
-        (Budget(queries=None, evaluations=45), (100, 35), (100, 36), "refused more after 36 evaluations"),
+        (Budget(evaluations=45), (100, 35), (100, 36), "refused more after 36 evaluations"),
         (Budget(queries=5, evaluations=45), (4, 35), (4, 40), "budget(evaluations=45)"),
     ],
 )
@@ -272,9 +293,38 @@ def test_a_budget_never_refuses_what_costs_nothing():
 
 def test_a_budget_that_limits_nothing_is_a_slip():
     with pytest.raises(LeakboardError, match="limits nothing"):
-        checked(Budget, queries=None)
+        checked(Budget)
 
 
 def test_a_budget_before_the_distance_would_count_nothing():
     with pytest.raises(LeakboardError, match="counts no question"):
-        checked(Budget, at="both")
+        checked(Budget, queries=1, at="both")
+
+
+CHAIN = " + ".join(
+    f"{name}(at='output')" if name in {"quantize_levels", "rate_limit"} else name
+    for name in (
+        "box_blur", "gaussian_blur", "median", "bilateral", "non_local_means", "total_variation", "resize",
+        "random_crop_resize", "quantize_levels", "jpeg", "gaussian_noise",
+        "diffpure(victim='fashion_small(level=\"untrained\")', steps=1)", "budget(queries=2)", "rate_limit",
+    )
+)  # fmt: skip
+
+
+def test_all_of_them_chain_and_each_acts_once_in_its_place(clothes):
+    chain = shared(()).one("defense", CHAIN).chain
+    assert [link.name for link in chain] == [cls.name for cls in DEFENSES if cls is not Nothing]
+    query, output = at(chain, "query"), at(chain, "output")
+    samples = clothes.take(range(3))
+    door = make_door(Handmade(), "black", samples, query=query, output=output)
+    expected = samples.images
+    for link, defense in enumerate(query):
+        expected = defended(defense, expected, seeder(0, samples.ids), f"query{link}")
+    assert torch.equal(door.images, expected)
+    returned = door.reconstruct(door.originals, 0.5, 1).output()
+    assert torch.allclose(returned * 7, (returned * 7).round(), atol=1e-5)
+    door.reconstruct(door.originals, 0.5, 1, draw=1)
+    with pytest.raises(Refused):
+        door.reconstruct(door.originals, 0.5, 1, draw=2)
+    told = door.provider.remarks(door.asked, door.pooled)
+    assert told == "rate_limit(per_minute=10): 2 queries a sample take 12 seconds, 3.33 hours for 1,000 samples"

@@ -8,6 +8,7 @@ import pytest
 
 import leakboard_plugins
 from leakboard.grid.grid import Grid
+from leakboard_defenses import DEFENSES
 
 GRIDS = Path(__file__).parents[1] / "grids"
 SHIPPED = Path(leakboard_plugins.__file__).parent / "weights" / "fashion_ddpm" / "light"
@@ -64,3 +65,26 @@ def test_a_grid_of_victims_that_are_trained_first_says_how_and_is_valid_once_the
 
     grid = Grid.load(path)
     assert {cell.labels for cell in grid.cells} == {"true", "permuted"}
+def test_the_grid_of_query_defenses_has_every_defense_and_answers_those_that_draw_or_blur():
+    cells = Grid.load(GRIDS / "query_defenses.toml").cells
+    elsewhere = {"box_blur", "horizontal_flip", "rand_augment", "cutout"}  # in the seed paper's grid, and in trainings
+    assert {link.name for cell in cells for link in cell.defense.chain} == {cls.name for cls in DEFENSES} - elsewhere
+    answered = {
+        name: {cell.defense.label.partition("(")[0] for cell in cells if cell.observer.only.name == name}
+        for name in ("repeats", "low_pass")
+    }
+    assert answered["repeats"] == {"none", "gaussian_noise", "random_crop_resize", "diffpure"}
+    assert answered["low_pass"] == {
+        "none", "gaussian_blur", "median", "bilateral", "non_local_means", "total_variation", "resize",
+    }  # fmt: skip
+    assert {"adaptive", "naive"} == {cell.attacker.name for cell in cells}
+    assert {cell.victim.only.name for cell in cells} == {"fashion_ddpm", "fashion_sd", "dropout"}
+
+
+def test_the_budgets_of_their_grid_share_the_victims_answers():
+    cells = Grid.load(GRIDS / "budget.toml").cells
+    limits = {link for cell in cells for link in cell.defense.chain if link.name == "budget"}
+    assert {link.at for link in limits} == {"output"}
+    assert {link.queries for link in limits} == {None, 1, 2, 4, 8, 16, 32}
+    assert {link.evaluations for link in limits} == {None, 4, 8, 16, 32, 64, 128}
+    assert {cell.observer.only.access for cell in cells if not cell.observer.only.null} == {"black", "gray"}

@@ -29,10 +29,13 @@ VARIANTS = ["access='black'", "access='black', requery='steps'", "intermediates=
 CAPTIONS = ("a boot of brown leather", "a shirt with long sleeves")
 OF_LATENTS = {"latent_mask", "dual_signal"}
 """They ask an autoencoder, which the real victim of this file has not."""
+OF_OTHERS = {"low_pass", "repeats"}
 OF_ONE_DATASET = {"loss_beside_shadows"}
 """It knows other images than the made-up ones; tests/test_shadow_table.py counts what it asks."""
-SPECS = [cls.name for cls in OBSERVERS if cls.name not in {"low_pass", *OF_LATENTS, *OF_ONE_DATASET}] + [
-    "low_pass(of='secmi')"
+SPECS = [cls.name for cls in OBSERVERS if cls.name not in {*OF_OTHERS, *OF_LATENTS, *OF_ONE_DATASET}] + [
+    "low_pass(of='secmi')",
+    "repeats(of='pia', n=2)",
+    "repeats(of='variations(draws=2)', n=3)",
 ]
 SPECS += [
     f"{name}({variant})"

@@ -10,7 +10,7 @@ def test_it_is_given_as_a_spec_and_spelled_as_one(registry):
     point = registry.one("observer", "low_pass(of='pia(t=100)')")
     assert point.only.of == registry.one("observer", "pia(t=100)").only
     assert point.label == "low_pass(of='pia(t=100)')"
-    assert point.spec == "low_pass(of=\"pia(t=100, normalize='no')\", keep=5, rest=0.2)"
+    assert point.spec == "low_pass(of=\"pia(t=100, normalize='no')\", keep=5, rest=0.2, sigma=None)"
     assert registry.one("observer", point.spec).only == point.only
     assert (
         registry.one("observer", "low_pass(of=\"pia(normalize='no')\")").spec

@@ -20,6 +20,9 @@ SPECS = {
     "fashion_ddpm": "fashion_ddpm(level='light')",
     "low_pass": "low_pass(of='pia')",
     "latent_mask": "latent_mask(of='pia')",
+    "repeats": "repeats(of='loss', n=3)",
+    "budget": "budget(queries=10)",
+    "dropout": "dropout(of='fashion_small')",
 }
 BUILT_IN = [
     (kind, SPECS.get(name, name))
@@ -38,6 +41,7 @@ BUILT_IN = [
         "celeba",
         "imagenet",
         "arrays",
+        "diffpure",
     }
 ]
 
@@ -77,6 +81,7 @@ DECLINED = {
     "calibrated_loss": [FLIPPED, BATCH, SHADOWS_FLIPPED],
     "value": ["closer measures closer"],
     **{key: [VELOCITY] for key in ON_A_SCHEDULE},
+    "dropout(of='fashion_small')": [VELOCITY, "gradients"],
 }
 
 
@@ -119,6 +124,17 @@ def test_the_ddpm_victim_keeps_to_the_contract(tmp_path):
     rows = check_component(shared(()).classes["victim"]["ddpm"](model=str(save_tiny(tmp_path / "model"))), samples)
 
     assert {row.check: row.outcome for row in rows if row.outcome != "ok"} == {VELOCITY: "declined"}, summarize(rows)
+
+
+def test_purification_keeps_to_the_contract(tmp_path):
+    """With a victim of the size and colours that the checks show; other images it declines."""
+    folder = save_tiny(tmp_path / "model", channels=3, size=32)
+    rows = check_component(shared(()).one("defense", f"diffpure(victim=\"ddpm(model='{folder}')\", steps=2)").only)
+
+    assert {row.check: row.outcome for row in rows if row.outcome != "ok"} == {
+        "grey images": "declined",
+        "images that are not square": "declined",
+    }, summarize(rows)
 
 
 def test_a_class_is_checked_with_its_defaults_or_told_to_need_an_instance():

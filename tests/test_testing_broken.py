@@ -349,3 +349,22 @@ def test_what_is_no_plugin_at_all_fails_the_first_check():
         """Derives from nothing."""
 
     assert "contract" in failed(Stranger)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chatty(Defense):
+    """Remarks another thing each time."""
+
+    name: ClassVar[str] = "chatty"
+    remarks: ClassVar[list[int]] = []
+
+    def remark(self, asked, pooled):
+        self.remarks.append(1)
+        return f"remark {len(self.remarks)}"
+
+    def apply(self, images, noise):
+        return images
+
+
+def test_a_defense_that_remarks_by_whim_breaks_the_contract():
+    assert failed(Chatty()) - HERE == {"remarks by what was asked alone"}

@@ -102,3 +102,50 @@ def test_prompts_that_do_not_fit_the_samples_are_found(monkeypatch, prompts, det
 
     found, why = outcome(check_component(Behind()), "prompts fit the samples")
     assert (found, detail in why) == ("failed", True), why
+
+
+class Dice(Api):
+    """Predicts by the seeds that it was given, if it was given any."""
+
+    alphas_cumprod = torch.linspace(0.99, 0.01, 10)
+
+    def __init__(self, seeds=()):
+        super().__init__(0)
+        self.seeds = seeds
+
+    def seeded(self, seeds):
+        return Dice(seeds)
+
+    def encode(self, images):
+        return images
+
+    def predict_noise(self, state, timestep, prompts):
+        return state + torch.tensor([float(seed) for seed in self.seeds]).view(-1, 1, 1, 1)
+
+
+class Steady(Dice):
+    """Predicts the same whatever it is given."""
+
+    def seeded(self, seeds):
+        return self
+
+    def predict_noise(self, state, timestep, prompts):
+        return state
+
+
+@pytest.mark.parametrize(
+    ("model", "draws", "detail"),
+    [
+        (Dice, True, ""),
+        (Dice, False, "its predictions depend on the seeds, and it does not say that it draws"),
+        (Steady, True, "it says that its predictions are random, and other seeds give the same"),
+        (Steady, False, ""),
+    ],
+)
+def test_a_victim_says_whether_its_predictions_are_random(monkeypatch, clothes, model, draws, detail):
+    monkeypatch.setattr(Behind, "access", "gray")
+    monkeypatch.setattr(Behind, "draws", draws)
+    monkeypatch.setattr(Behind, "open", lambda self, device: model())
+    rows = check_component(Behind(), clothes)
+
+    assert outcome(rows, "predicted noise, independent of the batch") == ("failed" if detail else "ok", detail)

@@ -95,6 +95,14 @@ class Model:
     round_trip_error: float = 0.0
     """Root mean squared error, in [0, 1], that ``decode(encode(images))`` may have: 0 where nothing is lost."""
 
+    def seeded(self, seeds: Sequence[int]) -> Model:
+        """The same victim, for questions about a batch that bring no seeds themselves (predicted noise or velocity).
+
+        One whose answers to these are random (`Victim.draws`) draws by these seeds, one a sample: other seeds for
+        every question, so that asking again is another request.
+        """
+        return self
+
     @functools.cached_property
     def alphas_cumprod(self) -> torch.Tensor:
         """Cumulative product of the noise schedule, float32 (T,), index 0 the least noisy step; may be assigned."""
@@ -249,8 +257,11 @@ class Oracle(Protocol):
         """
         ...
 
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """Images to the victim's own space, through the provider's query defense like any image. Access: gray."""
+    def encode(self, images: torch.Tensor, draw: int = 0) -> torch.Tensor:
+        """Images to the victim's own space, through the provider's query defense like any image. Access: gray.
+
+        A defense that draws noise draws another one for another ``draw``, as for a reconstruction.
+        """
         ...
 
     def decode(self, inner: torch.Tensor) -> torch.Tensor:

@@ -105,6 +105,11 @@ class Victim(Component):
         return "exact"
 
     @property
+    def draws(self) -> bool:
+        """True: what it predicts is random, by the seeds that `Model.seeded` of its model is given."""
+        return False
+
+    @property
     def gated(self) -> bool:
         """True: refused when its denoising loss is at chance or its prediction type looks mislabelled."""
         return False
@@ -174,6 +179,13 @@ class Defense(Component):
         Raises:
             Refused: it does not pass. What the attack learnt before is its result, and the refusal stands beside it.
         """
+
+    def remark(self, asked: Cost, pooled: Cost) -> str:
+        """What to note beside the results of an attack; usually nothing.
+
+        It asked for ``asked`` a sample, and for ``pooled`` for all samples together (`Oracle.pool`).
+        """
+        return ""
 
     def apply(self, images: torch.Tensor, noise: Noise) -> torch.Tensor:
         """(N, C, H, W) in [0, 1] to the same; any randomness comes from ``noise``."""

@@ -27,7 +27,7 @@ class Budget(Defense):
     """
 
     name: ClassVar[str] = "budget"
-    queries: Annotated[int, Field(ge=1)] | None = 10
+    queries: Annotated[int, Field(ge=1)] | None = None
     evaluations: Annotated[int, Field(ge=1)] | None = None
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from leakboard.api import Access, AccessDenied, Refused, Samples, Unsupported
+from leakboard.api import Access, AccessDenied, Model, Refused, Samples, Unsupported
 from leakboard.asking import ACCESS, Cost
 from leakboard.noise import seeder, standard_normal
 from leakboard.oracle.bypass import PLACES
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from leakboard.noise import Seeds
     from leakboard.oracle.memo import Memo
 
+PREDICTION = Cost(1, 1)
 OWN = {"reconstruct", "generate"}
 """Queries whose noise the victim draws: an observer that knew it could subtract it."""
 ASIDE = "base@"
@@ -75,6 +76,7 @@ class Door:
         self._encoded: set[str] = set()
         self._model = self.memo.model
         self._books = self
+        self._predictions = 0
         self.seeds = seeder(self.seed, self.samples.ids)
         self.samples = blinded(self.samples)
 
@@ -118,13 +120,13 @@ class Door:
             raise ValueError(f"the noise {query!r} is the victim's or a defense's own, expected another name")
         return standard_normal(self._books.seeds(query, draw), like)
 
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
+    def encode(self, images: torch.Tensor, draw: int = 0) -> torch.Tensor:
         """Images to the victim's own space."""
         self._enter("gray", "encode", Cost())
         self._note("encode")
         model, fitting = self._model, self.memo.fitting
         answer: torch.Tensor = self._ask(
-            "encode", [self._through(images)], (), Cost(), lambda _, part: model.encode(fitting.to_victim(part))
+            "encode", [self._through(images, draw)], (), Cost(), lambda _, part: model.encode(fitting.to_victim(part))
         )
         if acts(self.provider.query):
             self._encoded.add(digest(answer))
@@ -140,16 +142,8 @@ class Door:
 
     def predict_noise(self, state: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """Predicted noise at one timestep."""
-        cost = Cost(1, 1)
-        self._enter("gray", "predict_noise", cost)
-        self._note("predict_noise", state)
-        texts = self._texts(prompts)
-
-        def call(start: int, part: torch.Tensor) -> torch.Tensor:
-            return self._model.predict_noise(part, timestep, rows_of(texts, start, part))
-
-        answer: torch.Tensor = self._ask("predict_noise", [state], (timestep, texts), cost, call)
-        return answer
+        self._enter("gray", "predict_noise", PREDICTION)
+        return self._predicted("predict_noise", state, timestep, prompts)
 
     def predict_velocity(self, state: torch.Tensor, time: float, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """Predicted velocity at one time.
@@ -157,18 +151,10 @@ class Door:
         Raises:
             ValueError: the time is not between 0, the clean image, and 1, pure noise.
         """
-        cost = Cost(1, 1)
-        self._enter("gray", "predict_velocity", cost)
+        self._enter("gray", "predict_velocity", PREDICTION)
         if not 0 < time < 1:
             raise ValueError(f"a velocity was asked at time {time}, expected one between 0 (clean) and 1 (noise)")
-        self._note("predict_velocity", state)
-        texts = self._texts(prompts)
-
-        def call(start: int, part: torch.Tensor) -> torch.Tensor:
-            return self._model.predict_velocity(part, time, rows_of(texts, start, part))
-
-        answer: torch.Tensor = self._ask("predict_velocity", [state], (time, texts), cost, call)
-        return answer
+        return self._predicted("predict_velocity", state, time, prompts)
 
     def reconstruct(
         self, images: torch.Tensor, strength: float, steps: int, draw: int = 0, prompts: Sequence[str] | None = None
@@ -329,6 +315,30 @@ class Door:
 
         answer: torch.Tensor = self._ask(question, [inner, noise], (when, texts), cost, call)
         return answer
+
+    def _predicted(
+        self, question: str, state: torch.Tensor, when: float, prompts: Sequence[str] | None
+    ) -> torch.Tensor:
+        self._note(question, state)
+        texts, seeds = self._texts(prompts), self._fresh(question)
+
+        def call(start: int, part: torch.Tensor) -> torch.Tensor:
+            model = self._model.seeded(seeds[start : start + len(part)])
+            predicted: torch.Tensor = getattr(model, question)(part, when, rows_of(texts, start, part))
+            return predicted
+
+        answer: torch.Tensor = self._ask(question, [state], (when, texts, *seeds), PREDICTION, call)
+        return answer
+
+    def _fresh(self, question: str) -> tuple[int, ...]:
+        """Seeds of the samples that no question before had, where predictions are random; else none.
+
+        They go by how many were asked before, not by the state that is sent: its last digits depend on the batch.
+        """
+        if type(self._model).seeded is Model.seeded:
+            return ()
+        self._books._predictions += 1  # noqa: SLF001 - the door's own copy
+        return self.seeds(f"victim@{question}", self._books._predictions)  # noqa: SLF001 - as above
 
     def _allow(self, needed: Access, query: str) -> None:
         if ACCESS.index(needed) > ACCESS.index(self.access):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from leakboard.asking import Cost
     from leakboard.noise import Seeds
 
 
@@ -39,6 +40,10 @@ class Provider(NamedTuple):
     query: tuple[Defense, ...] = ()
     output: tuple[Defense, ...] = ()
     access: Access = "white"
+
+    def remarks(self, asked: Cost, pooled: Cost) -> str:
+        """What those that hear of every question note of what an attack asked for, a line each."""
+        return "\n".join(filter(None, (link.remark(asked, pooled) for link in (*self.query, *self.output))))
 
 
 def acts(links: Sequence[Defense]) -> bool:

@@ -7,11 +7,12 @@ evaluations is known beforehand without a line of code from plugin authors.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from leakboard.api import Model, Samples, Step
+from leakboard.api import Defense, Model, Samples, Step
 from leakboard.noise import normal, standard_normal
 from leakboard.oracle.memo import digest
 
@@ -20,7 +21,20 @@ if TYPE_CHECKING:
 
     import torch
 
+    from leakboard.api import Noise
+
 SHAPE = (3, 32, 32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwinDefense(Defense):
+    """Stands in for a defense that asks a model of its own: nothing is opened for a plan, and it draws noise."""
+
+    name: ClassVar[str] = "twin"
+
+    def apply(self, images: torch.Tensor, noise: Noise) -> torch.Tensor:
+        """Placeholders in [0, 1], others for another draw."""
+        return (images + noise(images)).sigmoid()
 
 
 class CountingTwin(Model):
@@ -85,6 +99,14 @@ class CountingTwin(Model):
 
     def _said(self, question: str, like: torch.Tensor, prompts: Sequence[str] | None = None) -> torch.Tensor:
         return _placeholder(f"{self._aside}{question}", like, prompts)
+
+
+class DrawingTwin(CountingTwin):
+    """Stands in for a victim whose predictions are random: no two questions share an answer."""
+
+    def seeded(self, seeds: Sequence[int]) -> Model:  # noqa: ARG002 - that there are others for each question is enough
+        """Itself."""
+        return self
 
 
 def placeholder_samples() -> Samples:

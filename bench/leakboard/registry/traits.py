@@ -48,6 +48,7 @@ TRAITS: dict[api.Axis, dict[str, Trait]] = {
         "null": _YES_OR_NO,
         "gated": _YES_OR_NO,
         "altered": _YES_OR_NO,
+        "draws": _YES_OR_NO,
         "fit": _one_of(api.Fit),
     },
     "defense": {"at": _one_of(api.At)},

@@ -13,8 +13,8 @@ from leakboard.keys import pool_key
 from leakboard.oracle.door import Door
 from leakboard.oracle.memo import Memo
 from leakboard.oracle.provider import Provider
-from leakboard.oracle.twin import CountingTwin, placeholder_samples
-from leakboard.registry.bind import at
+from leakboard.oracle.twin import CountingTwin, DrawingTwin, TwinDefense, placeholder_samples
+from leakboard.registry.bind import at, inside
 from leakboard.registry.find import shared
 from leakboard.store.artifacts import Artifacts
 from leakboard.tasks import quality
@@ -23,6 +23,8 @@ from leakboard.tasks.time_limits import Allowance
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from leakboard.api import Defense
+    from leakboard.registry.bind import Bound
     from leakboard.tasks.task import ObserveTask, Wanted
 
 
@@ -64,16 +66,24 @@ def _price(task: ObserveTask, kept: set[str]) -> float:
     return price
 
 
+def _twins(defense: Bound, place: str) -> tuple[Defense, ...]:
+    """The defenses of a chain at one place, with stand-ins for those that would open a model."""
+    return tuple(
+        TwinDefense() if any(inner.kind == "victim" for inner in inside(link)) else link
+        for link in at(defense.chain, place)
+    )
+
+
 @functools.lru_cache(maxsize=256)
 def _asked(victim: str, wanted: tuple[Wanted, ...], plugins: tuple[str, ...], timeout: float) -> Asked:
     """The same for every shard that wants the same."""
     registry = shared(plugins)
     target = registry.one("victim", victim).only
-    memo = Memo(CountingTwin(), 1, target.evaluations_per_step)
+    memo = Memo(DrawingTwin() if target.draws else CountingTwin(), 1, target.evaluations_per_step)
     samples = placeholder_samples()
     for (seed, spec), group in itertools.groupby(wanted, lambda want: (want.seed, want.defense)):
         defense = registry.one("defense", spec)
-        provider = Provider(at(defense.chain, "query"), at(defense.chain, "output"), target.access)
+        provider = Provider(_twins(defense, "query"), _twins(defense, "output"), target.access)
         # What raises here will raise again in the run; what it asked before is what it will cost.
         for want in group:
             with contained():

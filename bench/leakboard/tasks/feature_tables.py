@@ -33,6 +33,7 @@ class Table(NamedTuple):
         fit: as in `PartOutcome`.
         refusal: why a defense let no more questions pass, where one did.
         bypass: as in `PartOutcome`.
+        remarks: what defenses note of what was asked, a line each.
     """
 
     values: npt.NDArray[Any]
@@ -43,6 +44,7 @@ class Table(NamedTuple):
     fit: str
     refusal: str = ""
     bypass: str = ""
+    remarks: str = ""
 
 
 class _Layout(NamedTuple):
@@ -108,7 +110,7 @@ class Tables:
         fit = meta["fit"] or "exact" if "fit" in meta else ""
         seconds += float(meta.get("pool_seconds", 0))
         price, refusal = _price(meta, len(self.ids)), meta.get("refusal", "")
-        return Table(values, names, *price, seconds, fit, refusal, together(past))
+        return Table(values, names, *price, seconds, fit, refusal, together(past), meta.get("remarks", ""))
 
 
 OTHERS = "the features are of other samples than those listed: the dataset does not load alike twice"

@@ -240,6 +240,7 @@ def _store(
         "seed": str(wanted.seed),
         "fit": door.memo.fitting.note,
         "refusal": door.refusal,
+        "remarks": door.provider.remarks(door.asked, door.pooled),
         "bypass": bypass.told(door.past),
         "queries": repr(cost.queries),
         "nfe": repr(cost.evaluations),

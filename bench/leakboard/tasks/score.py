@@ -62,7 +62,7 @@ def _score(task: ScoreTask, registry: Registry) -> TaskOutcome:
             continue
         stored = _store(cell, artifacts, judged)
         measured = measure(measures, judged.scores, judged.member, judged.threshold, task.settings.timeout)
-        note = "\n".join(filter(None, (judged.table.refusal, judged.note, measured.note)))
+        note = "\n".join(filter(None, (judged.table.refusal, judged.table.remarks, judged.note, measured.note)))
         found.append(replace(stored, results=measured.results, note=note, measured_by=measured.measured_by))
     return TaskOutcome(tuple(found), time.perf_counter() - start)
 

@@ -66,6 +66,13 @@ def _admits(subject: Subject) -> None:
     assert first == sorted(first, reverse=True), "it refuses a question and admits one after more had been asked"
 
 
+def _remarks(subject: Subject) -> None:
+    for count in (0, 7, 2000):
+        one, again = (subject.made.remark(Cost(count, 10 * count), Cost(3 * count)) for _ in range(2))
+        assert isinstance(one, str), f"remark gives {one!r:.80}, expected a text"
+        assert one == again, "it remarks another thing the second time: let the costs alone decide"
+
+
 def _admitted(defense: Defense, asked: Cost) -> bool:
     reason: Refused | None = None
     try:
@@ -83,4 +90,5 @@ CHECKS = (
     Check("independent of the batch", _batch),
     Check("repeatable, images untouched", _repeatable),
     Check("admits by what was asked alone", _admits),
+    Check("remarks by what was asked alone", _remarks),
 )

@@ -120,25 +120,44 @@ def _decode(subject: Subject) -> None:
 def _predict(subject: Subject) -> None:
     model, samples = _opened(subject, "gray")
     timestep = len(model.alphas_cumprod) // 5
-    _predicted("noise", lambda state, prompts: model.predict_noise(state, timestep, prompts), model, samples)
+
+    def ask(model: Model, state: torch.Tensor, prompts: Sequence[str] | None) -> torch.Tensor:
+        return model.predict_noise(state, timestep, prompts)
+
+    _predicted("noise", ask, subject, model, samples)
 
 
 def _velocity(subject: Subject) -> None:
     model, samples = _opened(subject, "gray")
-    _predicted("velocity", lambda state, prompts: model.predict_velocity(state, TIME, prompts), model, samples)
+
+    def ask(model: Model, state: torch.Tensor, prompts: Sequence[str] | None) -> torch.Tensor:
+        return model.predict_velocity(state, TIME, prompts)
+
+    _predicted("velocity", ask, subject, model, samples)
 
 
 def _predicted(
-    what: str, ask: Callable[[torch.Tensor, Sequence[str] | None], torch.Tensor], model: Model, samples: Samples
+    what: str,
+    ask: Callable[[Model, torch.Tensor, Sequence[str] | None], torch.Tensor],
+    subject: Subject,
+    model: Model,
+    samples: Samples,
 ) -> None:
-    state = model.encode(samples.images)
-    whole = ask(state, samples.prompts)
+    state, seeds = model.encode(samples.images), range(COUNT)
+    whole = ask(model.seeded(seeds), state, samples.prompts)
     assert whole.shape == state.shape, f"predicted {what} of shape {tuple(whole.shape)} for states {tuple(state.shape)}"
     assert bool(whole.isfinite().all()), f"predicted {what} is not finite"
     for row in range(COUNT):
         prompts = samples.prompts[row : row + 1] if samples.prompts else None
-        alone = ask(state[row : row + 1], prompts)
+        alone = ask(model.seeded(seeds[row : row + 1]), state[row : row + 1], prompts)
         agree(alone, whole[row : row + 1], f"{what} predicted for sample {row} alone and in its batch")
+    other = ask(model.seeded(range(COUNT, 2 * COUNT)), state, samples.prompts)
+    same = bool((other == whole).all())
+    assert same != subject.made.draws, (
+        "it says that its predictions are random, and other seeds give the same"
+        if same
+        else "its predictions depend on the seeds, and it does not say that it draws"
+    )
 
 
 def _reconstruct(subject: Subject) -> None:

@@ -18,6 +18,7 @@ from leakboard_plugins.observers.loss import Loss
 from leakboard_plugins.observers.loss_beside_shadows import LossBesideShadows
 from leakboard_plugins.observers.low_pass import LowPass
 from leakboard_plugins.observers.pia import Pia
+from leakboard_plugins.observers.repeats import Repeats
 from leakboard_plugins.observers.secmi import SecMi
 from leakboard_plugins.observers.secmi_beside_image import SecMiBesideImage
 from leakboard_plugins.observers.sima import Sima, SimaMonteCarlo
@@ -53,6 +54,7 @@ OBSERVERS = [
     Generations,
     NearestGeneration,
     LowPass,
+    Repeats,
     LatentMask,
     BaseDifference,
     GradientNorms,

@@ -1,6 +1,7 @@
 """Built-in victims."""
 
 from leakboard.api import Victim
+from leakboard_plugins.victims.dropout import Dropout
 from leakboard_plugins.victims.latent.emoji_sd import EmojiSd
 from leakboard_plugins.victims.latent.fashion_sd import FashionSd
 from leakboard_plugins.victims.latent.openclipart_sd import OpenclipartSd
@@ -18,6 +19,7 @@ from leakboard_plugins.victims.treated.quantized import Quantized
 VICTIMS: list[type[Victim]] = [
     Compiled,
     Ddpm,
+    Dropout,
     EmojiSd,
     FashionDdpm,
     FashionFlow,
