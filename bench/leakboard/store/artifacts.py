@@ -74,8 +74,8 @@ class ArtifactRow:
 
     Attributes:
         key: its content address.
-        kind: ``samples``, ``pool``, ``features``, ``scores``, ``preview`` (a contact sheet) or ``fidelity`` (numbers in
-            the place of one).
+        kind: ``samples``, ``pool``, ``features``, ``scores``, ``preview`` (a contact sheet), ``fidelity`` (numbers in
+            the place of one), ``answer`` (an image that an API was paid for) or ``api`` (whose answers they are).
         digest: sha256 of the whole file.
         bytes: size of the file.
         created: when it was written.

@@ -115,6 +115,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int, meter: str) ->
     from leakboard.oracle.memo import Memo
     from leakboard.oracle.pools import Pools
     from leakboard.oracle.quality_gate import IMAGES
+    from leakboard.store.answers import Answers
     from leakboard.tasks.observe import observe
 
     counted = Meter(meter) if meter else None
@@ -153,11 +154,12 @@ def _observe(task: ObserveTask, registry: Registry, threads: int, meter: str) ->
         memo = Memo(model, batch, victim.evaluations_per_step, fitting, _device(task))
         memo.meter = counted.add if counted else None
         memo.pools = Pools(Artifacts(Path(task.settings.artifacts)), task.victim_identity, task.dataset_identity)
+        paid = model.answers = Answers(Artifacts(Path(task.settings.artifacts)))
         with torch.no_grad():
             outcome = observe(task, registry, shard, memo, prompts, victim.access)
         if memo.batch_size < batch:
             _batches[place] = memo.batch_size
-        return replace(outcome, parts=(*outcome.parts, *failed))
+        return replace(outcome, parts=(*outcome.parts, *failed), stored=(*outcome.stored, *paid.stored))
     finally:
         if counted:
             counted.close()

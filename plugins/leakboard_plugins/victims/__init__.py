@@ -1,6 +1,8 @@
 """Built-in victims."""
 
 from leakboard.api import Victim
+from leakboard_plugins.victims.api.replay import Replay
+from leakboard_plugins.victims.api.victim import Http
 from leakboard_plugins.victims.latent.emoji_sd import EmojiSd
 from leakboard_plugins.victims.latent.fashion_sd import FashionSd
 from leakboard_plugins.victims.latent.openclipart_sd import OpenclipartSd
@@ -19,6 +21,8 @@ VICTIMS: list[type[Victim]] = [
     FashionSd,
     FashionSmall,
     Flow,
+    Http,
     OpenclipartSd,
+    Replay,
     StableDiffusion,
 ]
