@@ -58,6 +58,10 @@ def done(grid, store):
     return Store(store)
 
 
+def identity(registry, store, more=""):
+    return registry.one("victim", f"replay(store={str(store)!r}{more})").identity
+
+
 def failure(store):
     (error,) = set(Store(store, read_only=True).failures()["error"])
     return error
@@ -89,7 +93,7 @@ def test_a_question_is_paid_once_across_observers_defenses_grids_and_stores(serv
 
     (tmp_path / "a.db").unlink()
     prune(Store(tmp_path / "fresh.db", artifacts=artifacts, create=True))  # which knows of nothing there
-    more = asked(victim, defense=["none", "fog"], seeds=[0])
+    more = asked(victim, defense=["none", "fog"])
     assert leakboard.run(more, store=tmp_path / "b.db", artifacts=artifacts, progress=False).ok
     assert len(server.asked) == 2 * SAMPLES, "the fog stands at the query, and its questions are others"
     assert answers_in(artifacts).ledger(server.url).spent == SAMPLES
@@ -209,7 +213,7 @@ def test_a_replay_is_known_by_whose_answers_it_has_and_not_by_where_they_lie(ser
     copied.mkdir()
     merge(Store(copied / "merged.db", create=True), [Store(tmp_path / "api.db")])
     places = [folder, tmp_path / "api.db", copied / "merged-artifacts", tmp_path / "later.db"]
-    identities = [registry.one("victim", f"replay(store={str(place)!r})").identity for place in places]
+    identities = [identity(registry, place) for place in places]
 
     assert identities[0] == identities[1] == identities[2]
     assert identities[3] != identities[0], "answers that were gathered anew are others"
@@ -219,21 +223,21 @@ def test_answers_of_several_apis_are_told_apart_by_name(server, tmp_path, regist
     done(asked([http(server), http(server, negative_prompt="blur")]), tmp_path / "api.db")
     store = str(tmp_path / "api.db")
     with pytest.raises(LeakboardError, match="answers of 2 APIs") as refused:
-        registry.one("victim", f"replay(store={store!r})").identity
+        identity(registry, store)
     names = [api.name for api in answers_in(tmp_path / "api-artifacts").apis()]
     assert all(name in str(refused.value) for name in names)
 
     chosen = registry.one("victim", f"replay(store={store!r}, answers={names[0][:6]!r})")
     assert chosen.only.facts()["answers"] == names[0]
     with pytest.raises(LeakboardError, match="no answers are called 'x'"):
-        registry.one("victim", f"replay(store={store!r}, answers='x')").identity
+        identity(registry, store, ", answers='x'")
 
 
 @pytest.mark.parametrize("place", ["nowhere.db", "empty"])
 def test_a_store_without_answers_is_told(tmp_path, registry, place):
     (tmp_path / "empty").mkdir()
     with pytest.raises(LeakboardError):
-        registry.one("victim", f"replay(store={str(tmp_path / place)!r})").identity
+        identity(registry, tmp_path / place)
 
 
 def test_what_was_paid_for_is_never_pruned_and_travels_with_a_merge(server, tmp_path):

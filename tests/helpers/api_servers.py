@@ -45,7 +45,7 @@ class Server:
     size: int
     url: str = ""
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list, repr=False)
     times: list[float] = field(default_factory=list)
     faults: deque[str] = field(default_factory=deque)
     nap: float = 0.0
