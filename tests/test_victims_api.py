@@ -1,6 +1,7 @@
 """Victims behind an API: what they are asked, in which order answers come back, and what goes wrong on the way."""
 
 import runpy
+import sys
 
 import pytest
 import torch
@@ -204,8 +205,16 @@ def test_what_will_not_pass_is_asked_once_and_told(server, fault, told):
 
 def test_a_web_page_says_that_the_address_may_be_wrong(server):
     server.faults.append("html")
-    with pytest.raises(LeakboardError, match=r"whether url=\.\.\. is that of an API of the schema automatic1111"):
+    with pytest.raises(LeakboardError, match=r"is it that of an API of the schema automatic1111, with no login page"):
         opened(server).generate(SEEDS[:1], 3, None)
+
+
+def test_a_package_that_is_not_installed_is_told_before_anything_is_asked(server, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tenacity", None)
+    with pytest.raises(LeakboardError, match="need the package tenacity") as refused:
+        opened(server)
+
+    assert "pip install 'leakboard[api]'" in str(refused.value)
 
 
 def test_nobody_there_is_told(server):

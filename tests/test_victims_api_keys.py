@@ -30,12 +30,12 @@ def victim(server, **more):
     return Http(url=server.url, schema="automatic1111", size=8, key="SOME_KEY", concurrency=1, **more)
 
 
-def test_a_key_is_sent_and_appears_nowhere_else(server, tmp_path, monkeypatch, caplog):
+def test_a_key_is_sent_and_appears_nowhere_else_and_the_page_tells_what_was_paid(server, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("SOME_KEY", KEY)
     caplog.set_level(logging.DEBUG)
     server.faults.extend(["429", "401"])  # the second one quotes the header
-    spec = f"http(url={server.url!r}, schema='automatic1111', size=8, prompts='empty', key='SOME_KEY', concurrency=1)"
-    grid = tiny(victim=spec, observer="glance(access='black')")
+    spec = f"http(url={server.url!r}, schema='automatic1111', size=8, prompts='empty', key='SOME_KEY', concurrency=1, price=0.5, cap=100.0)"
+    grid = tiny(dataset="tiny(count=8)", victim=spec, observer="glance(access='black')")
     leakboard.run(grid, store=tmp_path / "api.db", progress=False)
     leakboard.run(grid, store=tmp_path / "api.db", progress=False)
     page = leakboard.report(Store(tmp_path / "api.db"), tmp_path / "report").page
@@ -44,8 +44,11 @@ def test_a_key_is_sent_and_appears_nowhere_else(server, tmp_path, monkeypatch, c
 
     assert set(server.keys) == {f"Bearer {KEY}"}
     assert "answered 401 Unauthorized: not this one, Bearer ***" in dump
+    assert "What was paid" in page.read_text()
+    assert "8 of 100" in page.read_text()
+    assert "cannot be judged" in page.read_text()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) > 60
+    assert len(files) > 20
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
     assert KEY not in dump + caplog.text + page.read_text() + spec
     assert "httpcore" in {record.name.partition(".")[0] for record in caplog.records}

@@ -233,7 +233,7 @@ class Call:
         if status in (408, 429) or status >= 500:
             after = _seconds(response.headers.get("retry-after", ""))
             if after > PATIENCE:
-                raise _Unpaid(_refused(named, where, f"it wants to be left alone for {after:,.0f} s; run again then"))
+                raise _Unpaid(_refused(named, where, f"run again in {after:,.0f} s, as it asks"))
             if after:
                 self.ledger.pause(after)
             said = "" if page else self._said(body)
@@ -242,18 +242,19 @@ class Call:
             raise _Unpaid(_refused(named, where, "give the address that it leads to as url=..."))
         if status >= 400:
             said = "a web page" if page else self._said(body)
+            keyed = f"check the key in the environment variable {self.line.key}"
             advice = {
-                401: f"check the key in the environment variable {self.line.key}" if self.line.key else "key='NAME'",
-                403: "whether the key may use this model",
-                404: f"whether url=... is right, and whether it is an API of the schema {self.line.schema}",
+                401: keyed if self.line.key else "give the name of an environment variable that holds a key as key=...",
+                403: "find out whether the key may use this model",
+                404: f"check url=..., and whether it is an API of the schema {self.line.schema}",
             }
             told = f"{named}{f': {said}' if said else ''}"
-            raise _Unpaid(_refused(told, where, advice.get(status, "what it says about the question")))
+            raise _Unpaid(_refused(told, where, advice.get(status, "mend what it says; the same is not asked again")))
         if page:
             raise _refused(
                 f"{where} answered with a web page",
                 where,
-                f"whether url=... is that of an API of the schema {self.line.schema}, without a login page before it",
+                f"check url=...: is it that of an API of the schema {self.line.schema}, with no login page before it?",
             )
 
     def _said(self, body: bytes) -> str:
@@ -291,7 +292,7 @@ def unexpected(where: str, expected: str) -> LeakboardError:
         "the API answered in another format than its schema says",
         where=where,
         expected=expected,
-        next="whether schema=... is that of this API",
+        next="check schema=...: is it that of this API?",
     )
 
 

@@ -85,16 +85,15 @@ def _done(call: Call, number: str) -> dict[str, Any]:
         reply = call.get(f"/history/{number}")
         entry = reply.json().get(number)
         if isinstance(entry, dict):
-            status = entry.get("status") or {}
+            status, outputs = _object(entry, "status"), _object(entry, "outputs")
             if status.get("status_str") == "error":
                 raise LeakboardError(
                     f"the ComfyUI workflow failed: {_fault(status)}", where=call.line.url, next="run it there by hand"
                 )
-            images = [
-                image for node in (entry.get("outputs") or {}).values() for image in node.get("images") or () if image
-            ]
+            saved = [node.get("images") or () for node in outputs.values() if isinstance(node, dict)]
+            images = [image for each in saved for image in each if isinstance(image, dict)]
             if images:
-                return next((image for image in images if image.get("type") == "output"), dict(images[0]))
+                return next((image for image in images if image.get("type") == "output"), images[0])
             if status.get("completed", True):
                 raise LeakboardError(
                     "the ComfyUI workflow saved no image", where=call.line.url, expected="a workflow with SaveImage"
@@ -104,6 +103,11 @@ def _done(call: Call, number: str) -> dict[str, Any]:
         if call.over.wait(pause):
             raise LeakboardError("not waited for any more, for another question failed", where=call.line.url)
         pause = min(2 * pause, SLOWEST)
+
+
+def _object(entry: dict[str, Any], name: str) -> dict[str, Any]:
+    found = entry.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _fault(status: dict[str, Any]) -> str:

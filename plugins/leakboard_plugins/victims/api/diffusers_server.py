@@ -38,7 +38,8 @@ def ask(call: Call, api: Api, question: Question) -> bytes:
         reply = call.post(
             "/v1/images/generations", json={"model": api.model, "prompt": question.prompt, "n": 1, "size": size}
         )
-        found = [each.get("url") for each in reply.json().get("data") or () if isinstance(each, dict)]
+        made = reply.json().get("data")
+        found = [each.get("url") for each in made if isinstance(each, dict)] if isinstance(made, list) else None
     return call.get(_path(found, reply, api)).body
 
 

@@ -73,9 +73,9 @@ class Question:
         return json.dumps({"format": FORMAT, "api": asdict(api), **asked}, sort_keys=True)
 
     def __str__(self) -> str:
-        """In words, for people."""
+        """In words, for people, who need not see the text: it may be a private caption."""
         what = f"image to image at strength {self.strength:g}" if self.image else "text to image"
-        return f"{what} in {self.steps} steps, seed {self.seed}, prompt {self.prompt[:60]!r}"
+        return f"{what} in {self.steps} steps, seed {self.seed}, a prompt of {len(self.prompt)} characters"
 
 
 class Schema(NamedTuple):
