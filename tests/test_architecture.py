@@ -24,13 +24,14 @@ PUBLIC = {
     "leakboard.training",
 }
 MAY_IMPORT = {
-    "leakboard_plugins": PUBLIC,
+    "leakboard_plugins": PUBLIC | {"leakboard.store.answers"},
     "leakboard_defenses": PUBLIC | {"leakboard.oracle.fitting"},
     "leakboard_reports": PUBLIC
     | {
         "leakboard.store",
         "leakboard.store.tables",
         "leakboard.store.artifacts",
+        "leakboard.store.answers",
         "leakboard.statistics.epsilon",
         "leakboard.statistics.correlation",
         "leakboard.statistics.exposure",
@@ -59,6 +60,8 @@ HEAVY = {
     "pandas",
     "altair",
     "lpips",
+    "httpx",
+    "tenacity",
 }
 LONGEST = 400
 HARNESS = PACKAGES["leakboard"]

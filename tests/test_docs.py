@@ -26,6 +26,7 @@ from leakboard.cli import main
 from leakboard.digests import file_digest
 from leakboard.grid.grid import Grid
 from leakboard.registry.find import Registry
+from leakboard.store.answers import answers_in
 from leakboard_plugins.datasets import Cifar10
 
 ROOT = Path(__file__).parents[1]
@@ -113,6 +114,18 @@ def test_guide_grid_for_your_own_model_runs(folder):
     untrained = second.replace("model='my-model'", "model='my-model', allow_untrained=True")
     assert untrained != second
     assert leakboard.run(Grid.parse(untrained), store="own.db").ok
+
+
+def test_grids_of_victims_behind_an_api_are_planned_and_their_price_told(folder):
+    """And that of the page which replays, once there are answers of that API."""
+    write_titled("docs/api_victims.md", folder)
+    told = command("leakboard plan api.toml --store api.db")
+    page = (ROOT / "docs" / "api_victims.md").read_text(encoding="utf-8")
+
+    assert re.search(r"`(money: [^`]+)`", page)[1] in told
+    (victim,) = {cell.victim.only for cell in Grid.load("api.toml").cells}
+    answers_in(leakboard.Store("api.db", create=True).artifacts).introduce(victim.api().told())
+    assert re.search(r"todo +12\n", command("leakboard plan replay.toml --store again.db"))
 
 
 def titled(page, title):

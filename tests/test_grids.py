@@ -65,6 +65,8 @@ def test_a_grid_of_victims_that_are_trained_first_says_how_and_is_valid_once_the
 
     grid = Grid.load(path)
     assert {cell.labels for cell in grid.cells} == {"true", "permuted"}
+
+
 def test_the_grid_of_query_defenses_has_every_defense_and_answers_those_that_draw_or_blur():
     cells = Grid.load(GRIDS / "query_defenses.toml").cells
     elsewhere = {"box_blur", "horizontal_flip", "rand_augment", "cutout"}  # in the seed paper's grid, and in trainings

@@ -43,7 +43,7 @@ def test_facts_that_a_recipe_adds_are_shown_beside_those_of_every_manifest():
     info = {"doc": "A victim.", "manifest": {"epochs": 60, "augmentation": "mirrored", "privacy": {"epsilon": 8.0}}}
     components = pd.DataFrame([{"kind": "victim", "label": "private", "info": info}])
 
-    ((label, kind, facts),) = subjects.told(components, [made(0.8, victim="private")], [])["subjects"]
+    ((label, kind, facts),) = subjects.told(components, [made(0.8, victim="private")], [], store=None)["subjects"]
     assert (label, kind) == ("private", "victim")
     assert facts == [("epochs", "60"), ("augmentation", "mirrored"), ("privacy.epsilon", "8")]
 

@@ -55,7 +55,7 @@ def test_a_victim_behind_an_api_need_answer_no_more(clothes):
     assert {name for name, row in rows.items() if row.outcome == "failed"} == HERE
 
 
-@pytest.mark.parametrize(("extra", "detail"), [(-1, "1 steps of a reconstruction"), (2, "4 steps of a reconstruction")])
+@pytest.mark.parametrize(("extra", "detail"), [(1, "3 steps of a reconstruction"), (2, "4 steps of a reconstruction")])
 def test_a_victim_that_makes_other_than_the_steps_asked_for_is_found(clothes, extra, detail):
     rows = check_component(Behind(extra=extra), clothes)
 

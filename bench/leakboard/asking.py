@@ -43,6 +43,66 @@ class Cost:
         return Cost(self.queries + other.queries, self.evaluations + other.evaluations, self.seconds + other.seconds)
 
 
+@dataclass(frozen=True)
+class Bill:
+    """What the questions to a victim cost in money, in whatever currency.
+
+    Attributes:
+        account: what they are charged to, an address say; victims of one account share what is spent.
+        price: of one query of one sample.
+        cap: the most that may be spent on the account; None: no limit.
+    """
+
+    account: str
+    price: float
+    cap: float | None = None
+
+
+class Ledger(Protocol):
+    """What all workers together have spent on one account, and how fast they may ask it."""
+
+    @property
+    def spent(self) -> float:
+        """Money spent so far."""
+        ...
+
+    def charge(self, price: float, cap: float | None) -> None:
+        """Take the price of one query before it is sent.
+
+        Raises:
+            LeakboardError: more than the cap would be spent.
+        """
+        ...
+
+    def refund(self, price: float) -> None:
+        """Give back the price of a query that was refused."""
+        ...
+
+    def turn(self, rate: float) -> float:
+        """Seconds to wait before the next query, so that all workers ask at most ``rate`` a second; 0 is no limit."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Nobody asks for so long: the provider wants a rest."""
+        ...
+
+
+class Answers(Protocol):
+    """Where answers that cost money are kept by what was asked, so that none is paid twice."""
+
+    def get(self, question: str, ask: Callable[[], bytes]) -> bytes:
+        """The answer that is kept, or what ``ask`` gives, which is kept before it is handed out."""
+        ...
+
+    def introduce(self, api: str) -> None:
+        """Say in JSON whose answers will be kept, for who replays them."""
+        ...
+
+    def ledger(self, account: str) -> Ledger:
+        """What was spent on an account."""
+        ...
+
+
 class Noise(Protocol):
     """Standard normal noise that depends on (seed, query, draw, sample id) only, never on the batch."""
 
@@ -92,6 +152,8 @@ class Model:
 
     image_shape: tuple[int, int, int] | None = None
     """Channels, height and width of the images it takes and gives; None: whatever it is given."""
+    answers: Answers | None = None
+    """Where what it has to pay for is kept; a run says so before it asks. None: nowhere, and nothing is remembered."""
     round_trip_error: float = 0.0
     """Root mean squared error, in [0, 1], that ``decode(encode(images))`` may have: 0 where nothing is lost."""
 
@@ -145,7 +207,8 @@ class Model:
     ) -> Iterator[Step]:
         """Noise images (N, C, H, W) in [0, 1] up to ``strength`` in (0, 1] and denoise in ``steps``.
 
-        The steps are in the victim's own space; the last clean is the output.
+        The steps are in the victim's own space; the last clean is the output. A victim that answers black access alone
+        may give the output as its only step, for nobody sees the others.
         """
         raise Unsupported(f"{type(self).__name__} reconstructs no image")
 

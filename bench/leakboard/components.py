@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from leakboard.asking import Access, Array, Cost, Mask, Model, Need, Noise, Oracle, Pair, Space, WorksIn
+from leakboard.asking import Access, Array, Bill, Cost, Mask, Model, Need, Noise, Oracle, Pair, Space, WorksIn
 from leakboard.errors import Unsupported
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Component:
     name: ClassVar[str]
     declined_checks: ClassVar[Mapping[str, str]] = {}
     """Contract checks of `leakboard.testing` that do not fit the plugin, each with the reason."""
+    aside: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that change no answer (how fast it is asked, what that costs): they are no part of its identity."""
 
     def facts(self) -> dict[str, Any]:
         """JSON facts that the report shows beside it (a victim's manifest, say)."""
@@ -113,6 +115,11 @@ class Victim(Component):
     def gated(self) -> bool:
         """True: refused when its denoising loss is at chance or its prediction type looks mislabelled."""
         return False
+
+    @property
+    def bill(self) -> Bill | None:
+        """What its questions cost in money; None for what computes here."""
+        return None
 
     @property
     def null(self) -> bool:

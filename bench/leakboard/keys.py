@@ -104,6 +104,21 @@ def pool_key(victim: str, dataset: str, question: str) -> str:
     return content_key("answers", "pool", victim, dataset, question)
 
 
+PAID = ("answer", "api")
+"""Kinds of files that money stands for; their keys end with the kind, so that they are known without a store."""
+
+
+def paid_key(kind: str, text: str) -> str:
+    """Key of what was paid for, from what was asked, of whom, or on which account: no format makes it be paid again."""
+    return f"{hashlib.sha256(text.encode()).hexdigest()}-{kind}"
+
+
+def paid_kind(key: str) -> str:
+    """The kind of a file that money stands for, from its key; an empty string for all others."""
+    kind = key.rpartition("-")[2]
+    return kind if kind in PAID else ""
+
+
 def scores_key(cell: str) -> str:
     """Key of a cell's scores."""
     return content_key("scores", "scores", cell)

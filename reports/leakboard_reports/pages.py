@@ -119,7 +119,7 @@ def _index(
         environment()
         .get_template("index.html.j2")
         .render(
-            **subjects.told(components, cells, contact_sheets),
+            **subjects.told(components, cells, contact_sheets, store),
             page=INDEX,
             links=links,
             report=title,

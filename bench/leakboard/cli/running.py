@@ -159,6 +159,8 @@ def plan(
         click.echo(json.dumps({**numbers, **more}, indent=2))
         return
     for name, value in numbers.items():
+        if name == "bills":
+            continue
         shown = "unknown (no history in the store)" if value is None else f"{value:,.0f}"
         click.echo(f"{name.replace('_', ' '):>24}  {shown}")
     tasks: dict[str, list[float]] = {}
@@ -168,6 +170,8 @@ def plan(
         click.echo(f"  {sum(costs):>14,.0f}  in {len(costs)} tasks: {label}")
     for who, held in made.leased.items():
         click.echo(f"  leased elsewhere: {held} tasks, by {who}")
+    for bill in made.bills:
+        click.echo(f"  money: {bill.line}")
     for reason in sorted(set(made.skipped.values())):
         click.echo(f"  skipped: {reason}")
     for line in (*faster, *warnings):

@@ -155,7 +155,7 @@ def list_files(store: str, artifacts: str | None) -> None:
 @store_option
 @artifacts_option
 def prune(store: str, artifacts: str | None) -> None:
-    """Remove features, files that no current result needs, and damaged files; scores and pictures stay."""
+    """Remove features, files that no current result needs, and damaged ones; scores, pictures, paid answers stay."""
     from leakboard.store.prune import prune as prune_files
 
     gone = prune_files(open_store(store, artifacts))

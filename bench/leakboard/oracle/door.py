@@ -165,7 +165,8 @@ class Door:
             Unsupported: the victim made another number of steps.
         """
         a_step = self.memo.evaluations_per_step
-        self._enter("black", "reconstruct", Cost(1, steps * a_step))
+        full = Cost(1, steps * a_step)
+        self._enter("black", "reconstruct", full)
         texts, seeds = self._texts(prompts), self.seeds("reconstruct", draw)
         model, fitting = self._model, self.memo.fitting
 
@@ -177,10 +178,11 @@ class Door:
             "reconstruct",
             [self._through(images, draw)],
             (strength, steps, seeds, texts),
-            lambda made: Cost(1, len(made) * a_step),
+            # one step may be all that is seen of a victim from outside, and it made all of them
+            full if self.provider.access == "black" else lambda made: Cost(1, len(made) * a_step),
             call,
         )
-        if len(walk) != steps:
+        if len(walk) != steps and not (self.provider.access == "black" and len(walk) == 1):
             raise Unsupported(f"the victim made {len(walk)} steps where {steps} were asked")
         question = f"reconstruct {strength!r} {steps} {draw} {_word(prompts)}"
         # what was sent belongs to the question: else another image would tell which noise to subtract from this one

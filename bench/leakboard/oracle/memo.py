@@ -47,8 +47,7 @@ class Memo:
         known: what it said, by the content of the question, and what that cost.
         pools: where generations that all samples share are kept; None keeps them here alone.
         meter: told what the victim has to do, while it does it: denoiser evaluations over all samples of a batch.
-        pools_made: by the question, denoiser evaluations of the pools that the victim really had to make, over all
-            their images.
+        pools_made: by the question, what the pools cost that the victim really had to make, over all their images.
     """
 
     model: Model
@@ -60,7 +59,7 @@ class Memo:
     paid: Cost = field(default_factory=Cost)
     known: dict[str, tuple[Any, Cost]] = field(default_factory=dict)
     pools: Pools | None = None
-    pools_made: dict[str, float] = field(default_factory=dict)
+    pools_made: dict[str, Cost] = field(default_factory=dict)
     meter: Callable[[float], None] | None = None
 
     def ask(
@@ -121,7 +120,7 @@ class Memo:
             images, seconds, made = self.pools.get(repr(question), make) if self.pools else timed(make)
             # apart from `paid`, whose evaluations are a sample's: a pool's do not grow with the samples that share it
             if made:
-                self.pools_made[repr(question)] = count * evaluations
+                self.pools_made[repr(question)] = Cost(count, count * evaluations)
             # who made it, or waited for it, is not billed for that alone: every asker bears its part of the whole
             self.paid += Cost(seconds=time.perf_counter() - start)
             self.known[key] = images, Cost(count, count * evaluations, seconds)

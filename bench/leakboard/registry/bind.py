@@ -85,7 +85,7 @@ class Bound:
 
     @functools.cached_property
     def content(self) -> str:
-        """Canonical spelling without a word about where files lie: the same on every machine."""
+        """Canonical spelling without a word about where files lie, or what is aside: the same on every machine."""
         links = zip(self.chain, self._contents, strict=True)
         return " + ".join(spell(link.name, found.parameters) for link, found in links)
 
@@ -102,7 +102,7 @@ class Bound:
     @functools.cached_property
     def _contents(self) -> list[Contents]:
         return [
-            contents(parameters(link, attrgetter("content")), words_of(link), files, file_digest)
+            contents(_telling(link), words_of(link), files, file_digest)
             for link, files in zip(self.chain, self.files, strict=True)
         ]
 
@@ -130,6 +130,11 @@ def bind(kind: Axis, chain: Sequence[Component], name: str = "") -> Bound:
         name or _label(links, 1),
         name,
     )
+
+
+def _telling(link: Component) -> dict[str, Any]:
+    """Parameters that tell what it does; others stand aside."""
+    return {name: value for name, value in parameters(link, attrgetter("content")).items() if name not in link.aside}
 
 
 def _shown(link: Component) -> dict[str, Any]:

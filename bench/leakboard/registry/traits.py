@@ -45,6 +45,7 @@ TRAITS: dict[api.Axis, dict[str, Trait]] = {
         "works_in": _one_of(api.WorksIn),
         "offers": Trait(f"{_NEEDS}, or None", lambda value: value is None or _are_needs(value)),
         "evaluations_per_step": _COUNT,
+        "bill": Trait("a Bill or None", lambda value: value is None or isinstance(value, api.Bill)),
         "null": _YES_OR_NO,
         "gated": _YES_OR_NO,
         "altered": _YES_OR_NO,

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from leakboard.asking import Cost
 from leakboard.faults import contained
 from leakboard.keys import pool_key
 from leakboard.oracle.door import Door
@@ -29,22 +30,28 @@ if TYPE_CHECKING:
 
 
 class Asked(NamedTuple):
-    """What a task asks for: denoiser evaluations a sample, and those of each pool, by its question."""
+    """What a task asks for: the cost of one sample, and that of each pool, by its question."""
 
-    evaluations: float
-    pools: Mapping[str, float]
+    sample: Cost
+    pools: Mapping[str, Cost]
 
 
-def evaluations(tasks: Sequence[ObserveTask]) -> tuple[float, ...]:
-    """Denoiser evaluations that each task will pay, one after the other: a pool is paid by the first that wants it.
+def costs(tasks: Sequence[ObserveTask]) -> tuple[Cost, ...]:
+    """Queries and denoiser evaluations that each task will pay, one after the other, over all its samples.
 
-    Pools that lie on disk are not paid. Who pays may differ where workers take turns; the sum does not.
+    A pool is paid by the first that wants it, and not if it lies on disk. Who pays may differ where workers take turns;
+    the sum does not.
     """
     kept: set[str] = set()
     return tuple(_price(task, kept) for task in tasks)
 
 
-def _price(task: ObserveTask, kept: set[str]) -> float:
+def evaluations(tasks: Sequence[ObserveTask]) -> tuple[float, ...]:
+    """Denoiser evaluations alone of `costs`."""
+    return tuple(cost.evaluations for cost in costs(tasks))
+
+
+def _price(task: ObserveTask, kept: set[str]) -> Cost:
     """What a task will pay; what others need not make again, pools and measured quality, is added to ``kept``."""
     asked = _asked(
         task.victim,
@@ -53,16 +60,17 @@ def _price(task: ObserveTask, kept: set[str]) -> float:
         task.settings.timeout,
     )
     artifacts = Artifacts.at(task.settings.artifacts)
-    price = asked.evaluations * (task.stop - task.start)
+    count = task.stop - task.start
+    price = Cost(asked.sample.queries * count, asked.sample.evaluations * count)
     for question, whole in asked.pools.items():
         key = pool_key(task.victim_identity, task.dataset_identity, question)
         if key not in kept:
             kept.add(key)
-            price += 0 if artifacts.whole(key) else whole
+            price += Cost() if artifacts.whole(key) else whole
     if task.quality and (key := quality.key_of(task)) not in kept:
         kept.add(key)
         victim = shared(task.settings.plugins).one("victim", task.victim).only
-        price += 0 if artifacts.whole(key) else quality.price(task, victim)
+        price += Cost() if artifacts.whole(key) else Cost(0, quality.price(task, victim))
     return price
 
 
@@ -91,4 +99,4 @@ def _asked(victim: str, wanted: tuple[Wanted, ...], plugins: tuple[str, ...], ti
                 door = Door(memo, samples, seed, observer.access, provider, samples.prompts)
                 with Allowance(timeout):
                     deque(observer.observe(door), maxlen=0)
-    return Asked(memo.paid.evaluations, memo.pools_made)
+    return Asked(memo.paid, memo.pools_made)

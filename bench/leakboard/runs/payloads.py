@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from leakboard.keys import contact_sheet_key, fidelity_key, samples_key
+from leakboard.keys import contact_sheet_key, fidelity_key, paid_kind, samples_key
 from leakboard.store.artifacts import Damaged, Missing
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Payloads:
         return entry is not None and entry.bytes == known.bytes
 
     def look_around(self, cells: Iterable[Cell], populations: Populations) -> None:
-        """Find what else belongs to some cells: the lists of their samples, and pictures."""
+        """Find what else belongs to some cells: the lists of their samples, pictures, and answers that were paid."""
         for identity in populations.known.keys() - populations.unsaved:
             self.state(samples_key(identity), "samples")
         pictures = {
@@ -72,6 +72,10 @@ class Payloads:
         for kind, key_of in (("preview", contact_sheet_key), ("fidelity", fidelity_key)):
             for key in sorted({key_of(*place) for place in pictures} - self._known.keys()):
                 self.state(key, kind)
+        if any(cell.victim.only.bill for cell in cells):
+            for entry in self._artifacts.list():
+                if entry.key not in self._known and (paid := paid_kind(entry.key)):
+                    self.state(entry.key, paid)
 
     @functools.cached_property
     def _entry(self) -> Callable[[str], Entry | None]:

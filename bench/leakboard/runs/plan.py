@@ -18,10 +18,12 @@ from leakboard.tasks.task import CellWork, ObserveTask, ScoreTask, Settings, Sha
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+    from leakboard.asking import Cost
     from leakboard.grid.cells import Cell
     from leakboard.grid.grid import Grid
     from leakboard.kinds import Sides
     from leakboard.registry.bind import Bound
+    from leakboard.runs.money import Billed
     from leakboard.store.artifacts import ArtifactRow, Artifacts
     from leakboard.tasks.sample_lists import Population
 
@@ -80,14 +82,26 @@ class Plan:
         return tuple(cell for cell in self.cells if cell.key not in self.done and cell.key not in self.skipped)
 
     @functools.cached_property
-    def evaluations(self) -> tuple[float, ...]:
-        """Denoiser evaluations that each observation task will pay, in the order of ``observe``.
+    def costs(self) -> tuple[Cost, ...]:
+        """Queries and denoiser evaluations that each observation task will pay, in the order of ``observe``.
 
         A pool that is not kept on disk when this is first asked is paid once, by the first task that wants it.
         """
-        from leakboard.runs.cost import evaluations
+        from leakboard.runs.cost import costs
 
-        return evaluations(self.observe)
+        return costs(self.observe)
+
+    @property
+    def evaluations(self) -> tuple[float, ...]:
+        """Denoiser evaluations alone of ``costs``."""
+        return tuple(cost.evaluations for cost in self.costs)
+
+    @functools.cached_property
+    def bills(self) -> tuple[Billed, ...]:
+        """What it will cost in money, by victim; of those that charge something."""
+        from leakboard.runs.money import bills
+
+        return bills(self.observe, self.costs)
 
     def seconds(self, per_evaluation: Mapping[str, float], per_cell: float | None) -> float | None:
         """Estimate from history: seconds a denoiser evaluation of each victim, seconds a cell; None without history."""
@@ -114,6 +128,7 @@ class Plan:
             "scoring_tasks": len(self.score),
             "leased_elsewhere": sum(self.leased.values()),
             "denoiser_evaluations": sum(self.evaluations),
+            "bills": [bill._asdict() for bill in self.bills],
             "seconds": self.seconds(per_evaluation, per_cell),
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from leakboard.asking import ACCESS
@@ -105,6 +105,7 @@ def _facts(point: Bound, populations: dict[str, Population]) -> dict[str, Any]:
         facts |= {"public": is_public(point)}
     if point.kind == "victim":
         facts |= {"null": point.only.null}
+        facts |= {"bill": asdict(point.only.bill)} if point.only.bill else {}
     return facts
 
 

@@ -46,7 +46,8 @@ class ArtifactRow:
     Attributes:
         key: its content address.
         kind: ``samples``, ``pool``, ``features``, ``scores``, ``preview`` (a contact sheet), ``fidelity`` (numbers in
-            the place of one) or ``quality`` (how good a victim is).
+            the place of one), ``quality`` (how good a victim is), ``answer`` (an image that an API was paid for) or
+            ``api`` (whose answers they are).
         digest: sha256 of the whole file.
         bytes: size of the file.
         created: when it was written.

@@ -98,7 +98,7 @@ class _LeftOut(NamedTuple):
     def lines(self, folder: Path | Bucket) -> tuple[str, ...]:
         told = (
             (self.missing, f"files that are missing or damaged in {folder}"),
-            (self.private, "files with images of datasets that are not public (--pictures packs them)"),
+            (self.private, "files with images that an API made or that are not public (--pictures packs them)"),
             (self.telling, "files of an older version that tell where things lie on this machine"),
         )
         return tuple(f"{len(keys):,} {what}" for keys, what in told if keys)
@@ -115,7 +115,8 @@ def _chosen(store: Store, *, pictures: bool) -> tuple[set[str], _LeftOut]:
         except (Missing, Damaged):
             left_out.missing.add(key)
             continue
-        if row.kind == "preview" and not pictures and called(labels, meta, "dataset") in private:
+        shows = row.kind == "answer" or (row.kind == "preview" and called(labels, meta, "dataset") in private)
+        if shows and not pictures:
             left_out.private.add(key)
         elif any(discreet(text) != text for text in meta.values()):
             left_out.telling.add(key)

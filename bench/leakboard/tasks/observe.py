@@ -114,7 +114,7 @@ def observe(
                 )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
     # the memo counts by the sample, and pools by all their images, however many samples share them
-    paid = memo.paid.evaluations * len(samples.ids) + sum(memo.pools_made.values())
+    paid = memo.paid.evaluations * len(samples.ids) + sum(pool.evaluations for pool in memo.pools_made.values())
     stored = (*sheets, *(memo.pools.stored if memo.pools else ()))
     return TaskOutcome(
         tuple(found), time.perf_counter() - start, paid, peak, memo.batch_size, stored, changed=tuple(changed)

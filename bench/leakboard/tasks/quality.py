@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -92,7 +91,7 @@ def measured(
         chosen: rows of those in use.
         device: where the model computes, if that is not the CPU.
     """
-    artifacts, key = Artifacts(Path(task.settings.artifacts)), key_of(task)
+    artifacts, key = Artifacts.at(task.settings.artifacts), key_of(task)
     if artifacts.whole(key):
         return Measured()
     start = time.perf_counter()

@@ -116,6 +116,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int, meter: str) ->
     from leakboard.oracle.memo import Memo
     from leakboard.oracle.pools import Pools
     from leakboard.oracle.quality_gate import IMAGES
+    from leakboard.store.answers import Answers
     from leakboard.tasks.observe import observe
 
     counted = Meter(meter) if meter else None
@@ -130,11 +131,8 @@ def _observe(task: ObserveTask, registry: Registry, threads: int, meter: str) ->
         with kept(), contained(CannotWrite) as caught, Allowance(task.settings.timeout, who("dataset", task.dataset)):
             samples = _samples(task.dataset, task.dataset_identity, task.settings.plugins)
             chosen = choose(samples.ids, samples.member, task.sides)
-            shard = samples.take(chosen[task.start : task.stop])
+            shard = _as_told(victim, samples.take(chosen[task.start : task.stop]))
             prompts = victim.prompts_for(shard)
-            # pictures are shown with who is a member of this victim, which knows better than the dataset
-            members = victim.members(shard.ids)
-            shard = shard if members is None else replace(shard, member=members)
         if caught.fault:
             return _all_failed(task, lost.fault or caught.fault)
         found = Measured()
@@ -159,6 +157,7 @@ def _observe(task: ObserveTask, registry: Registry, threads: int, meter: str) ->
         memo = Memo(model, batch, victim.evaluations_per_step, fitting, _device(task))
         memo.meter = counted.add if counted else None
         memo.pools = Pools(Artifacts.at(task.settings.artifacts), task.victim_identity, task.dataset_identity)
+        paid = model.answers = Answers(Artifacts.at(task.settings.artifacts))
         with torch.no_grad():
             outcome = observe(task, registry, shard, memo, prompts, victim.access)
         if memo.batch_size < batch:
@@ -168,12 +167,18 @@ def _observe(task: ObserveTask, registry: Registry, threads: int, meter: str) ->
             parts=(*outcome.parts, *failed),
             seconds=outcome.seconds + found.seconds,
             evaluations=outcome.evaluations + found.evaluations,
-            stored=(*outcome.stored, *found.stored),
+            stored=(*outcome.stored, *found.stored, *paid.stored),
         )
     finally:
         if counted:
             counted.close()
         torch.set_num_threads(before)
+
+
+def _as_told(victim: Victim, shard: Samples) -> Samples:
+    """Samples with who is a member of this victim, which knows better than the dataset: pictures are shown with it."""
+    members = victim.members(shard.ids)
+    return shard if members is None else replace(shard, member=members)
 
 
 def _measured(

@@ -166,7 +166,8 @@ def _reconstruct(subject: Subject) -> None:
     walks = [list(model.reconstruct(samples.images, seeds, STRENGTH, STEPS, samples.prompts)) for _ in range(2)]
     one = list(model.reconstruct(samples.images, seeds, STRENGTH, 1, samples.prompts))
     for walk, steps in ((walks[0], STEPS), (one, 1)):
-        assert len(walk) == steps, f"{len(walk)} steps of a reconstruction, expected {steps}"
+        output_alone = len(walk) == 1 and not _answers(subject, "gray")
+        assert len(walk) == steps or output_alone, f"{len(walk)} steps of a reconstruction, expected {steps}"
     images = model.decode(walks[0][-1].clean)
     assert images.shape == samples.images.shape, f"the output is decoded to {tuple(images.shape)}"
     shape = (model.encode(samples.images) if _answers(subject, "gray") else walks[0][-1].clean).shape

@@ -1,6 +1,8 @@
 """Built-in victims."""
 
 from leakboard.api import Victim
+from leakboard_plugins.victims.api.replay import Replay
+from leakboard_plugins.victims.api.victim import Http
 from leakboard_plugins.victims.dropout import Dropout
 from leakboard_plugins.victims.latent.emoji_sd import EmojiSd
 from leakboard_plugins.victims.latent.fashion_sd import FashionSd
@@ -26,9 +28,11 @@ VICTIMS: list[type[Victim]] = [
     FashionSd,
     FashionSmall,
     Flow,
+    Http,
     Merged,
     OpenclipartSd,
     Pruned,
     Quantized,
+    Replay,
     StableDiffusion,
 ]

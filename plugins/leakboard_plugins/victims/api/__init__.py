@@ -1,0 +1,1 @@
+"""Victims behind an API, and answers of theirs that are replayed."""
