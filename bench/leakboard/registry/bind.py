@@ -189,9 +189,31 @@ def build(cls: type[Component], spec: Spec, where: str = "", inner: Inner | None
     Raises:
         LeakboardError: unknown or missing parameter, wrong type, value out of range, or the plugin refuses it.
     """
+    values = checked(cls, spec, where, inner)
+    try:
+        return _made(cls, spec, values)
+    except LeakboardError as error:
+        told = {"expected": error.expected, "nearest": error.nearest, "next": error.next or _advice(spec)}
+        raise LeakboardError(error.what, where=error.where or _place(spec, where), **told) from error.__cause__
+
+
+def _place(spec: Spec, where: str) -> str:
+    return where or f"spec {str(spec)!r}"
+
+
+def _advice(spec: Spec) -> str:
+    return f"leakboard show {spec.name}"
+
+
+def checked(cls: type[Any], spec: Spec, where: str = "", inner: Inner | None = None) -> dict[str, Any]:
+    """The parameters of a spec, checked against the fields of a dataclass.
+
+    Raises:
+        LeakboardError: unknown or missing parameter, wrong type, or value out of range.
+    """
     from pydantic import ValidationError
 
-    place, advice = where or f"spec {str(spec)!r}", f"leakboard show {spec.name}"
+    place, advice = _place(spec, where), _advice(spec)
     checks, wanted = _checks(cast("Any", cls)), dict(spec.parameters)
     for key in wanted.keys() - checks.keys():
         known = f"one of {', '.join(checks)}" if checks else "no parameters"
@@ -206,7 +228,7 @@ def build(cls: type[Component], spec: Spec, where: str = "", inner: Inner | None
         if is_required(field) and field.name not in wanted:
             what = f"{spec.name} needs the parameter {field.name!r}"
             raise LeakboardError(what, where=place, expected=f"{spec.name}({field.name}=...)", next=advice)
-    checked = {}
+    found = {}
     for key, value in wanted.items():
         axis = plugin_axis(types_of(cast("Any", cls))[key])
         if axis and inner and isinstance(value, str):
@@ -214,21 +236,17 @@ def build(cls: type[Component], spec: Spec, where: str = "", inner: Inner | None
     for key, value in wanted.items():
         with blamed(spec.name, f"the check of {key}"):
             try:
-                checked[key] = checks[key].validate_python(home(value))
+                found[key] = checks[key].validate_python(home(value))
             except ValidationError as error:
                 choices = [choice for choice in _choices(types_of(cast("Any", cls))[key]) if isinstance(choice, str)]
                 raise LeakboardError(
                     f"{spec.name} cannot take {key}={value!r}",
                     where=place,
                     expected=_wanted(error),
-                    nearest=repr(found) if isinstance(value, str) and (found := nearest(value, choices)) else "",
+                    nearest=repr(near) if isinstance(value, str) and (near := nearest(value, choices)) else "",
                     next=advice,
                 ) from None
-    try:
-        return _made(cls, spec, checked)
-    except LeakboardError as error:
-        told = {"expected": error.expected, "nearest": error.nearest, "next": error.next or advice}
-        raise LeakboardError(error.what, where=error.where or place, **told) from error.__cause__
+    return found
 
 
 def _inner(found: Bound, spec: Spec, key: str, place: str) -> Component:
@@ -246,10 +264,10 @@ def _inner(found: Bound, spec: Spec, key: str, place: str) -> Component:
     return cast("Component", found.only)
 
 
-def _made(cls: type[Component], spec: Spec, checked: dict[str, Any]) -> Component:
+def _made(cls: type[Component], spec: Spec, values: dict[str, Any]) -> Component:
     with blamed(str(spec), "__post_init__"):
         try:
-            made = cls(**checked)
+            made = cls(**values)
             check_traits(cls.kind, made)
             _check_spelling(made)
         except (TypeError, ValueError) as error:
@@ -323,7 +341,7 @@ def words_of(component: Component) -> dict[str, tuple[Any, ...]]:
 
 
 @functools.cache
-def _checks(cls: type[Component]) -> dict[str, TypeAdapter[Any]]:
+def _checks(cls: type[Any]) -> dict[str, TypeAdapter[Any]]:
     """What validates each parameter: strictly, so that no number is read out of a string.
 
     Raises:
@@ -332,14 +350,15 @@ def _checks(cls: type[Component]) -> dict[str, TypeAdapter[Any]]:
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 
     config, checks = ConfigDict(strict=True, allow_inf_nan=False), {}
+    of = getattr(cls, "name", cls.__name__)
     for name, hint in types_of(cast("Any", cls)).items():
         rules = ConfigDict(arbitrary_types_allowed=True) if plugin_axis(hint) else config
-        with blamed(cls.name, f"the type of {name}"):
+        with blamed(of, f"the type of {name}"):
             try:
                 checks[name] = TypeAdapter(hint, config=rules)
             except PydanticUserError:
                 raise LeakboardError(
-                    f"{cls.name}: values of the parameter {name} cannot be checked: its type is {hint!r}",
+                    f"{of}: values of the parameter {name} cannot be checked: its type is {hint!r}",
                     where=cls.__qualname__,
                     expected="numbers, texts, True or False, Literals of these, and tuples of these",
                 ) from None
