@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from leakboard.runs.processes import ENVIRONMENT
+from leakboard.runs.child import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from leakboard.runs.processes import ENVIRONMENT
+from leakboard.runs.child import ENVIRONMENT
 
 
 @pytest.fixture

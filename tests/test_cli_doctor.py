@@ -138,7 +138,7 @@ def test_plugins_are_counted_by_kind_those_beside_the_axes_too():
 
     assert finding["ok"]
     assert " victims, " in finding["detail"]
-    assert "2 executors" in finding["detail"].split(", ")
+    assert "5 executors" in finding["detail"].split(", ")
 
 
 def test_a_victim_that_ships_nothing_or_needs_parameters_is_no_finding(registry):

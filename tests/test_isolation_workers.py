@@ -146,7 +146,7 @@ def test_what_an_alarm_ends_is_given_up_as_well(tmp_path):
 
 
 def test_one_that_swallows_the_alarm_is_ended_from_outside(tmp_path, rough, monkeypatch):
-    monkeypatch.setattr("leakboard.runs.processes.GRACE", 1.0)
+    monkeypatch.setattr("leakboard.runs.child.GRACE", 1.0)
     grid = tiny(observer=["a_rough(how='swallow')", "glance"], run={"timeout": 4.0, "shard": 48}, plugins=[rough])
     report, store = run(grid, tmp_path)
     assert report.counts == {"timeout": 1, "done": 1}

@@ -37,7 +37,7 @@ class Dry:
     ("choice", "message"),
     [
         ({"executor": "serail"}, "did you mean: serial"),
-        ({"executor": "serail"}, "one of processes, serial"),
+        ({"executor": "serail"}, "one of dask, local-cluster, processes, serial, slurm"),
         ({"executor": "processes", "workers": -1}, "--workers"),
         ({"executor": "serial", "threads": -2}, "--threads"),
     ],
@@ -137,7 +137,7 @@ def test_no_worker_outlives_a_run(tmp_path):
 
 @pytest.mark.parametrize("executor", [SERIAL, PROCESSES], ids=lambda executor: executor.name)
 def test_a_dry_source_starts_no_worker(executor, monkeypatch):
-    monkeypatch.setattr("leakboard.runs.processes._Worker", lambda *_: pytest.fail("a worker was started"))
+    monkeypatch.setattr("leakboard.runs.processes.Child", lambda *_: pytest.fail("a worker was started"))
     run_tasks(executor, Dry(), SETTINGS)
 
 

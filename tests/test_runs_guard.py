@@ -152,4 +152,4 @@ def test_what_was_finished_stays_and_another_executor_goes_on(tmp_path, monkeypa
 
 
 def test_the_executors_that_come_with_the_harness_are_offered_by_its_hook():
-    assert list(Registry.load().values["executor"]) == ["serial", "processes"]
+    assert list(Registry.load().values["executor"]) == ["serial", "processes", "local-cluster", "dask", "slurm"]

@@ -79,3 +79,27 @@ def test_a_crash_is_no_overrun():
     for _ in range(5):
         patience.note(ask("a"), CRASHED)
     assert patience.lost(ask("b")) == {}
+
+
+LOST = TaskOutcome(died="the worker w was lost", lost=True)
+
+
+@pytest.mark.parametrize("kind", [ask, fit])
+def test_what_was_lost_with_its_worker_goes_to_another_until_three_are_gone(kind):
+    retries, task = Retries(), kind("a")
+    assert [retries.whole(task, LOST) for _ in range(3)] == [True, True, False]
+    assert not retries.allow(task, LOST)
+
+
+@pytest.mark.parametrize("kind", [ask, fit])
+def test_a_part_of_a_task_that_was_lost_three_times_is_to_blame_at_once(kind):
+    retries = Retries()
+    for _ in range(3):
+        retries.whole(kind("a", "b"), LOST)
+    assert retries.allow(kind("a", "b"), LOST)
+    assert not retries.whole(kind("a"), LOST)
+    assert not retries.allow(kind("a"), LOST)
+
+
+def test_a_crash_of_a_process_is_no_loss_of_a_worker():
+    assert not Retries().whole(ask("a"), CRASHED)

@@ -98,11 +98,16 @@ class Executor:
         run: runs tasks until the source is dry: (source, work, settings). ``work(task)`` gives the outcome, never
             raises, and may be sent to another process; ``settings`` is a `leakboard.workers.ExecutorSettings`.
         summary: one line for ``leakboard list``.
+        options: a frozen dataclass whose fields are its parameters, ``--executor 'NAME(key=value)'``; what was given
+            is ``settings.options``. ``NAME://PLACE`` is short for ``NAME(address='PLACE')``.
+        here: whether tasks run on this machine, so that it must have the device that they use.
     """
 
     name: str
     run: Callable[[Source, Callable[[Any], Any], Any], None]
     summary: str = ""
+    options: type[Any] | None = None
+    here: bool = True
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ def leakboard_measures() -> list[Measure]:
 
 @hookimpl
 def leakboard_executors() -> list[Executor]:
-    """This process, or worker processes."""
-    from leakboard.runs.executors import PROCESSES, SERIAL
+    """This process, worker processes, or workers on other machines."""
+    from leakboard.runs.executors import DASK, LOCAL_CLUSTER, PROCESSES, SERIAL, SLURM
 
-    return [SERIAL, PROCESSES]
+    return [SERIAL, PROCESSES, LOCAL_CLUSTER, DASK, SLURM]
 
 
 @hookimpl

@@ -197,7 +197,29 @@ def build(cls: type[Component], spec: Spec, where: str = "", inner: Inner | None
     Raises:
         LeakboardError: unknown or missing parameter, wrong type, value out of range, or the plugin refuses it.
     """
-    place, advice = where or f"spec {str(spec)!r}", f"leakboard show {spec.name}"
+    values = checked(cls, spec, where, inner)
+    try:
+        return _made(cls, spec, values)
+    except LeakboardError as error:
+        told = {"expected": error.expected, "nearest": error.nearest, "next": error.next or _advice(spec)}
+        raise LeakboardError(error.what, where=error.where or _place(spec, where), **told) from error.__cause__
+
+
+def _place(spec: Spec, where: str) -> str:
+    return where or f"spec {str(spec)!r}"
+
+
+def _advice(spec: Spec) -> str:
+    return f"leakboard show {spec.name}"
+
+
+def checked(cls: type[Any], spec: Spec, where: str = "", inner: Inner | None = None) -> dict[str, Any]:
+    """The parameters of a spec, checked against the fields of a dataclass.
+
+    Raises:
+        LeakboardError: unknown or missing parameter, wrong type, or value out of range.
+    """
+    place, advice = _place(spec, where), _advice(spec)
     checks, wanted = _checks(cast("Any", cls)), dict(spec.parameters)
     for key in wanted.keys() - checks.keys():
         known = f"one of {', '.join(checks)}" if checks else "no parameters"
@@ -212,7 +234,6 @@ def build(cls: type[Component], spec: Spec, where: str = "", inner: Inner | None
         if is_required(field) and field.name not in wanted:
             what = f"{spec.name} needs the parameter {field.name!r}"
             raise LeakboardError(what, where=place, expected=f"{spec.name}({field.name}=...)", next=advice)
-    checked = {}
     for key, given_value in wanted.items():
         hint = types_of(cast("Any", cls))[key]
         value = tuple(given_value) if isinstance(given_value, list) and _is_tuple(hint) else given_value
@@ -224,13 +245,10 @@ def build(cls: type[Component], spec: Spec, where: str = "", inner: Inner | None
                 for one in (value if isinstance(value, tuple) else (value,))
             )
             wanted[key] = made if isinstance(value, tuple) else made[0]
-    for key, value in wanted.items():
-        checked[key] = _checked(checks[key], types_of(cast("Any", cls))[key], spec.name, key, value, place, advice)
-    try:
-        return _made(cls, spec, checked)
-    except LeakboardError as error:
-        told = {"expected": error.expected, "nearest": error.nearest, "next": error.next or advice}
-        raise LeakboardError(error.what, where=error.where or place, **told) from error.__cause__
+    types = types_of(cast("Any", cls))
+    return {
+        key: _checked(checks[key], types[key], spec.name, key, value, place, advice) for key, value in wanted.items()
+    }
 
 
 def check_value(hint: Any, owner: str, key: str, value: Any, where: str, advice: str) -> Any:
@@ -274,10 +292,10 @@ def _inner(found: Bound, spec: Spec, key: str, place: str) -> Component:
     return cast("Component", found.only)
 
 
-def _made(cls: type[Component], spec: Spec, checked: dict[str, Any]) -> Component:
+def _made(cls: type[Component], spec: Spec, values: dict[str, Any]) -> Component:
     with blamed(str(spec), "__post_init__"):
         try:
-            made = cls(**checked)
+            made = cls(**values)
             check_traits(cls.kind, made)
             _check_spelling(made)
         except (TypeError, ValueError) as error:
@@ -364,13 +382,14 @@ def words_of(component: Component) -> dict[str, tuple[Any, ...]]:
 
 
 @functools.cache
-def _checks(cls: type[Component]) -> dict[str, TypeAdapter[Any]]:
+def _checks(cls: type[Any]) -> dict[str, TypeAdapter[Any]]:
     """What validates each parameter: strictly, so that no number is read out of a string.
 
     Raises:
         LeakboardError: a parameter's type is none that values can be checked against.
     """
-    return {name: _check(hint, cls.name, name, cls.__qualname__) for name, hint in types_of(cast("Any", cls)).items()}
+    of = getattr(cls, "name", cls.__name__)
+    return {name: _check(hint, of, name, cls.__qualname__) for name, hint in types_of(cast("Any", cls)).items()}
 
 
 def _check(hint: Any, owner: str, key: str, where: str) -> TypeAdapter[Any]:

@@ -106,8 +106,18 @@ def check_value(kind: api.Extension, value: object) -> None:
         if not callable(value.function):
             raise TypeError(f"the function of the measure {name} is {value.function!r:.80}")
         function_digest(value.function)  # without source code nobody could tell when to measure again
+    if isinstance(value, api.Executor) and value.options is not None:
+        _check_options(name, value.options)
     if kind == "page" and name.lower() == "index":
         raise ValueError(f"a page is called {name!r}, and that is the report's own first page")
+
+
+def _check_options(name: str, options: type[Any]) -> None:
+    """Refuse parameters of an executor that could not be read from a command line."""
+    made_by = vars(options).get("__dataclass_params__")
+    if made_by is None or not made_by.frozen:
+        raise ValueError(f"the options of the executor {name} are no frozen dataclass: {options!r:.80}")
+    types_of(cast("Any", options))
 
 
 def check_class(kind: api.Axis, cls: object) -> None:

@@ -32,8 +32,8 @@ def describe_all(registry: Registry) -> list[dict[str, Any]]:
         {
             "kind": kind,
             "name": name,
-            "signature": name,
-            "parameters": {},
+            "signature": _signature(name, _options(value)),
+            "parameters": _options(value),
             "summary": _summary(value),
             "source": registry.sources[kind, name],
         }
@@ -74,20 +74,28 @@ def describe_one(registry: Registry, spec: str) -> str:
 
 def _row(registry: Registry, cls: type[Component]) -> dict[str, Any]:
     parameters = _parameters(cls)
-    signature = ", ".join(
-        f"{name}={info['default']!r}" if "default" in info else name for name, info in parameters.items()
-    )
     return {
         "kind": cls.kind,
         "name": cls.name,
-        "signature": f"{cls.name}({signature})" if signature else cls.name,
+        "signature": _signature(cls.name, parameters),
         "parameters": parameters,
         "summary": inspect.cleandoc(cls.__doc__ or "").partition("\n")[0],
         "source": registry.sources[cls.kind, cls.name],
     }
 
 
-def _parameters(cls: type[Component]) -> dict[str, dict[str, Any]]:
+def _signature(name: str, parameters: dict[str, dict[str, Any]]) -> str:
+    told = ", ".join(f"{key}={info['default']!r}" if "default" in info else key for key, info in parameters.items())
+    return f"{name}({told})" if told else name
+
+
+def _options(value: Any) -> dict[str, dict[str, Any]]:
+    """The parameters of an extension that has some."""
+    options = getattr(value, "options", None)
+    return _parameters(options) if options else {}
+
+
+def _parameters(cls: type[Any]) -> dict[str, dict[str, Any]]:
     hints = types_of(typing.cast("Any", cls))
     found: dict[str, dict[str, Any]] = {}
     for field in fields_of(cls):
@@ -123,12 +131,7 @@ def _limits(marks: list[Any]) -> Iterator[str]:
 def _class_text(registry: Registry, cls: type[Component]) -> str:
     row = _row(registry, cls)
     text = inspect.cleandoc(cls.__doc__ or "").partition("\n\nAttributes:")[0]
-    lines, told = [f"{row['kind']} {row['signature']}", "", text, ""], _told(cls)
-    for name, info in row["parameters"].items():
-        default = f" (default {info['default']!r})" if "default" in info else ""
-        lines.append(f"  {name}: {info['type']}{default}")
-        if name in told:
-            lines.append(textwrap.fill(told[name], 110, initial_indent=" " * 6, subsequent_indent=" " * 6))
+    lines = [f"{row['kind']} {row['signature']}", "", text, "", *_parameter_lines(cls, row["parameters"])]
     for fact in ("access", "space", "spaces", "larger_is_closer", "needs_shadows"):
         # what depends on the parameters is a property of instances
         value = getattr(cls, fact, None)
@@ -137,7 +140,18 @@ def _class_text(registry: Registry, cls: type[Component]) -> str:
     return "\n".join([*lines, f"  from: {row['source']}"])
 
 
-def _told(cls: type[Component]) -> dict[str, str]:
+def _parameter_lines(cls: type[Any], parameters: dict[str, dict[str, Any]]) -> list[str]:
+    """Every parameter with its type and default, and below it what the class says of it."""
+    lines, told = [], _told(cls)
+    for name, info in parameters.items():
+        default = f" (default {info['default']!r})" if "default" in info else ""
+        lines.append(f"  {name}: {info['type']}{default}")
+        if name in told:
+            lines.append(textwrap.fill(told[name], 110, initial_indent=" " * 6, subsequent_indent=" " * 6))
+    return lines
+
+
+def _told(cls: type[Any]) -> dict[str, str]:
     """What docstrings say of each parameter: under ``Attributes`` of a class or its bases, or right below the field."""
     told: dict[str, str] = {}
     for base in reversed(cls.__mro__):
@@ -159,10 +173,11 @@ def _below_fields(cls: type) -> Iterator[tuple[str, str]]:
 
 
 def _value_text(registry: Registry, kind: Extension, name: str) -> str:
-    summary = _summary(registry.values[kind][name])
-    return "\n".join(
-        [f"{kind} {name}", "", *([summary, ""] if summary else []), f"  from: {registry.sources[kind, name]}"]
-    )
+    value = registry.values[kind][name]
+    summary, parameters = _summary(value), _options(value)
+    lines = [f"{kind} {_signature(name, parameters)}", "", *([summary, ""] if summary else [])]
+    lines += _parameter_lines(value.options, parameters) if parameters else []
+    return "\n".join([*lines, f"  from: {registry.sources[kind, name]}"])
 
 
 def _attack_text(attack: Attack) -> str:

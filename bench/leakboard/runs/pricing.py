@@ -13,7 +13,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from leakboard.runs.processes import ENVIRONMENT, surroundings
+from leakboard.runs.child import ENVIRONMENT, surroundings
 from leakboard.tasks.worker import end_with_parent
 
 if TYPE_CHECKING:

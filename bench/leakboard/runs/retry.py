@@ -17,20 +17,36 @@ CHANCES = 2
 """Times that a component's limit may be used up in one run before anything of it came to an end."""
 
 
+LOSSES = 3
+"""Workers of another engine that may be lost with one part of a task before it is to blame."""
+
+
 class Retries:
     """Remembers which tasks took their worker along, and tells which get another chance."""
 
     def __init__(self) -> None:
         self._died: set[Task] = set()
+        self._lost: Counter[str] = Counter()
+
+    def whole(self, task: Task, outcome: TaskOutcome) -> bool:
+        """Whether to try again as it is, elsewhere: a worker was lost with it, which it may not be to blame for.
+
+        Each part is counted, and stays so when the task is split: the one to blame need not do it three times more.
+        """
+        if not outcome.lost:
+            return False
+        keys = keys_of(task)
+        self._lost.update(keys)
+        return max(self._lost[key] for key in keys) < LOSSES
 
     def allow(self, task: Task, outcome: TaskOutcome) -> bool:
         """Whether to try again: in parts, to find the one to blame, and a single part once more, for it may not be.
 
-        A single part that hung would only hang again.
+        A single part that hung would only hang again, and one that was lost has had its chances.
         """
         hung = bool(outcome.trace)
         alone = len(task.cells if isinstance(task, ScoreTask) else task.wanted) == 1
-        if alone and (hung or task in self._died):
+        if alone and (hung or outcome.lost or task in self._died):
             return False
         self._died.add(task)
         return True

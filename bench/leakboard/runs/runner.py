@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leakboard.grid.grid import Grid
+from leakboard.registry.calls import executor_call
 from leakboard.registry.find import shared
 from leakboard.runs.alone import alone
 from leakboard.runs.guard import run_tasks
@@ -97,7 +98,8 @@ def run(
         store: a store, or where to open or make one: a file path or an SQLAlchemy URL.
         artifacts: folder of payload files, or a bucket (``s3://bucket/prefix``, ``gs://bucket/prefix``); by default the
             one that the store remembers. A `Store` brings its own.
-        executor: ``serial`` (this process), ``processes``, or one that a plugin of the grid brings.
+        executor: ``serial`` (this process), ``processes``, one of those for other machines, or one that a plugin of
+            the grid brings; with its parameters, ``processes(gpus=4)``.
         workers: worker processes; 0 for one a core, or a single one on an accelerator.
         threads: torch threads a worker; 0 for an equal share of the cores, or what torch likes in this process.
         progress: show how far it is in a bar (True) or not at all (False); by default in a bar where standard error is
@@ -110,8 +112,8 @@ def run(
             disk is full, there is no such executor, or it does not do its work.
     """
     grid = grid if isinstance(grid, Grid) else Grid.load(grid)
-    chosen: Executor = shared(grid.plugins).value("executor", executor, "--executor")
-    settings = executor_settings(workers, threads, grid.run.device)
+    chosen, options = executor_call(shared(grid.plugins), executor)
+    settings = executor_settings(workers, threads, grid.run.device, options, grid.plugins)
     populations = Populations()
     if not isinstance(store, Store):
         place = locate(store)
@@ -120,14 +122,15 @@ def run(
         if isinstance(place, Path) and not place.exists():
             # Nothing is written for a grid that contradicts itself, or that cannot run here.
             populations.check(grid.cells)
-            check_device(grid.run.device)
+            if chosen.here:
+                check_device(grid.run.device)
         store = Store(store, artifacts=artifacts or None, create=True)
     artifacts_of = Artifacts(store.artifacts)
     populations.artifacts = artifacts_of
     shared_store = not isinstance(store.place, Path)
     seen = newest_attempt(store) if shared_store else 0
     first = missing(grid, store, populations, features=features)
-    if first.observe:
+    if first.observe and chosen.here:
         check_device(grid.run.device)
     if first.empty and not populations.unsaved:
         store.renew(component_rows(grid.cells, populations.known))

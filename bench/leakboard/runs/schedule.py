@@ -81,6 +81,10 @@ class TaskQueue:
         self.open += len(parts) - 1
         return len(parts)
 
+    def again(self, task: Task) -> None:
+        """Put back a task that was taken, as it is; it comes next."""
+        self._queue.appendleft(task)
+
     def arrived(self, key: str) -> None:
         """Features have been made."""
         for number in self._waiters.pop(key, ()):

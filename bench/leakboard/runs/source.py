@@ -93,6 +93,10 @@ class PlanSource:
             raise LeakboardError(outcome.fatal)
         self._patience.note(task, outcome)
         if outcome.died:
+            if self._retries.whole(task, outcome):
+                self._queue.again(task)
+                self._terminal.say(f"{outcome.died}; it goes to another one  [{task.label}]")
+                return
             if self._retries.allow(task, outcome):
                 self._put_back(task, outcome.died)
                 return

@@ -196,6 +196,8 @@ class TaskOutcome:
         died: how the worker died; the task is split to find the component to blame.
         trace: where the worker hung, outside the reach of signals, when that is why it died.
         who: the component that it hung in.
+        lost: what died is a worker of another engine, with all that it held and perhaps its machine: the task may be
+            innocent, and goes to another one.
         changed: components that changed what all share and what cannot be put back: the next task needs a new process.
     """
 
@@ -210,6 +212,7 @@ class TaskOutcome:
     died: str = ""
     trace: str = ""
     who: str = ""
+    lost: bool = False
     changed: tuple[str, ...] = ()
 
 
