@@ -190,3 +190,36 @@ def pixel(tmp_path):
     from helpers.pixel_models import save_tiny
 
     return save_tiny(tmp_path / "pixel")
+
+
+@pytest.fixture(scope="session")
+def s3_of_all():
+    """An S3 server, and an environment that leads to it; the library keeps its connection for the whole process."""
+    from helpers.s3 import ENVIRONMENT, s3_server
+
+    with s3_server() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": server.url}.items():
+            patch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def s3(s3_of_all, tmp_path, monkeypatch):
+    """The same with an empty cache, and no faults left over."""
+    monkeypatch.setenv("LEAKBOARD_CACHE", str(tmp_path / "cache"))
+    s3_of_all.fault = lambda method, path: None
+    s3_of_all.asked.clear()
+    yield s3_of_all
+    s3_of_all.fault = lambda method, path: None
+
+
+@pytest.fixture
+def bucket(s3):
+    """The URL of an empty bucket there."""
+    import uuid
+
+    from leakboard.store.buckets import _file_system
+
+    name = f"box-{uuid.uuid4().hex}"
+    _file_system("s3").mkdir(name)
+    return f"s3://{name}"

@@ -127,8 +127,7 @@ def run(
         store = Store(store, artifacts=artifacts or None, create=True)
     artifacts_of = Artifacts(store.artifacts)
     populations.artifacts = artifacts_of
-    shared_store = not isinstance(store.place, Path)
-    seen = newest_attempt(store) if shared_store else 0
+    seen = newest_attempt(store) if store.shared else 0
     first = missing(grid, store, populations, features=features)
     if first.observe and chosen.here:
         check_device(grid.run.device)
@@ -139,7 +138,7 @@ def run(
     check_shared(store, artifacts_of)
     if not isinstance(artifacts_of.root, Path):
         artifacts_of.shelf.check("--artifacts")
-    with contextlib.nullcontext(False) if shared_store else alone(grid, artifacts_of) as waited:
+    with contextlib.nullcontext(False) if store.shared else alone(grid, artifacts_of) as waited:
         if waited:
             populations = Populations(populations.artifacts)
             first = missing(grid, store, populations, features=features)

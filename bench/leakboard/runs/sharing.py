@@ -8,7 +8,6 @@ import json
 import time
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leakboard.errors import LeakboardError
@@ -131,7 +130,7 @@ def leases_of(task: Task) -> tuple[str, ...]:
 
 def told(plan: Plan, store: Store) -> dict[str, int]:
     """How many tasks of a plan other runs hold, by what these are called."""
-    if isinstance(store.place, Path):
+    if not store.shared:
         return {}
     names = {each.key: f"run {each.run_id} of the grid {each.grid}" for each in held(store) if is_work(each)}
     tasks: tuple[Task, ...] = (*plan.observe, *plan.score)
@@ -142,7 +141,7 @@ def told(plan: Plan, store: Store) -> dict[str, int]:
 @contextlib.contextmanager
 def sharing(store: Store, uid: str, run_id: int, artifacts: Artifacts, seen: int) -> Iterator[Leases | None]:
     """The leases of a run while it goes on; None for a store in a file, which one run at a time works on."""
-    if isinstance(store.place, Path):
+    if not store.shared:
         yield None
         return
     leases = Leases(store, run_id, seen)
@@ -156,7 +155,7 @@ def check_shared(store: Store, artifacts: Artifacts) -> None:
     Raises:
         LeakboardError: one that goes on is not known in this folder or bucket.
     """
-    if isinstance(store.place, Path):
+    if not store.shared:
         return
     for each in held(store):
         if not is_work(each) and not artifacts.shelf.marked(each.uid):

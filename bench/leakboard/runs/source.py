@@ -93,12 +93,7 @@ class PlanSource:
             raise LeakboardError(outcome.fatal)
         self._patience.note(task, outcome)
         if outcome.died:
-            if self._retries.whole(task, outcome):
-                self._queue.again(task)
-                self._terminal.say(f"{outcome.died}; it goes to another one  [{task.label}]")
-                return
-            if self._retries.allow(task, outcome):
-                self._put_back(task, outcome.died)
+            if self._tried_again(task, outcome):
                 return
             outcome = buried(task, outcome)
         self._queue.finish()
@@ -118,6 +113,17 @@ class PlanSource:
                 self._terminal.say_once(f"{part.status}: {part.error}", task.label)
         if isinstance(task, ObserveTask):
             self._rule.judge(task, outcome)
+
+    def _tried_again(self, task: Task, outcome: TaskOutcome) -> bool:
+        """Whether a task whose worker died is given out once more, whole or in parts."""
+        if self._retries.whole(task, outcome):
+            self._queue.again(task)
+            self._terminal.say(f"{outcome.died}; it goes to another one  [{task.label}]")
+            return True
+        if self._retries.allow(task, outcome):
+            self._put_back(task, outcome.died)
+            return True
+        return False
 
     def _attempts(self, task: Task, outcome: TaskOutcome) -> list[AttemptRow]:
         """The cells that an outcome decides."""

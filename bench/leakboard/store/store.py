@@ -74,6 +74,11 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
 
+    @property
+    def shared(self) -> bool:
+        """Whether several runs may work on it at once, see `leakboard.store.leases`: on a server."""
+        return not isinstance(self.place, Path)
+
     def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that sees one consistent state."""
         return transaction(self._engine, self.place, write=False)
