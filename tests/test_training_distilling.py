@@ -21,7 +21,7 @@ from leakboard_plugins.victims.pixel.ddpm import Ddpm
 def teacher(tmp_path_factory):
     """A trained folder; read only."""
     out = tmp_path_factory.mktemp("teacher")
-    trainings.train(replace(PLAIN, checkpoints={"heavy": 40}), Stripes(), out)
+    trainings.train(replace(PLAIN, checkpoints={"heavy": 15}), Stripes(), out)
     return out / "heavy"
 
 
@@ -30,7 +30,7 @@ def recipe(teacher):
     return DistilledRecipe(
         name="students",
         dataset="stripes",
-        checkpoints={"4-steps": 40, "2-steps": 80},
+        checkpoints={"4-steps": 6, "2-steps": 18},
         teacher=f"ddpm(model={str(teacher)!r})",
         steps=(4, 2),
         batch_size=4,
@@ -69,16 +69,16 @@ def test_the_target_leads_in_one_step_where_two_steps_of_the_teacher_lead(teache
 
 
 def test_a_student_comes_nearer_to_its_teacher_in_few_steps_than_the_teacher_itself(teacher, trained):
-    exact = sample_images(PixelCheckpoint(teacher, "cpu", 0)._pipeline, 32, 0, 50)
+    exact = sample_images(PixelCheckpoint(teacher, "cpu", 0)._pipeline, 8, 0, 25)
 
     def missed(folder, steps):
-        return (sample_images(PixelCheckpoint(folder, "cpu", 0)._pipeline, 32, 0, steps) - exact).square().mean().item()
+        return (sample_images(PixelCheckpoint(folder, "cpu", 0)._pipeline, 8, 0, steps) - exact).square().mean().item()
 
     assert missed(trained / "2-steps", 2) < missed(teacher, 2)
 
 
 def test_manifests_tell_the_teacher_and_the_steps_that_images_were_made_in(recipe, teacher, trained):
-    for level, steps, epochs in (("4-steps", 4, 40), ("2-steps", 2, 80)):
+    for level, steps, epochs in (("4-steps", 4, 6), ("2-steps", 2, 18)):
         written = manifest(trained / level)
         assert (written["steps"], written["quality"]["steps"], written["epochs"]) == (steps, steps, epochs)
         assert written["teacher"]["victim"].startswith("ddpm(model='")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Dtype = Literal["float32", "bfloat16"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Precision:
-    """What the classes of all pixel victims have for a parameter."""
+    """What pixel victims that ship with the package have for a parameter, as those in folders have."""
 
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Dtype = "float32"
     """Type of the network's weights and of what it computes with; what it answers is float32."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from leakboard.api import Fit  # noqa: TC001 - the harness reads the annotation
 from leakboard_plugins.victims.folders.locate import locate
 from leakboard_plugins.victims.folders.victim import FolderVictim
-from leakboard_plugins.victims.pixel.precision import Precision
+from leakboard_plugins.victims.pixel.precision import Dtype  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class PixelVictim(Precision, FolderVictim):
+class PixelVictim(FolderVictim):
     """A victim that a folder of a UNet2DModel and a scheduler makes, or a hub id of the local hub cache."""
 
     model: str
@@ -28,6 +28,8 @@ class PixelVictim(Precision, FolderVictim):
     """How images of another size or colour are fitted to it: not at all, padded with black, or resized (bicubic)."""
     allow_untrained: bool = False
     """Attack it even if its denoising loss is at chance."""
+    dtype: Dtype = "float32"
+    """Type of the network's weights and of what it computes with; what it answers is float32."""
 
     @property
     def folder(self) -> Path:
