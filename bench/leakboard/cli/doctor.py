@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from leakboard.errors import LeakboardError
 from leakboard.faults import blamed, contained
-from leakboard.registry.bind import fields_of, is_required
+from leakboard.registry.fields import fields_of, is_required
 from leakboard.registry.find import Registry, shared
 from leakboard.runs.provenance import PACKAGES, provenance
 

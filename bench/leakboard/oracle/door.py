@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import copy
 import functools
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from leakboard.api import Access, AccessDenied, Model, Refused, Samples, Unsupported
-from leakboard.asking import ACCESS, Cost
+from leakboard.api import Access, Model, Refused, Samples, Unsupported
+from leakboard.asking import Cost
 from leakboard.noise import seeder, standard_normal
 from leakboard.oracle.bypass import PLACES
 from leakboard.oracle.memo import digest
 from leakboard.oracle.provider import Provider, Returned, acts, at_the_query, defended, questions
+from leakboard.oracle.questions import ASIDE, OWN, allow, aside, check_images, rows_of, texts, word
 from leakboard.oracle.reconstruction import Trajectory
 from leakboard.samples import blinded
 
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from leakboard.oracle.memo import Memo
 
 PREDICTION = Cost(1, 1)
-OWN = {"reconstruct", "generate"}
-"""Queries whose noise the victim draws: an observer that knew it could subtract it."""
-ASIDE = "base@"
-"""Before the names of what is drawn for a victim without its adapter."""
 
 
 @dataclass
@@ -184,7 +180,7 @@ class Door:
         )
         if len(walk) != steps and not (self.provider.access == "black" and len(walk) == 1):
             raise Unsupported(f"the victim made {len(walk)} steps where {steps} were asked")
-        question = f"reconstruct {strength!r} {steps} {draw} {_word(prompts)}"
+        question = f"reconstruct {strength!r} {steps} {draw} {word(prompts)}"
         # what was sent belongs to the question: else another image would tell which noise to subtract from this one
         show = functools.partial(self._show, words=lambda: questions(images, self._own, 0))
         return Trajectory(walk, question, show, lambda what: self._allow("gray", what))
@@ -200,7 +196,7 @@ class Door:
             return self._model.generate(seeds[rows], steps, rows_of(texts, start, part))
 
         made = self._ask("generate", [self._own], (steps, seeds, texts), cost, call)
-        return self._show(made, f"generate {steps} {draw} {_word(prompts)}")
+        return self._show(made, f"generate {steps} {draw} {word(prompts)}")
 
     def pool(self, count: int, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """New images that all samples share, and whose price they share; a defense that counts sees the whole pool.
@@ -229,7 +225,7 @@ class Door:
         # they are. Who puts shards together divides it.
         self._books.pooled += paid
         for link, defense in enumerate(self.provider.output):
-            images = defended(defense, images, seeds, f"output{link} pool {count} {steps} {draw} {_word(prompts)}")
+            images = defended(defense, images, seeds, f"output{link} pool {count} {steps} {draw} {word(prompts)}")
         return images
 
     def gradients(
@@ -241,15 +237,13 @@ class Door:
     ) -> torch.Tensor:
         """Per-sample gradient norms of the denoising loss, or of its mean over several timesteps."""
         timesteps = (timestep,) if isinstance(timestep, int) else tuple(timestep)
-        model = self._model
-        return self._gradients("gradients", inner, noise, timesteps, prompts, model.gradients)
+        return self._gradients("gradients", inner, noise, timesteps, prompts, self._model.gradients)
 
     def state_gradient(
         self, inner: torch.Tensor, noise: torch.Tensor, timestep: int, prompts: Sequence[str] | None = None
     ) -> torch.Tensor:
         """Norms of the denoising loss's gradient by the noisy state."""
-        model = self._model
-        return self._gradients("state_gradient", inner, noise, timestep, prompts, model.state_gradient)
+        return self._gradients("state_gradient", inner, noise, timestep, prompts, self._model.state_gradient)
 
     def decoder_gain(self, inner: torch.Tensor, probes: int, draw: int = 0) -> torch.Tensor:
         """How much each number changes the decoded image, with probes of each sample's own."""
@@ -277,7 +271,7 @@ class Door:
             Unsupported: it wears none.
         """
         found = copy.copy(self)
-        found.__dict__ |= {"_model": self._model.base(), "seeds": self._aside(self.seeds)}
+        found.__dict__ |= {"_model": self._model.base(), "seeds": aside(self.seeds)}
         found.__dict__.pop("images", None)
         return found
 
@@ -287,15 +281,7 @@ class Door:
         return () if self._model is self.memo.model else (ASIDE,)
 
     def _drawn(self, seeds: Seeds) -> Seeds:
-        return self._aside(seeds) if self._whom else seeds
-
-    @staticmethod
-    def _aside(seeds: Seeds) -> Seeds:
-        def aside(query: str | Sequence[str], draw: int = 0) -> tuple[int, ...]:
-            named = f"{ASIDE}{query}" if isinstance(query, str) else [f"{ASIDE}{each}" for each in query]
-            return seeds(named, draw)
-
-        return aside
+        return aside(seeds) if self._whom else seeds
 
     def _gradients(
         self,
@@ -342,15 +328,9 @@ class Door:
         self._books._predictions += 1  # noqa: SLF001 - the door's own copy
         return self.seeds(f"victim@{question}", self._books._predictions)  # noqa: SLF001 - as above
 
-    def _allow(self, needed: Access, query: str) -> None:
-        if ACCESS.index(needed) > ACCESS.index(self.access):
-            raise AccessDenied(f"{query} needs {needed} access, the observer declares {self.access}")
-        if ACCESS.index(needed) > ACCESS.index(self.provider.access):
-            raise Unsupported(f"{query} needs {needed} access, the victim answers {self.provider.access} at most")
-
     def _enter(self, needed: Access, query: str, cost: Cost) -> None:
         """Whether a question may be asked at all, by the access levels and by defenses that count."""
-        self._allow(needed, query)
+        allow(needed, query, self.access, self.provider.access)
         books = self._books
         # defenses at='both' are not asked: they stand right before the distance, where no question passes
         for defense in (*self.provider.query, *self.provider.output):
@@ -386,20 +366,11 @@ class Door:
         return answer if isinstance(answer, list) else answer.clone()
 
     def _texts(self, prompts: Sequence[str] | None) -> tuple[str, ...] | None:
-        if prompts is None:
-            return self.default_prompts
-        if len(prompts) != len(self._own):
-            raise ValueError(f"{len(prompts)} prompts for {len(self._own)} samples, expected one a sample")
-        return tuple(prompts)
+        return texts(prompts, self.default_prompts, len(self._own))
 
     def _through(self, images: torch.Tensor, draw: int = 0) -> torch.Tensor:
         """What the victim sees of images that it is sent, the first time by the defenses and then from the memo."""
-        if images.ndim != 4 or len(images) != len(self._own):
-            raise ValueError(f"images of shape {tuple(images.shape)} were sent, expected {len(self._own)} (N, C, H, W)")
-        if self.memo.fitting.needed and images.shape != self._own.shape:
-            raise ValueError(f"images of shape {tuple(images.shape)} were sent, expected {tuple(self._own.shape)}")
-        if not bool(((images >= 0) & (images <= 1)).all()):
-            raise ValueError("images were sent that leave [0, 1] or hold values that are not numbers")
+        check_images(images, self._own, whole=self.memo.fitting.needed)
         if not self.provider.query:
             return images
         question = (repr(self.provider.query), self.seeds("", draw))
@@ -423,13 +394,3 @@ class Door:
             images = defended(defense, images, self.seeds, f"output{link} {question}", words)
         self._books.returned = Returned(question, images.clone())
         return images
-
-
-def _word(prompts: Sequence[str] | None) -> str:
-    """Tells questions with other prompts apart, where their answers are shown or get noise of their own."""
-    return "" if prompts is None else hashlib.blake2b(repr(tuple(prompts)).encode(), digest_size=8).hexdigest()
-
-
-def rows_of(prompts: Sequence[str] | None, start: int, part: torch.Tensor) -> Sequence[str] | None:
-    """The prompts of a batch that begins at ``start``."""
-    return None if prompts is None else prompts[start : start + len(part)]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from leakboard.asking import Cost, Model
 from leakboard.errors import LeakboardError, Unsupported
 from leakboard.noise import normal
-from leakboard.oracle.door import rows_of
 from leakboard.oracle.memo import Memo
+from leakboard.oracle.questions import rows_of
 from leakboard.oracle.readings import flow_readings, other_readings
 
 if TYPE_CHECKING:

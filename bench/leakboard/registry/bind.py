@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
-import inspect
 import itertools
 import json
-import sys
-import typing
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from leakboard.components import Component
 from leakboard.digests import code_digest, file_digest
 from leakboard.errors import LeakboardError, nearest
 from leakboard.faults import blamed
+from leakboard.registry.fields import (
+    checks_of,
+    default_of,
+    fields_of,
+    fit,
+    is_required,
+    is_tuple,
+    plugin_axis,
+    types_of,
+    words_of,
+)
 from leakboard.registry.places import contents, deepest, published
 from leakboard.registry.specs import Spec, parse, spell
 from leakboard.registry.traits import check_traits
-from leakboard.texts import home
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from pydantic import TypeAdapter, ValidationError
+    from collections.abc import Callable, Sequence
 
     from leakboard.api import Axis, Defense
     from leakboard.registry.places import Contents
@@ -220,7 +223,7 @@ def checked(cls: type[Any], spec: Spec, where: str = "", inner: Inner | None = N
         LeakboardError: unknown or missing parameter, wrong type, or value out of range.
     """
     place, advice = _place(spec, where), _advice(spec)
-    checks, wanted = _checks(cast("Any", cls)), dict(spec.parameters)
+    checks, wanted = checks_of(cast("Any", cls)), dict(spec.parameters)
     for key in wanted.keys() - checks.keys():
         known = f"one of {', '.join(checks)}" if checks else "no parameters"
         raise LeakboardError(
@@ -236,7 +239,7 @@ def checked(cls: type[Any], spec: Spec, where: str = "", inner: Inner | None = N
             raise LeakboardError(what, where=place, expected=f"{spec.name}({field.name}=...)", next=advice)
     for key, given_value in wanted.items():
         hint = types_of(cast("Any", cls))[key]
-        value = tuple(given_value) if isinstance(given_value, list) and _is_tuple(hint) else given_value
+        value = tuple(given_value) if isinstance(given_value, list) and is_tuple(hint) else given_value
         wanted[key] = value
         axis = plugin_axis(hint)
         if axis and inner:
@@ -246,35 +249,7 @@ def checked(cls: type[Any], spec: Spec, where: str = "", inner: Inner | None = N
             )
             wanted[key] = made if isinstance(value, tuple) else made[0]
     types = types_of(cast("Any", cls))
-    return {
-        key: _checked(checks[key], types[key], spec.name, key, value, place, advice) for key, value in wanted.items()
-    }
-
-
-def check_value(hint: Any, owner: str, key: str, value: Any, where: str, advice: str) -> Any:
-    """A value that a spec gives to a parameter of this type, strictly: no number is read out of a string.
-
-    Raises:
-        LeakboardError: it does not fit.
-    """
-    return _checked(_check(hint, owner, key, where), hint, owner, key, value, where, advice)
-
-
-def _checked(check: TypeAdapter[Any], hint: Any, owner: str, key: str, value: Any, where: str, advice: str) -> Any:
-    from pydantic import ValidationError
-
-    with blamed(owner, f"the check of {key}"):
-        try:
-            return check.validate_python(home(value))
-        except ValidationError as error:
-            choices = [choice for choice in _choices(hint) if isinstance(choice, str)]
-            raise LeakboardError(
-                f"{owner} cannot take {key}={value!r}",
-                where=where,
-                expected=_wanted(error),
-                nearest=repr(found) if isinstance(value, str) and (found := nearest(value, choices)) else "",
-                next=advice,
-            ) from None
+    return {key: fit(checks[key], types[key], spec.name, key, value, place, advice) for key, value in wanted.items()}
 
 
 def _inner(found: Bound, spec: Spec, key: str, place: str) -> Component:
@@ -328,95 +303,3 @@ def given(component: Component, told: Callable[[Bound], str] = attrgetter("spec"
         for key, value in parameters(component, told).items()
         if key not in defaults or getattr(component, key) != defaults[key]
     }
-
-
-def plugin_axis(hint: Any) -> Axis | None:
-    """The axis of the plugins, one or several, that a parameter of this type takes; None for plain values."""
-    hint = _bare(hint)
-    hint = typing.get_args(hint)[0] if _is_tuple(hint) else hint
-    return hint.kind if isinstance(hint, type) and issubclass(hint, Component) else None
-
-
-def _bare(hint: Any) -> Any:
-    """A type without what is said of its values."""
-    return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
-
-
-def _is_tuple(hint: Any) -> bool:
-    return typing.get_origin(_bare(hint)) is tuple
-
-
-def fields_of(cls: type) -> list[dataclasses.Field[Any]]:
-    """The fields of a plugin that are parameters."""
-    return [field for field in dataclasses.fields(cls) if field.init]
-
-
-def is_required(field: dataclasses.Field[Any]) -> bool:
-    """Whether a parameter has no default."""
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-
-
-def default_of(field: dataclasses.Field[Any]) -> Any:
-    """The default of a field that has one."""
-    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-
-
-@functools.cache
-def types_of(cls: type) -> dict[str, Any]:
-    """The type of every parameter. Other annotations of the class are left alone: only a type checker needs them.
-
-    Raises:
-        NameError: a parameter's type is not imported at run time.
-    """
-    found: dict[str, Any] = {}
-    for field in fields_of(cls):
-        owner = next(base for base in cls.__mro__ if field.name in inspect.get_annotations(base))
-        alone = SimpleNamespace(__annotations__={field.name: field.type})
-        found |= typing.get_type_hints(alone, vars(sys.modules[owner.__module__]), include_extras=True)
-    return found
-
-
-def words_of(component: Component) -> dict[str, tuple[Any, ...]]:
-    """Of every parameter the values that its type lists: words, and never paths."""
-    return {name: tuple(_choices(hint)) for name, hint in types_of(cast("Any", type(component))).items()}
-
-
-@functools.cache
-def _checks(cls: type[Any]) -> dict[str, TypeAdapter[Any]]:
-    """What validates each parameter: strictly, so that no number is read out of a string.
-
-    Raises:
-        LeakboardError: a parameter's type is none that values can be checked against.
-    """
-    of = getattr(cls, "name", cls.__name__)
-    return {name: _check(hint, of, name, cls.__qualname__) for name, hint in types_of(cast("Any", cls)).items()}
-
-
-def _check(hint: Any, owner: str, key: str, where: str) -> TypeAdapter[Any]:
-    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
-
-    strict = ConfigDict(strict=True, allow_inf_nan=False)
-    rules = ConfigDict(arbitrary_types_allowed=True) if plugin_axis(hint) else strict
-    with blamed(owner, f"the type of {key}"):
-        try:
-            return TypeAdapter(hint, config=rules)
-        except PydanticUserError:
-            raise LeakboardError(
-                f"{owner}: values of the parameter {key} cannot be checked: its type is {hint!r}",
-                where=where,
-                expected="numbers, texts, True or False, Literals of these, and tuples of these",
-            ) from None
-
-
-def _wanted(error: ValidationError) -> str:
-    """What would have been right; a value that fits none of several types gets one sentence a type."""
-    return ", or ".join(dict.fromkeys(part["msg"].replace("Input should be ", "") for part in error.errors()))
-
-
-def _choices(hint: Any) -> Iterator[Any]:
-    """The values of all Literals in a type."""
-    if typing.get_origin(hint) is typing.Literal:
-        yield from typing.get_args(hint)
-        return
-    for part in typing.get_args(hint):
-        yield from _choices(part)

@@ -17,7 +17,7 @@ from leakboard import api, hookspecs
 from leakboard.digests import PLUGIN_FILE, file_beside, function_digest, imported_names
 from leakboard.errors import nearest
 from leakboard.recipe import Recipe
-from leakboard.registry.bind import types_of
+from leakboard.registry.fields import types_of
 from leakboard.registry.traits import check_traits
 
 if TYPE_CHECKING:

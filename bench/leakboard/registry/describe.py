@@ -12,8 +12,8 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 from leakboard.api import AXES, Attack
-from leakboard.registry.bind import default_of, fields_of, is_required, plugin_axis, types_of
 from leakboard.registry.contract import VALUES
+from leakboard.registry.fields import default_of, fields_of, is_required, plugin_axis, types_of
 from leakboard.registry.specs import parse
 
 if TYPE_CHECKING:

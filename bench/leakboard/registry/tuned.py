@@ -12,7 +12,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from leakboard.errors import LeakboardError
-from leakboard.registry.bind import Bound, bind, given, parameters, words_of
+from leakboard.registry.bind import Bound, bind, given, parameters
+from leakboard.registry.fields import words_of
 from leakboard.registry.places import published
 from leakboard.registry.specs import Spec, spell
 

@@ -17,9 +17,9 @@ from leakboard.asking import Cost
 from leakboard.errors import Unsupported
 from leakboard.keys import quality_key
 from leakboard.noise import normal, seeder
-from leakboard.oracle.door import rows_of
 from leakboard.oracle.memo import Memo
 from leakboard.oracle.quality_gate import predicts_noise, predicts_velocity
+from leakboard.oracle.questions import rows_of
 from leakboard.store.artifacts import Artifacts
 
 if TYPE_CHECKING:

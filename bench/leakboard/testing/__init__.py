@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from leakboard.api import Component, Unsupported
 from leakboard.faults import contained
-from leakboard.registry.bind import fields_of, is_required
+from leakboard.registry.fields import fields_of, is_required
 from leakboard.testing import (
     classifiers,
     components,

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from leakboard.digests import code_digest
-from leakboard.registry.bind import bind, build, fields_of, given, inside, is_required
+from leakboard.registry.bind import bind, build, given, inside
 from leakboard.registry.contract import check_class
+from leakboard.registry.fields import fields_of, is_required
 from leakboard.registry.specs import parse, spell
 from leakboard.testing.checks import Check, Subject
 from leakboard.testing.imports import imports_no_torch

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from leakboard.api import Defense, LeakboardError
 from leakboard.components import IN_TRAINING
 from leakboard.errors import nearest
-from leakboard.registry.bind import build, check_value, types_of
+from leakboard.registry.bind import build
+from leakboard.registry.fields import check_value, types_of
 from leakboard.registry.specs import Spec, parse
 
 if TYPE_CHECKING:
