@@ -52,8 +52,19 @@ def test_non_local_means_are_those_of_scikit_image(shape):
     images = pictures(shape)
     ours = apply(NonLocalMeans(strength=0.3, patch=3, distance=4), images)
     for image, mine in zip(images.numpy(), ours.numpy(), strict=True):
-        theirs = denoise_nl_means(image, 3, 4, 0.3, fast_mode=True, channel_axis=0).clip(0, 1)
-        np.testing.assert_allclose(mine, theirs.reshape(mine.shape), rtol=0, atol=1e-6)
+        channels_last = image.transpose(1, 2, 0)
+        shown, axis = (channels_last[..., 0], None) if len(image) == 1 else (channels_last, -1)
+        theirs = denoise_nl_means(shown, 3, 4, 0.3, fast_mode=True, channel_axis=axis).clip(0, 1)
+        np.testing.assert_allclose(mine, theirs.reshape(channels_last.shape).transpose(2, 0, 1), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("defense", [Median(), Bilateral(), NonLocalMeans(), TotalVariation(), Resize()], ids=str)
+def test_what_filters_leave_of_a_smooth_picture_is_that_picture(defense, channels):
+    """One that is not symmetric, so that a filter that turned it over would be seen."""
+    ramp = torch.linspace(0, 1, 24)[:, None] * torch.linspace(0.3, 1, 20)
+    images = ramp.expand(2, channels, 24, 20).contiguous()
+    assert (apply(defense, images) - images).abs().mean() < 0.02
 
 
 def test_bilateral_weighs_likeness_as_scikit_image_does():

@@ -40,6 +40,9 @@ class NonLocalMeans(Defense):
         from skimage.restoration import denoise_nl_means
 
         pixels = np.empty(images.shape, np.float32)
+        # of one channel, an axis of channels would come back as the first of the two others
+        grey = images.shape[1] == 1
         for row, image in enumerate(images.float().cpu().numpy()):
-            pixels[row] = denoise_nl_means(image, self.patch, self.distance, self.strength, channel_axis=0)
+            shown, axis = (image[0], None) if grey else (image, 0)
+            pixels[row] = denoise_nl_means(shown, self.patch, self.distance, self.strength, channel_axis=axis)
         return torch.from_numpy(pixels).to(images.device, images.dtype).clamp_(0, 1)
