@@ -106,21 +106,16 @@ def test_a_task_that_kills_three_workers_is_a_failed_row(tmp_path):
     assert log.read_text() == 3 * "killed\n"
 
 
-def seen(task):
-    """The work: which GPUs are visible."""
-    return os.environ.get("CUDA_VISIBLE_DEVICES")
-
-
 @pytest.mark.parametrize("cluster", ["local", "slurm"])
 def test_a_job_runs_one_task_on_each_of_its_gpus(tmp_path, cluster):
     """``local`` stands in for SLURM where there is none: the same jobs, started by submitit on this machine."""
     if cluster == "slurm" and not os.environ.get("LEAKBOARD_TEST_SLURM"):
         pytest.skip("set LEAKBOARD_TEST_SLURM where `sbatch` takes jobs")
-    tray = Tray([f"task {number}" for number in range(6)])
+    tray = Tray(["CUDA_VISIBLE_DEVICES"] * 6)  # the work tells what that is
     # no device is opened; SLURM gives out only GPUs that it knows of
     gpus = {"gpus": 2} if cluster == "local" else {"workers": 2}
     options = SlurmOptions(cluster=cluster, folder=str(tmp_path / "jobs"), minutes=5, **gpus)
-    SLURM.run(tray, seen, ExecutorSettings(1, threads=1, options=options))
+    SLURM.run(tray, os.getenv, ExecutorSettings(1, threads=1, options=options))
     assert len(tray.settled) == 6
     assert {outcome for _, outcome in tray.settled} == ({"0", "1"} if cluster == "local" else {None})
     assert [*(tmp_path / "jobs").iterdir()] == []
@@ -130,4 +125,4 @@ def test_without_slurm_there_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     options = SlurmOptions(folder=str(tmp_path / "jobs"))
     with pytest.raises(LeakboardError, match=r"no program sbatch(.|\n)*slurm\(cluster='local'"):
-        SLURM.run(Tray(["task"]), seen, ExecutorSettings(1, threads=1, options=options))
+        SLURM.run(Tray(["task"]), os.getenv, ExecutorSettings(1, threads=1, options=options))

@@ -102,8 +102,7 @@ class Liar:
 
 
 class Cluster:
-    address, connect, wait, security = "host:1", 1.0, 0.1, None
-    failing = False
+    address, connect, wait, security, ours = "host:1", 1.0, 0.1, None, False
 
     def look(self, settled):
         pass
@@ -114,8 +113,8 @@ def run(monkeypatch):
     """Run tasks on clients, one after the other as connections are lost."""
     monkeypatch.setattr(engine, "LOOK", 0.01)
 
-    def run_on(tray, *clients, most=0):
-        driven = Engine(tray, tray.take(), b"", Cluster(), most)
+    def run_on(tray, *clients, most=0, cluster=Cluster):
+        driven = Engine(tray, tray.take(), b"", cluster(), most)
         ahead = iter(clients)
 
         @contextlib.asynccontextmanager
@@ -198,6 +197,19 @@ def test_a_worker_that_differs_and_comes_later_gets_no_task(run, capsys):
     assert "the worker late is refused: it is another" in capsys.readouterr().err
 
 
+def test_one_that_the_run_started_itself_ends_it_whenever_it_comes(run):
+    class Own(Cluster):
+        ours = True
+
+    class Late(Liar):
+        def __call__(self, client, address, task):
+            client.workers["two"] = {"name": "late", "nthreads": 1}
+            return "done"
+
+    with pytest.raises(LeakboardError, match="the worker late cannot take part: it is another"):
+        run(Tray(*range(99)), Slow(Late("two"), one=1), cluster=Own)
+
+
 def test_without_a_worker_the_run_waits_no_longer_than_it_says(run):
     with pytest.raises(LeakboardError, match=r"host:1 had no worker for 0.1 s(.|\n)*dask worker host:1"):
         run(Tray("a"), Pretended(lambda *_: "done"))
@@ -237,3 +249,17 @@ def test_a_scheduler_that_is_not_there_is_told_in_time():
 
 def test_losing_a_scheduler_is_no_error_of_a_task():
     assert not issubclass(SchedulerLost, LeakboardError)
+
+
+def test_a_notebook_whose_loop_runs_already_may_drive_an_engine():
+    came = []
+
+    async def work():
+        came.append("work")
+
+    async def notebook():
+        engine.complete(work())
+
+    asyncio.run(notebook())
+    engine.complete(work())
+    assert came == ["work", "work"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -16,7 +15,7 @@ from pydantic import Field
 
 from leakboard.errors import LeakboardError
 from leakboard.runs.agreement import Terms, code_here
-from leakboard.runs.engine import Engine, silent
+from leakboard.runs.engine import Engine, complete, silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,12 +32,14 @@ class Cluster(Protocol):
         connect: seconds within which the scheduler must answer at first.
         wait: seconds that a run waits for a scheduler or workers that are gone.
         security: certificates of the way there; None for those of dask's own configuration.
+        ours: whether the run starts its workers itself.
     """
 
     address: str
     connect: float
     wait: float
     security: Any
+    ours: bool
 
     def look(self, settled: int) -> None:
         """Called once a second, with the tasks that are done; raises LeakboardError when no worker can come."""
@@ -78,7 +79,7 @@ class LocalOptions:
 class Running:
     """A scheduler that somebody else started."""
 
-    connect, security = 10.0, None
+    connect, security, ours = 10.0, None, False
 
     def __init__(self, settings: ExecutorSettings) -> None:
         options: DaskOptions = settings.options
@@ -94,7 +95,7 @@ class Running:
 class Local:
     """A scheduler in this process, and one worker process a slot."""
 
-    connect, wait, security = 30.0, 60.0, None
+    connect, wait, security, ours = 30.0, 60.0, None, True
 
     def __init__(self, settings: ExecutorSettings) -> None:
         from distributed import LocalCluster
@@ -169,7 +170,7 @@ def run_on(
         )
         cluster = start(settings)
         try:
-            asyncio.run(Engine(source, first, pickle.dumps(terms), cluster, most).run())
+            complete(Engine(source, first, pickle.dumps(terms), cluster, most).run())
         finally:
             cluster.close()
 

@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from leakboard.tasks.task import TaskOutcome
 from leakboard.texts import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Coroutine, Iterator
 
     from distributed import Client
 
@@ -47,7 +48,7 @@ class Worker:
         address: where it is, which no later one has.
         name: what the engine calls it.
         slots: tasks that it runs at once.
-        first: whether it was there when the run connected.
+        first: whether it was there when the run began.
         ready: whether it may get tasks; None until it has answered.
         since: when it was seen first.
         held: what it was given, in this order, by the numbers of the tasks.
@@ -100,7 +101,7 @@ class Engine:
         while True:
             try:
                 async with self._connected(wait) as client:
-                    await self._serve(client)
+                    await self._serve(client, begins=not lost)
                     return
             except SchedulerLost:
                 lost = True
@@ -143,12 +144,12 @@ class Engine:
             with contextlib.suppress(Exception):
                 await client.close(timeout=2)
 
-    async def _serve(self, client: Client) -> None:
+    async def _serve(self, client: Client, *, begins: bool) -> None:
         """Hand out tasks and take in what comes of them, until the source is dry."""
         self._workers, looked, self._seen_worker = {}, 0.0, time.monotonic()
         while True:
             if time.monotonic() - looked >= LOOK:
-                await self._look(client, first=not looked)
+                await self._look(client, first=begins and not looked)
                 looked = time.monotonic()
             if not self._hand_out(client):
                 return
@@ -266,11 +267,12 @@ class Engine:
         """Give no more tasks to a worker.
 
         Raises:
-            LeakboardError: it was there from the start: whoever started the run is still looking.
+            LeakboardError: it was there from the start, when whoever started the run is still looking; or the run
+                started it itself, and would start no other.
         """
         worker.ready = False
         self._refused[worker.name] = reason
-        if worker.first:
+        if worker.first or self._cluster.ours:
             raise LeakboardError(
                 f"the worker {worker.name} cannot take part: {reason}",
                 where=f"--executor, {self._cluster.address}",
@@ -306,6 +308,17 @@ class Engine:
     def _drop_followers(self) -> None:
         for number in [*self._followers]:
             self._drop(number)
+
+
+def complete(work: Coroutine[Any, Any, None]) -> None:
+    """Run it to its end, from a notebook too, whose thread has a loop of its own that is busy with us."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
 
 
 def say(line: str) -> None:

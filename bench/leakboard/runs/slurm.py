@@ -84,7 +84,7 @@ def run_on_slurm(source: Source, work: Callable[[Any], Any], settings: ExecutorS
 class Slurm:
     """A scheduler in this process, and jobs that are its workers. What they say to each other is encrypted."""
 
-    connect = 30.0
+    connect, ours = 30.0, True
 
     def __init__(self, settings: ExecutorSettings) -> None:
         self._options: SlurmOptions = settings.options
