@@ -2,6 +2,8 @@
 
 import runpy
 import sys
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 import torch
@@ -175,6 +177,15 @@ def test_an_api_that_wants_a_rest_gets_it_from_all(server):
     edited(opened(server, concurrency=1))
 
     assert server.times[1] - server.times[0] >= 0.3
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("2", 2), ("0.5", 0.5), ("", 0), ("soon", 0), ("-3", 0)])
+def test_a_rest_is_asked_for_in_seconds(text, seconds):
+    assert calls._seconds(text) == seconds
+
+
+def test_a_rest_is_asked_for_until_a_date():
+    assert 55 < calls._seconds(format_datetime(datetime.now(UTC) + timedelta(minutes=1), usegmt=True)) <= 60
 
 
 def test_an_answer_that_takes_too_long_is_asked_again(server):
