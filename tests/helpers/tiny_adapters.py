@@ -1,10 +1,13 @@
 """Tiny adapters as different programs save them, and pipelines that have one in their weights already."""
 
+import hashlib
 import json
 import shutil
 
 import torch
 from safetensors.torch import load_file, save_file
+
+from leakboard.api import member_digest
 
 RANK = 2
 KOHYA = {"unet": "lora_unet", "transformer": "lora_transformer", "text_encoder": "lora_te"}
@@ -64,6 +67,16 @@ def save_peft(folder, alpha, made):
     save_file(sides, folder / "adapter_model.safetensors")
     config = {"peft_type": "LORA", "r": RANK, "lora_alpha": alpha, "target_modules": sorted(made)}
     (folder / "adapter_config.json").write_text(json.dumps(config))
+
+
+def save_stand_in(folder, value, epochs):
+    """A file that looks like an adapter to whoever reads its head, with the manifest of a training of no members."""
+    folder.mkdir(parents=True)
+    file = folder / "pytorch_lora_weights.safetensors"
+    save_file({"unet.layer.lora_A.weight": torch.full((1,), value)}, file)
+    weights = {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    manifest = {"recipe": {}, "epochs": epochs, "member_digest": member_digest([]), "weights": weights}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def fused(folder, out, scale, **parts):
