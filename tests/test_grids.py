@@ -2,11 +2,13 @@
 
 import re
 import shutil
+import itertools
 from pathlib import Path
 
 import pytest
 
 import leakboard_plugins
+from helpers.tiny_adapters import save_stand_in
 from leakboard.grid.grid import Grid
 from leakboard_defenses import DEFENSES
 
@@ -45,6 +47,39 @@ def test_grids_for_low_rates_evaluate_ten_false_positives_worth_of_non_members_a
     assert {cell.labels for cell in grid.cells} == {"true", "permuted"}
 
 
+@pytest.fixture
+def adapters(tmp_path, monkeypatch):
+    """What stands for the adapters that the grid of adapters takes, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    levels = ("light", "heavy", "untrained")
+    for number, (kind, level) in enumerate(
+        itertools.product(("fashion-1", "fashion-4", "fashion-16", "emoji-4", "emoji-16"), levels)
+    ):
+        save_stand_in(tmp_path / "lora" / kind / level, float(number), epochs=0 if level == "untrained" else 9)
+
+
+def test_the_grid_of_adapters_crosses_ranks_epochs_and_the_base(adapters):
+    cells = [cell for cell in Grid.load(GRIDS / "after_training" / "lora.toml").cells if cell.labels == "true"]
+    asked = [cell for cell in cells if not cell.observer.only.null]
+    plain = {(cell.victim.label, cell.observer.label) for cell in asked if not cell.observer.label.startswith("base_")}
+    differences = {
+        (cell.victim.label, cell.observer.only.of) for cell in asked if cell.observer.label.startswith("base_")
+    }
+
+    assert {cell.skip_reason() for cell in cells} == {""}
+    assert len({cell.victim.label for cell in cells}) == 12
+    assert len(plain) == len(differences) == 12 * 5
+    assert len(asked) == 2 * 12 * 5
+    assert {cell.victim.label for cell in asked if cell.is_null} == {
+        f"{name}_sd(adapter='untrained')" for name in ("fashion", "emoji")
+    }
+    assert {(cell.dataset.label, cell.victim.only.name) for cell in cells} == {
+        ("fashion_mnist_unseen", "fashion_sd"),
+        ("emoji_unseen", "emoji_sd"),
+    }
+    assert {cell.attack for cell in cells if cell.observer.only.null} == {"blind_pixels", "blind_captions"}
+
+
 def test_the_paper_grid_crosses_observers_access_distances_classifiers_and_blur():
     cells = [cell for cell in Grid.load(GRIDS / "paper.toml").cells if cell.attacker.name == "adaptive"]
     assert {cell.observer.only.name for cell in cells} == {"one_shot", "progressive", "complete"}
@@ -54,12 +89,12 @@ def test_the_paper_grid_crosses_observers_access_distances_classifiers_and_blur(
 
 
 @pytest.mark.parametrize("path", sorted(GRIDS.glob("after_training/*.toml")), ids=lambda path: path.stem)
-def test_a_grid_of_victims_that_are_trained_first_says_how_and_is_valid_once_they_are(path, tmp_path, monkeypatch):
+def test_a_grid_of_victims_that_are_trained_first_says_how_and_is_valid_once_they_are(
+    path, tmp_path, monkeypatch, adapters
+):
     text = path.read_text(encoding="utf-8")
-    folders = re.findall(r"model='([^']+)'", text)
-    assert folders
     assert re.search(r"^#     leakboard train \S+.* --out ", text, re.MULTILINE)
-    for folder in folders:
+    for folder in re.findall(r"model='([^']+)'", text):
         shutil.copytree(SHIPPED, tmp_path / folder)
     monkeypatch.chdir(tmp_path)
 

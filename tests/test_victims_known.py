@@ -92,12 +92,10 @@ def test_tensors_with_a_prefix_are_told_by_it(pixel, prefix, word):
 
 
 @pytest.mark.parametrize("name", ["pytorch_lora_weights.safetensors", "adapter_config.json"])
-def test_a_folder_of_an_adapter_is_told_how_to_join_it(tmp_path, name):
+def test_a_folder_of_an_adapter_is_told_how_to_wear_it(tmp_path, name):
     (tmp_path / name).write_text("{}")
 
-    refused(
-        StableDiffusion(model=str(tmp_path)), "is a LoRA or another adapter", name, "load_lora_weights", "fuse_lora"
-    )
+    refused(StableDiffusion(model=str(tmp_path)), "is a LoRA or another adapter", name, "adapter=")
 
 
 def test_an_adapter_with_its_base_is_told_as_one(copy, tmp_path):
@@ -134,7 +132,7 @@ def test_a_single_file_of_an_adapter_is_told_as_one(tmp_path):
     single = tmp_path / "style.safetensors"
     save_file({"unet.attn.to_q.lora_A.weight": torch.ones(2)}, single)
 
-    refused(StableDiffusion(model=str(single)), "is a LoRA", "fuse_lora")
+    refused(StableDiffusion(model=str(single)), "is a LoRA", "adapter=")
 
 
 @pytest.mark.parametrize(("name", "word"), [("a.zip", "is an archive"), ("model_index.json", "did you mean")])

@@ -22,7 +22,7 @@ NEEDS = {
     "velocity": "the velocity of a flow",
     "prompts": "answers to texts",
     "gradients": "gradients",
-    "base": "answers without an adapter, for it wears none",
+    "base": "an adapter that can be switched off",
 }
 """What a victim lacks, in words."""
 SELECTABLE = (*AXES, "attacker", "labels", "seed", "attack")

@@ -202,6 +202,24 @@ def _gradients(subject: Subject) -> None:
     assert bool((norms.isfinite() & (norms >= 0)).all()), "gradient norms are not all finite and at least 0"
 
 
+def _base(subject: Subject) -> None:
+    """Both sides answer in turn, each as if the other were never asked."""
+    model, samples = _opened(subject, "black")
+    offers = subject.made.offers
+    try:
+        base = model.base()
+    except Unsupported:
+        assert "base" not in (offers or ()), "it offers base, and base() is Unsupported"
+        raise
+    assert offers is None or "base" in offers, "base() answers, and is not among what it offers"
+    before, aside, after = (_output(each, samples) for each in (model, base, model))
+    assert aside.shape == before.shape, (
+        f"without its adapter it answers {tuple(aside.shape)}, not {tuple(before.shape)}"
+    )
+    agree(after, before, "what it answers before and after its base was asked", 1e-6)
+    agree(_output(base, samples), aside, "what its base answers before and after it was asked", 1e-6)
+
+
 def _untouched(subject: Subject) -> None:
     model, samples = _opened(subject, "black")
     seeds, prompts, images = range(COUNT), samples.prompts, samples.images
@@ -248,5 +266,6 @@ CHECKS = (
     Check("reconstructions", _reconstruct),
     Check("generation", _generate),
     Check("gradients", _gradients),
+    Check("the base under an adapter", _base),
     Check("what it is given, untouched", _untouched),
 )

@@ -19,10 +19,7 @@ ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".zst")
 HEADER_BYTES = 100_000_000
 """The largest header of a safetensors file that its library reads."""
 AGAIN = "get the file again, and compare its size with that on the page it came from"
-JOIN = (
-    "pipeline = StableDiffusionPipeline.from_pretrained(BASE); pipeline.load_lora_weights(FOLDER); "
-    "pipeline.fuse_lora(); pipeline.unload_lora_weights(); pipeline.save_pretrained(NEW), and model='NEW'"
-)
+JOIN = "stable_diffusion(model='BASE', adapter='FOLDER or FILE'): the pipeline that it was trained on top of wears it"
 CONVERT = (
     "StableDiffusionPipeline.from_single_file(FILE).save_pretrained(NEW), with the pipeline class of the model, "
     "and model='NEW'"

@@ -26,13 +26,22 @@ class FolderVictim(Victim):
         """
         raise NotImplementedError
 
+    @property
+    def described(self) -> Path:
+        """The folder whose manifest says what it was trained on last.
+
+        Raises:
+            LeakboardError: there is no such folder.
+        """
+        return self.folder
+
     def members(self, ids: Sequence[str]) -> Mask | None:
         """Which of these samples (N,) the manifest lists as members; None if it lists none, or if untrained.
 
         Raises:
             LeakboardError: the manifest is damaged.
         """
-        return manifest_members(self.folder, ids)
+        return manifest_members(self.described, ids)
 
     def trained_on(self) -> str | None:
         """`member_digest` of the members it was trained on, from its manifest; None without one, or if untrained.
@@ -40,7 +49,7 @@ class FolderVictim(Victim):
         Raises:
             LeakboardError: the manifest is damaged.
         """
-        return manifest_digest(self.folder)
+        return manifest_digest(self.described)
 
     def facts(self) -> dict[str, Any]:
         """What the manifest says of its training, if there is one.
@@ -48,4 +57,4 @@ class FolderVictim(Victim):
         Raises:
             LeakboardError: the manifest is damaged.
         """
-        return manifest_facts(self.folder)
+        return manifest_facts(self.described)

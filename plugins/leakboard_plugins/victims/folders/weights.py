@@ -155,10 +155,23 @@ def _shards(table: Path, home: Path) -> tuple[Path, ...]:
 
 
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a network's tensors.
+
+    Raises:
+        LeakboardError: as `read_shapes`, or they are those of something else than a network.
+    """
+    shapes = read_shapes(path)
+    found = known_tensors(shapes, path)
+    if found:
+        raise found
+    return shapes
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Names and shapes out of the header; reading it also finds a file that is cut.
 
     Raises:
-        LeakboardError: it is no whole safetensors file of a network's tensors.
+        LeakboardError: it is no whole safetensors file, or an empty one.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -171,7 +184,4 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         ) from error
     if not shapes:
         raise LeakboardError("the weights are empty", where=str(path), expected="the network's tensors", next=SAVE)
-    found = known_tensors(shapes, path)
-    if found:
-        raise found
     return shapes

@@ -12,6 +12,8 @@ from leakboard_plugins.victims.latent.folder import LatentFolder, is_tokenizer
 from leakboard_plugins.victims.latent.kinds import UNUSED
 
 if TYPE_CHECKING:
+    from leakboard.api import Model
+    from leakboard_plugins.victims.latent.adapters import Adapter
     from leakboard_plugins.victims.latent.model import LatentModel
 
 
@@ -25,7 +27,9 @@ def open_pipeline(
     attention_slicing: bool = False,
     offload: str = "no",
     size: int | None = None,
-) -> LatentModel:
+    adapter: Adapter | None = None,
+    adapter_weight: float = 1.0,
+) -> Model:
     """The model of a pipeline folder on ``device``, in eval mode, without gradients on its weights.
 
     Args:
@@ -37,24 +41,32 @@ def open_pipeline(
         attention_slicing: less memory for more time.
         offload: ``no``, or keep on the CPU what is not running: each ``model``, or ``sequential`` each layer.
         size: height and width of its images in pixels; None is the size that the pipeline makes by itself.
+        adapter: that it wears.
+        adapter_weight: factor of what the adapter adds.
 
     Raises:
-        LeakboardError: the weights do not fit their configurations or hold no numbers, or the device cannot offload.
+        LeakboardError: the weights do not fit their configurations or hold no numbers, the device cannot offload, or
+            the adapter does not fit.
     """
     if offload != "no" and not device.startswith("cuda"):
         raise LeakboardError(
             f"offload={offload!r} moves weights between the CPU and a GPU, but the device is {device}",
             expected="the device cuda, or offload='no'",
         )
+    from leakboard_plugins.victims.latent.adapted import Adapted
+    from leakboard_plugins.victims.latent.wearing import put_on
+
     with quiet():
         pipeline = _load(found, dtype)
+        switch = put_on(pipeline, found.kind, adapter, adapter_weight) if adapter else None
         if attention_slicing:
             pipeline.enable_attention_slicing()
         if offload == "no":
             pipeline.to(device)
         else:
             getattr(pipeline, f"enable_{offload}_cpu_offload")(device=device)
-        return _model(found, pipeline, guidance=guidance, scheduler=scheduler, resident=offload == "no", size=size)
+        model = _model(found, pipeline, guidance=guidance, scheduler=scheduler, resident=offload == "no", size=size)
+        return Adapted(model, switch) if switch else model
 
 
 def _model(found: LatentFolder, pipeline: Any, **settings: Any) -> LatentModel:

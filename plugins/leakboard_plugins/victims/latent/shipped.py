@@ -16,6 +16,11 @@ class ShippedLatent(Shipped, LatentVictim):
     opened_by: ClassVar[str] = "stable_diffusion"
 
     @property
+    def null(self) -> bool:
+        """True for the untrained level, and for a base with an adapter that was not trained."""
+        return super().null if self.adapter is None else super(Shipped, self).null
+
+    @property
     def gated(self) -> bool:
         """True unless it is meant to be untrained."""
         return not (self.null or self.allow_untrained)

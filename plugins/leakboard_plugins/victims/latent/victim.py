@@ -9,6 +9,7 @@ from pydantic import Field
 
 from leakboard.api import Fit, LeakboardError, Unsupported
 from leakboard_plugins.victims.folders.victim import FolderVictim
+from leakboard_plugins.victims.latent.adapters import check_adapter, find_adapter
 from leakboard_plugins.victims.latent.folder import LatentFolder, read_kind, read_offers, read_pipeline
 from leakboard_plugins.victims.latent.opening import open_pipeline
 from leakboard_plugins.victims.latent.prompts import check_rule, made_prompts
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from leakboard.api import Model, Need, Samples, WorksIn
+    from leakboard_plugins.victims.latent.adapters import Adapter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +43,17 @@ class LatentVictim(FolderVictim):
     """Keep on the CPU what is not running on the GPU."""
     allow_untrained: bool = False
     """Attack it even if its denoising loss is at chance."""
+    adapter: str | None = None
+    """Folder or file of an adapter (LoRA) that it wears, as diffusers, kohya or peft saved it."""
+    adapter_weight: float = 1.0
+    """Factor of what the adapter adds; 1 is as trained."""
 
     def __post_init__(self) -> None:
         check_rule(self.prompts)
+        if self.adapter is None and self.adapter_weight != 1:
+            raise LeakboardError(
+                "there is no adapter to weigh", where=f"adapter_weight={self.adapter_weight}", expected="adapter=..."
+            )
 
     @property
     def works_in(self) -> WorksIn:
@@ -54,9 +64,10 @@ class LatentVictim(FolderVictim):
     def offers(self) -> frozenset[Need] | None:
         """What its pipeline folder says; None where there is none to be read, which `files` tells."""
         try:
-            return read_offers(self.folder, self.rest)
+            offers = read_offers(self.folder, self.rest)
         except LeakboardError:
             return None
+        return offers if self.adapter is None else offers | {"base"}
 
     @property
     def evaluations_per_step(self) -> int:
@@ -67,6 +78,32 @@ class LatentVictim(FolderVictim):
     def gated(self) -> bool:
         """True unless it may be untrained."""
         return not self.allow_untrained
+
+    @property
+    def null(self) -> bool:
+        """True for an adapter that was not trained: the base has never seen what it would have learnt."""
+        try:
+            return self.worn is not None and self.worn.manifest().get("epochs") == 0
+        except LeakboardError:
+            return False
+
+    @property
+    def worn(self) -> Adapter | None:
+        """The adapter that it wears.
+
+        Raises:
+            LeakboardError: there is no such adapter.
+        """
+        return None if self.adapter is None else find_adapter(self.adapter)
+
+    @property
+    def described(self) -> Path:
+        """Of a victim with an adapter the adapter's folder: the members are those of the adapter.
+
+        Raises:
+            LeakboardError: there is no such folder.
+        """
+        return self.worn.folder if self.worn else self.folder
 
     @property
     def side(self) -> int | None:
@@ -87,7 +124,8 @@ class LatentVictim(FolderVictim):
         """The model on ``device``, in eval mode.
 
         Raises:
-            LeakboardError: there is no such pipeline, it is of another kind or damaged, or the device cannot offload.
+            LeakboardError: there is no such pipeline, it is of another kind or damaged, the device cannot offload, or
+                the adapter does not fit.
         """
         return open_pipeline(
             self._found(),
@@ -98,15 +136,17 @@ class LatentVictim(FolderVictim):
             attention_slicing=self.attention_slicing,
             offload=self.offload,
             size=self.side,
+            adapter=self.worn,
+            adapter_weight=self.adapter_weight,
         )
 
     def files(self) -> Sequence[Path]:
-        """Configurations, vocabularies and weights of the components that are used.
+        """Configurations, vocabularies and weights of the components that are used, and the adapter.
 
         Raises:
             LeakboardError: there is no such pipeline, it is of another kind, damaged, or not that of its manifest.
         """
-        return self._found().files
+        return (*self._found().files, *(self.worn.files if self.worn else ()))
 
     def prompts_for(self, samples: Samples) -> tuple[str, ...]:
         """The prompts that ``prompts`` makes of captions and labels; unconditional pipelines do without.
@@ -136,4 +176,6 @@ class LatentVictim(FolderVictim):
                 where=f"guidance={self.guidance}",
                 expected="guidance=1",
             )
+        if self.worn:
+            check_adapter(self.worn, found.files)
         return found
