@@ -1,8 +1,8 @@
 """The grids that ship are what they say they are."""
 
+import itertools
 import re
 import shutil
-import itertools
 from pathlib import Path
 
 import pytest
