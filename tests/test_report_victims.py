@@ -116,3 +116,12 @@ def test_a_victim_fitted_to_several_datasets_tells_each():
     cells = [made(0.8, dataset="b", fit=PADDED), made(0.7, dataset="a"), made(0.6, dataset="a", victim="other")]
     (row,) = manifests.taken([("x", {})], cells)
     assert row.fits == (("a", "exact"), ("b", PADDED))
+
+
+def test_what_defended_the_training_stands_beside_its_losses(page, tmp_path):
+    told = {"epochs": 3, "training_defenses": ["horizontal_flip", "weight_decay=0.1"]}
+    defended = synthetic_store.build(tmp_path / "defended.db", manifest=told, **SMALL)
+
+    text = section(report(defended, tmp_path / "out").read_text(), "subjects")
+    assert "<td>horizontal_flip, weight_decay=0.1</td>" in text
+    assert "Defended in training by" not in page.read_text()

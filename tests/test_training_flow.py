@@ -38,7 +38,8 @@ def trained(tmp_path_factory):
 def test_the_shipped_recipe_is_that_of_its_sibling_but_for_what_it_predicts():
     ours, sibling = (next(each for each in RECIPES if each.name == name) for name in ("fashion_flow", "fashion_ddpm"))
     assert isinstance(ours, FlowRecipe)
-    same = PixelRecipe(**vars(ours) | {"name": sibling.name, "summary": sibling.summary})
+    shared = {name: value for name, value in vars(ours).items() if name != "u_shape"}
+    same = PixelRecipe(**shared | {"name": sibling.name, "summary": sibling.summary})
     assert same == sibling
 
 

@@ -428,6 +428,7 @@ def test_a_defended_training_opens_says_how_and_goes_on_after_an_interruption(tm
         "gaussian_noise(at='training')",
         "weight_decay=0.5",
         "patience=10",
+        "text.dropout=0.3",
         "text.deleted=0.2",
         "text.shuffled=0.5",
         "text.rephrased=0.5",

@@ -45,12 +45,16 @@ class Given:
     device: str
 
 
-def off(value: Any) -> Any:
+def off(value: Any, *, described: bool = False) -> Any:
     """The default of a field that switches a defense of the training on when it is anything else.
 
     Manifests list what is on (`switched_on`), and say nothing of what is off.
+
+    Args:
+        value: the default.
+        described: whether the manifest gives it among the numbers of the recipe all the same.
     """
-    return field(default=value, metadata={"off": True})
+    return field(default=value, metadata={"off": True, "described": described})
 
 
 def switched_on(recipe: Any) -> dict[str, Any]:

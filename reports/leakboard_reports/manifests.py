@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VictimRow:
-    """One victim's training as texts; ``weights`` is the whole sha256, empty when unknown."""
+    """One victim's training as texts; ``weights`` is the whole sha256, ``defenses`` what it was defended by, if any."""
 
     label: str
     epochs: str
@@ -23,6 +23,7 @@ class VictimRow:
     held_out: str
     quality: str
     weights: str
+    defenses: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def trained(victims: Iterable[tuple[str, Mapping[str, Any]]]) -> Trained:
             _number(_at(manifest, "loss.held_out")),
             _number(_at(manifest, "quality.kernel_distance")),
             str(_at(manifest, "weights.sha256") or ""),
+            _listed(_at(manifest, "training_defenses")),
         )
         for label, manifest in known
     )
@@ -108,6 +110,11 @@ def _at(facts: Any, path: str) -> Any:
     for name in path.split("."):
         facts = facts.get(name) if isinstance(facts, dict) else None
     return facts
+
+
+def _listed(value: Any) -> str:
+    """Texts in a row; manifests of others may have anything there."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else ""
 
 
 def _real(value: Any) -> float | None:

@@ -148,8 +148,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Component):
         return spell(value.name, bind.parameters(value))
     if is_dataclass(value):
-        off = {each.name for each in fields(value) if "off" in each.metadata} - switched_on(value).keys()
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(value) if each.name not in off}
+        on = switched_on(value)
+        told = [each.name for each in fields(value) if each.metadata.get("described", True) or each.name in on]
+        return {name: _plain(getattr(value, name)) for name in told}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return {name: _plain(each) for name, each in value.items()} if isinstance(value, dict) else value

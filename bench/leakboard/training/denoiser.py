@@ -92,7 +92,7 @@ def times_of(uniform: torch.Tensor, u_shape: float) -> torch.Tensor:
     """Times in [0, 1] of density proportional to exp(a t) + exp(a (1 - t)) out of uniform numbers in [0, 1).
 
     Flows trained with fewer times near one half, where members show most, leak less (Rao, Moyer 2603.13421); the
-    density is that of Lee et al. 2405.20320, section 4.1.
+    density is that of Lee et al. 2405.20320.
 
     Args:
         uniform: any shape.

@@ -134,7 +134,7 @@ def _save_state(
         tensors |= {f"optimizer.{index}.{name}": value.contiguous() for name, value in state.items()}
     tensors |= best.tensors()
     temporary = path.with_suffix(".part")
-    save_file(tensors, temporary, metadata={"epoch": json.dumps(epoch), **best.notes()})
+    save_file(tensors, temporary, metadata={"epoch": json.dumps(epoch)})
     temporary.replace(path)
 
 
@@ -165,8 +165,8 @@ def _restore(
 
     with safe_open(path, "pt") as file:
         saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        notes = file.metadata()
-    best.restore(saved, notes, average)
+        epoch = int(file.metadata()["epoch"])
+    best.restore(saved, average)
     module.load_state_dict({name[6:]: value for name, value in saved.items() if name.startswith("model.")})
     for name, value in average.items():
         value.copy_(saved[f"average.{name}"])
@@ -176,4 +176,4 @@ def _restore(
             _, index, entry = name.split(".")
             state.setdefault(int(index), {})[entry] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(notes["epoch"])
+    return epoch

@@ -166,7 +166,7 @@ class TextRecipe:
     heads: int = 4
     length: int = 16
     """Tokens a caption is cut to, start and end counted."""
-    dropout: Annotated[float, Field(ge=0, le=1)] = 0.1
+    dropout: Annotated[float, Field(ge=0, le=1)] = off(0.1, described=True)
     """Share of captions replaced by the empty one, so that guidance has an unconditional side."""
     deleted: Annotated[float, Field(ge=0, le=1)] = off(0.0)
     """Chance of every word to be left out of a caption, each time the caption is told."""

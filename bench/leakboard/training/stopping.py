@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,18 +58,23 @@ class Best:
         return self.history[-1][0] - best_of(self.history)[0] >= self.stopping.patience
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The weights as they are saved."""
-        return {BEST + name: value.contiguous() for name, value in self.weights.items()}
+        """Weights and history as they are saved; notes beside tensors would be saved in an order that is drawn."""
+        import torch
 
-    def notes(self) -> dict[str, str]:
-        """The history as it is saved."""
-        return {HISTORY: json.dumps(self.history)} if self.stopping else {}
+        if not self.history:
+            return {}
+        found = {BEST + name: value.contiguous() for name, value in self.weights.items()}
+        return found | {HISTORY: torch.tensor(self.history, dtype=torch.float64)}
 
-    def restore(self, tensors: Mapping[str, torch.Tensor], notes: Mapping[str, str], like: Weights) -> None:
+    def restore(self, tensors: Mapping[str, torch.Tensor], like: Weights) -> None:
         """Take up what was saved; weights where those of ``like`` are."""
-        self.history = [(epoch, loss) for epoch, loss in json.loads(notes.get(HISTORY, "[]"))]
+        self.history = _history(tensors[HISTORY]) if HISTORY in tensors else []
         found = {name.removeprefix(BEST): value for name, value in tensors.items() if name.startswith(BEST)}
         self.weights = {name: value.to(like[name].device) for name, value in found.items()}
+
+
+def _history(saved: torch.Tensor) -> list[tuple[int, float]]:
+    return [(int(epoch), loss) for epoch, loss in saved.tolist()]
 
 
 def best_of(history: list[tuple[int, float]]) -> tuple[int, float]:
@@ -101,7 +105,8 @@ def stopped(state: Path, epochs: int) -> dict[str, float]:
     from leakboard.training.opening import opening
 
     with opening(state.parent, remade_without=state), safe_open(state, "pt") as file:
-        history = [(epoch, loss) for epoch, loss in json.loads(file.metadata()[HISTORY]) if epoch <= epochs]
+        saved = file.get_tensor(HISTORY)
+    history = [(epoch, loss) for epoch, loss in _history(saved) if epoch <= epochs]
     if not history:
         return {}
     epoch, loss = best_of(history)
