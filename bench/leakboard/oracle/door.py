@@ -183,7 +183,7 @@ class Door:
         question = f"reconstruct {strength!r} {steps} {draw} {word(prompts)}"
         # what was sent belongs to the question: else another image would tell which noise to subtract from this one
         show = functools.partial(self._show, words=lambda: questions(images, self._own, 0))
-        return Trajectory(walk, question, show, lambda what: self._allow("gray", what))
+        return Trajectory(walk, question, show, lambda what: allow("gray", what, self.access, self.provider.access))
 
     def generate(self, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """New images from noise, and from the prompts if there are any."""

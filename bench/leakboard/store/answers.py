@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from leakboard.errors import LeakboardError
 from leakboard.keys import paid_key, paid_kind
 from leakboard.store.artifacts import Artifacts, Damaged, Missing
 from leakboard.store.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from leakboard.store.artifacts import ArtifactRow
+    from leakboard.store.buckets import Bucket
 
 
 class Api(NamedTuple):
@@ -57,7 +59,7 @@ class Answers:
         kept = self._kept(key)
         if kept is not None:
             return kept
-        with self._alone(key):
+        with self.artifacts.lock(key):
             kept = self._kept(key)
             if kept is None:
                 kept = ask()
@@ -78,7 +80,7 @@ class Answers:
         key = paid_key("api", api)
         if self.artifacts.has(key):
             return
-        with self._alone(key):
+        with self.artifacts.lock(key):
             if not self.artifacts.whole(key):
                 meta = {"api": api, "name": uuid.uuid4().hex[:12]}
                 self.stored.append(self.artifacts.put(key, {}, meta, "api"))
@@ -94,7 +96,12 @@ class Answers:
         return sorted(found)
 
     def ledger(self, account: str) -> Ledger:
-        """What was spent on an account by all who keep their answers here."""
+        """What was spent on an account by all who keep their answers here.
+
+        Raises:
+            LeakboardError: the answers lie in a bucket, where nothing can be written down before it is spent.
+        """
+        _folder(self.artifacts.root)
         return Ledger(self.artifacts.path(paid_key("account", account)).with_suffix(".json"))
 
     def _kept(self, key: str) -> bytes | None:
@@ -103,24 +110,25 @@ class Answers:
         except (Missing, Damaged):
             return None
 
-    @contextlib.contextmanager
-    def _alone(self, key: str) -> Iterator[None]:
-        """Nobody else asks the same question meanwhile."""
-        from filelock import FileLock
 
-        lock = self.artifacts.path(key).with_suffix(".lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
-            try:
-                yield
-            finally:
-                # While it is held: who waits for this very file sees that it is gone, and locks the next one.
-                lock.unlink(missing_ok=True)
+def answers_in(place: Path | Bucket) -> Answers:
+    """The answers that are kept in a folder of artifacts.
+
+    Raises:
+        LeakboardError: the artifacts lie in a bucket.
+    """
+    return Answers(Artifacts(_folder(place)))
 
 
-def answers_in(folder: Path) -> Answers:
-    """The answers that are kept in a folder of artifacts."""
-    return Answers(Artifacts(folder))
+def _folder(place: Path | Bucket) -> Path:
+    if isinstance(place, Path):
+        return place
+    raise LeakboardError(
+        "answers that cost money are kept in a folder, where what is spent is written down first",
+        where=str(place),
+        expected="a folder of payload files",
+        next="--artifacts FOLDER with a store of its own",
+    )
 
 
 def temporary(owner: object) -> Answers:
