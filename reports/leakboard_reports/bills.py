@@ -41,8 +41,8 @@ def rows(victims: Iterable[tuple[str, Mapping[str, Any]]], store: Store) -> list
 
 def _entries(store: Store, account: str) -> tuple[str, str]:
     """Queries and money; dashes where the ledger is elsewhere, or damaged."""
-    ledger = answers_in(store.artifacts).ledger(account)
     try:
+        ledger = answers_in(store.artifacts).ledger(account)
         entries = ledger.entries()
     except LeakboardError:
         return ABSENT, ABSENT

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from leakboard.registry.find import shared
 from leakboard.store.answers import answers_in
+from leakboard.store.buckets import locate_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ def bills(tasks: Sequence[ObserveTask], costs: Sequence[Cost]) -> tuple[Billed, 
     for identity, task in first.items():
         bill = shared(task.settings.plugins).one("victim", task.victim).only.bill
         if bill and (bill.price or bill.cap is not None):
-            spent = answers_in(Path(task.settings.artifacts)).ledger(bill.account).spent
+            spent = answers_in(locate_files(task.settings.artifacts)).ledger(bill.account).spent
             asked = queries[identity]
             found.append(
                 Billed(task.title or task.victim, bill.account, asked, bill.price, asked * bill.price, spent, bill.cap)
