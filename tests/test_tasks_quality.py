@@ -87,6 +87,20 @@ def test_quality_is_measured_once_whatever_else_is_asked_later(altered, tmp_path
     assert report.evaluations == expected == 48
 
 
+def test_what_a_killed_run_left_is_taken_up_and_not_measured_again(altered, tmp_path):
+    grid = tiny(victim="dulled", plugins=[altered()], run={"quality": 6})
+    leakboard.run(grid, tmp_path / "one.db")
+    first, other = Store(tmp_path / "one.db"), tmp_path / "two"
+    (key,) = first.artifact_digests("quality")
+    path = Artifacts(first.artifacts).path(key)
+    (other / key[:2]).mkdir(parents=True)
+    (other / key[:2] / path.name).write_bytes(path.read_bytes())
+    report = leakboard.run(grid, tmp_path / "two.db", artifacts=other)
+
+    assert report.evaluations == 96
+    assert list(Store(tmp_path / "two.db").artifact_digests("quality")) == [key]
+
+
 def test_a_victim_that_the_gate_refuses_shows_how_bad_it_is_all_the_same(altered, tmp_path):
     """The linear model guesses no better than the best multiple of the noisy state."""
     grid = tiny(victim="dulled", plugins=[altered(gated=True)], run={"quality": 6})

@@ -117,8 +117,8 @@ def _type_text(hint: Any) -> str:
         return " | ".join(_type_text(part) for part in typing.get_args(hint))
     if hint is type(None):
         return "None"
-    if plugin_axis(hint):
-        return f"{plugin_axis(hint)}s"
+    if origin is tuple and plugin_axis(hint):
+        return f"several {typing.get_args(hint)[0].__name__}s"
     return str(getattr(hint, "__name__", hint)) if origin is None else str(hint)
 
 
