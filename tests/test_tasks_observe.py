@@ -292,7 +292,7 @@ def test_a_refusal_ends_a_series_and_stands_beside_its_result(tmp_path):
     grid = real(
         observer=["progressive(access='black', steps=3)", "loss(draws=3)"],
         distance=["psnr", "lp"],
-        defense=["budget(queries=2)", "budget(queries=None, evaluations=2)"],
+        defense=["budget(queries=2)", "budget(evaluations=2)"],
         attacker=["adaptive", "naive"],
         attack=["sima"],
     )
@@ -303,7 +303,7 @@ def test_a_refusal_ends_a_series_and_stands_beside_its_result(tmp_path):
     assert (two["status"], two["queries"], two["nfe"]) == ("done", 2, 6)
     assert two["note"] == "budget(queries=2) refused more after 2 queries a sample"
     assert found.loc[("budget(queries=2)", "loss(draws=3)", "adaptive")]["queries"] == 2
-    nothing = found.loc[("budget(queries=None, evaluations=2)", "progressive(steps=3, access='black')", "adaptive")]
+    nothing = found.loc[("budget(evaluations=2)", "progressive(steps=3, access='black')", "adaptive")]
     assert nothing["status"] == "skipped"
     assert "refused before there was anything to measure: budget(evaluations=2)" in nothing["error"]
     naive = found.loc[("budget(queries=2)", "progressive(steps=3, access='black')", "naive")]
