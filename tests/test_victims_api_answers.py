@@ -116,7 +116,7 @@ def test_a_run_that_failed_half_way_pays_for_the_rest_alone(server, tmp_path):
 
 
 def test_a_run_that_is_killed_pays_for_nothing_twice_that_had_been_answered(server, tmp_path, write):
-    server.nap = 0.1
+    server.nap = 0.3
     grid = write(
         "grid.toml", toml(dataset=[TINY], victim=[http(server, concurrency=2)], observer=[GLANCE], classifier=["mean"])
     )
@@ -126,7 +126,7 @@ def test_a_run_that_is_killed_pays_for_nothing_twice_that_had_been_answered(serv
         time.sleep(0.01)
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
-    time.sleep(0.1)
+    time.sleep(0.4)
     server.nap, killed = 0.0, len(server.asked)
     done(Grid.load(grid, [str(PLUGIN)]), tmp_path / "api.db")
 
