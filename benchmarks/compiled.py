@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 import common
 import numpy as np
@@ -56,7 +57,7 @@ def main() -> None:
         print(f"compiled, first batch in another process {repeated.stdout.strip()} s")
 
 
-def asked(chosen: argparse.Namespace, spec: str, rounds: int) -> tuple[object, float, float]:
+def asked(chosen: argparse.Namespace, spec: str, rounds: int) -> tuple[Any, float, float]:
     """Predicted noise of all samples, wall seconds of the first batch, processor seconds an evaluation after it."""
     import torch
 
@@ -81,7 +82,7 @@ def asked(chosen: argparse.Namespace, spec: str, rounds: int) -> tuple[object, f
     return predicted, first, float(np.median(taken)) / len(states)
 
 
-def questions(chosen: argparse.Namespace, model: object) -> tuple[object, object, np.ndarray]:
+def questions(chosen: argparse.Namespace, model: Any) -> tuple[Any, Any, Any]:
     """Noisy images, their noise, and who of them is a member."""
     from leakboard.noise import normal
     from leakboard.registry.find import shared
@@ -95,7 +96,7 @@ def questions(chosen: argparse.Namespace, model: object) -> tuple[object, object
     return level.sqrt() * clean + (1 - level).sqrt() * noise, noise, some.member
 
 
-def auc(chosen: argparse.Namespace, predicted: object) -> str:
+def auc(chosen: argparse.Namespace, predicted: Any) -> str:
     """AUC of the denoising loss with its interval and the samples it was made of."""
     from leakboard.registry.find import shared
     from leakboard.statistics.auc import auc as area

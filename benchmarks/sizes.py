@@ -11,6 +11,7 @@ import hashlib
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import common
 import numpy as np
@@ -58,7 +59,7 @@ FILES = 50
 """Files of scores that are really written; all others of a real store are of that size."""
 
 
-def filled(path: Path, count: int, samples: int) -> object:
+def filled(path: Path, count: int, samples: int) -> Any:
     """A store of ``count`` cells: attacks under defenses on as many victims as it takes."""
     from leakboard.api import AXES
     from leakboard.store import AttemptRow, CellRow, ComponentRow, RunInfo, Store
@@ -103,7 +104,10 @@ def filled(path: Path, count: int, samples: int) -> object:
             )
         )
         if number < FILES:
-            tensors = {"score": drawn.normal(size=samples), "member": (np.arange(samples) % 2).astype(np.uint8)}
+            tensors: dict[str, Any] = {
+                "score": drawn.normal(size=samples),
+                "member": (np.arange(samples) % 2).astype(np.uint8),
+            }
             ids = {"ids": json.dumps([f"photo-{row:06d}" for row in range(samples)])}
             stored.append(artifacts.put(digest("scores", key), tensors, ids, "scores"))
         value = float(drawn.uniform(0.5, 0.9))

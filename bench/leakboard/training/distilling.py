@@ -144,7 +144,8 @@ def _round(recipe: DistilledRecipe, given: Given, teacher: UNet2DModel, level: s
         state = scheduler.add_noise(clean, noise, times)
         target, weight = taught(teacher, alphas, state, times, stride)
         missed = (student(state, times).sample - target).square().flatten(1).mean(1)
-        return (weight * missed).mean()
+        loss: torch.Tensor = (weight * missed).mean()
+        return loss
 
     def save(folder: Path, weights: Weights) -> None:
         averaged = copy.deepcopy(teacher)

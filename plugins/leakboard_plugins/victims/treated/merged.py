@@ -116,7 +116,8 @@ class Merged(Victim):
         trained = [victim for victim in self.models if not victim.null]
         told = [flags for victim in trained if (flags := victim.members(ids)) is not None]
         if told and len(told) == len(trained):
-            return np.logical_or.reduce(told)
+            of_any: Mask = np.logical_or.reduce(told)
+            return of_any
         if told or len({victim.trained_on() for victim in trained}) > 1:
             raise LeakboardError(
                 "the members of the merged victims are not known",

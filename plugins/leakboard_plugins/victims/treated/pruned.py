@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 from pydantic import Field
 
@@ -48,9 +48,9 @@ class Pruned(Treated):
             stand.register_parameter("weight", nn.Parameter(weight.contiguous(), requires_grad=False))
         if self.structured:
             for stand in stands[:-1]:
-                prune.ln_structured(stand, "weight", self.amount, n=2, dim=0)
+                prune.ln_structured(stand, "weight", self.amount, n=2, dim=0)  # type: ignore[no-untyped-call]
         else:
             layers = [(stand, "weight") for stand in stands]
             prune.global_unstructured(layers, prune.L1Unstructured, amount=self.amount)
         for stand, weight in zip(stands, weights, strict=True):
-            weight.copy_(stand.weight)
+            weight.copy_(cast("torch.Tensor", stand.weight))
