@@ -1,6 +1,7 @@
 """What a denoiser is shown of its members: copies, deduplication, defenses once or each time; and resumed the same."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +11,19 @@ from helpers import trainings
 from helpers.trainings import RECIPE, Stripes, digests, manifest
 from leakboard.api import Defense, LeakboardError, Refused
 from leakboard.training import given_of
+from leakboard.training.claim import describe, training_defenses
+from leakboard.training.manifest import WEIGHTS
 from leakboard.training.shown import augmenting, copies_of, distinct, shown
 from leakboard_defenses import Budget, Cutout, GaussianBlur, GaussianNoise, HorizontalFlip
 
 SHORT = replace(RECIPE, checkpoints={"light": 12})
 ONCE = (GaussianBlur(at="training"), GaussianNoise(at="training"))
+
+
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """Train without writing manifests."""
+    monkeypatch.setattr("leakboard.training.manifest.write_manifests", lambda *_, **__: [])
 
 
 def given(out="out"):
@@ -83,11 +92,10 @@ def test_augmentation_draws_anew_each_time_and_from_the_generator_of_the_step_al
     assert torch.equal(augment(images, torch.Generator().manual_seed(3)), first)
 
 
-def test_defended_trainings_learn_something_else_and_say_what_they_were_defended_by(tmp_path):
+def test_the_manifest_says_what_a_training_was_defended_by(tmp_path):
     recipe = replace(SHORT, defense=(*ONCE, HorizontalFlip(chance=0.25)), copies=(1, 2), deduplicated=True)
-    for name, each in (("plain", SHORT), ("defended", recipe)):
-        trainings.train(each, Stripes(), tmp_path / name)
-    written, plain = (manifest(tmp_path / name / "light") for name in ("defended", "plain"))
+    trainings.train(replace(recipe, checkpoints={"light": 1}), Stripes(), tmp_path)
+    written = manifest(tmp_path / "light")
 
     assert written["training_defenses"] == [
         "gaussian_blur(at='training')",
@@ -101,20 +109,24 @@ def test_defended_trainings_learn_something_else_and_say_what_they_were_defended
     assert sorted(written["copied_ids"]["1"] + written["copied_ids"]["2"]) == written["member_ids"]
     assert written["deduplicated"] == {"before": 18, "after": 12}
     assert written["members"] == 12
-    assert written["weights"]["sha256"] != plain["weights"]["sha256"]
-    off = {"training_defenses", "copies", "copied_ids", "deduplicated"}
-    assert not off & plain.keys()
-    assert not {"defense", "weight_decay", "patience", "copies", "deduplicated"} & plain["recipe"].keys()
 
 
+def test_a_plain_recipe_is_described_as_if_there_were_no_defenses():
+    assert training_defenses(RECIPE) == []
+    assert not {"defense", "weight_decay", "patience", "copies", "deduplicated"} & describe(RECIPE).keys()
+    assert RECIPE.facts(Path("light"), Stripes().load()) == {}
+
+
+@pytest.mark.usefixtures("unmeasured")
 def test_a_deduplicated_training_with_planted_copies_ends_with_the_plain_weights(tmp_path):
     for name, each in (("plain", SHORT), ("planted", replace(SHORT, copies=(1, 3), deduplicated=True))):
         trainings.train(each, Stripes(), tmp_path / name)
 
-    plain, planted = (manifest(tmp_path / name / "light")["weights"]["sha256"] for name in ("plain", "planted"))
+    plain, planted = (digests(tmp_path / name)[f"light/{WEIGHTS}"] for name in ("plain", "planted"))
     assert plain == planted
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_an_interrupted_training_with_augmentation_ends_with_the_same_bits(tmp_path):
     recipe = replace(SHORT, defense=(HorizontalFlip(), Cutout()), weight_decay=0.5)
 
