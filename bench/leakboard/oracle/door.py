@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from leakboard.oracle.bypass import PLACES
 from leakboard.oracle.memo import digest
 from leakboard.oracle.provider import Provider, Returned, acts, at_the_query, defended, questions
 from leakboard.oracle.reconstruction import Trajectory
+from leakboard.oracle.told import ASIDE, aside, rows_of, word_of
 from leakboard.samples import blinded
 
 if TYPE_CHECKING:
@@ -30,13 +30,10 @@ if TYPE_CHECKING:
     import torch
 
     from leakboard.api import Array, Step
-    from leakboard.noise import Seeds
     from leakboard.oracle.memo import Memo
 
 OWN = {"reconstruct", "generate"}
 """Queries whose noise the victim draws: an observer that knew it could subtract it."""
-ASIDE = "base@"
-"""Before the names of what is drawn for a victim without its adapter."""
 
 
 @dataclass
@@ -196,7 +193,7 @@ class Door:
         )
         if len(walk) != steps:
             raise Unsupported(f"the victim made {len(walk)} steps where {steps} were asked")
-        question = f"reconstruct {strength!r} {steps} {draw} {_word(prompts)}"
+        question = f"reconstruct {strength!r} {steps} {draw} {word_of(prompts)}"
         # what was sent belongs to the question: else another image would tell which noise to subtract from this one
         show = functools.partial(self._show, words=lambda: questions(images, self._own, 0))
         return Trajectory(walk, question, show, lambda what: self._allow("gray", what))
@@ -212,7 +209,7 @@ class Door:
             return self._model.generate(seeds[rows], steps, rows_of(texts, start, part))
 
         made = self._ask("generate", [self._own], (steps, seeds, texts), cost, call)
-        return self._show(made, f"generate {steps} {draw} {_word(prompts)}")
+        return self._show(made, f"generate {steps} {draw} {word_of(prompts)}")
 
     def pool(self, count: int, steps: int, draw: int = 0, prompts: Sequence[str] | None = None) -> torch.Tensor:
         """New images that all samples share, and whose price they share; a defense that counts sees the whole pool.
@@ -227,7 +224,8 @@ class Door:
             raise ValueError(f"{len(prompts)} prompts for a pool of {count} images, expected one an image")
         # a victim that takes texts is given empty ones: those of the samples belong to them alone
         texts = tuple(prompts) if prompts is not None else None if self.default_prompts is None else ("",) * count
-        seeds = self._drawn(seeder(self.seed, [f"pool {place}" for place in range(count)]))
+        seeds = seeder(self.seed, [f"pool {place}" for place in range(count)])
+        seeds = aside(seeds) if self._whom else seeds
         model, fitting = self._model, self.memo.fitting
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
@@ -241,7 +239,7 @@ class Door:
         # they are. Who puts shards together divides it.
         self._books.pooled += paid
         for link, defense in enumerate(self.provider.output):
-            images = defended(defense, images, seeds, f"output{link} pool {count} {steps} {draw} {_word(prompts)}")
+            images = defended(defense, images, seeds, f"output{link} pool {count} {steps} {draw} {word_of(prompts)}")
         return images
 
     def gradients(
@@ -282,32 +280,20 @@ class Door:
     def base(self) -> Door:
         """The same victim without its adapter, behind the same defenses; what is asked there is paid and noted here.
 
-        What the observer draws by `noise` is the same on both sides. The victim and the defenses draw under names that
-        no observer can ask for, or one answer would tell which noise to subtract from the other.
+        What the observer draws by `noise` is the same on both sides; victim and defenses draw theirs anew.
 
         Raises:
             Unsupported: it wears none.
         """
         found = copy.copy(self)
-        found.__dict__ |= {"_model": self._model.base(), "seeds": self._aside(self.seeds)}
+        found.__dict__ |= {"_model": self._model.base(), "seeds": aside(self.seeds)}
         found.__dict__.pop("images", None)
         return found
 
     @property
     def _whom(self) -> tuple[str, ...]:
         """What is added to a question to the victim without its adapter."""
-        return () if self._model is self.memo.model else (ASIDE,)
-
-    def _drawn(self, seeds: Seeds) -> Seeds:
-        return self._aside(seeds) if self._whom else seeds
-
-    @staticmethod
-    def _aside(seeds: Seeds) -> Seeds:
-        def aside(query: str | Sequence[str], draw: int = 0) -> tuple[int, ...]:
-            named = f"{ASIDE}{query}" if isinstance(query, str) else [f"{ASIDE}{each}" for each in query]
-            return seeds(named, draw)
-
-        return aside
+        return () if self._books is self else (ASIDE,)
 
     def _gradients(
         self,
@@ -411,13 +397,3 @@ class Door:
             images = defended(defense, images, self.seeds, f"output{link} {question}", words)
         self._books.returned = Returned(question, images.clone())
         return images
-
-
-def _word(prompts: Sequence[str] | None) -> str:
-    """Tells questions with other prompts apart, where their answers are shown or get noise of their own."""
-    return "" if prompts is None else hashlib.blake2b(repr(tuple(prompts)).encode(), digest_size=8).hexdigest()
-
-
-def rows_of(prompts: Sequence[str] | None, start: int, part: torch.Tensor) -> Sequence[str] | None:
-    """The prompts of a batch that begins at ``start``."""
-    return None if prompts is None else prompts[start : start + len(part)]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from leakboard.asking import Cost, Model
 from leakboard.errors import LeakboardError, Unsupported
 from leakboard.noise import normal
-from leakboard.oracle.door import rows_of
 from leakboard.oracle.memo import Memo
 from leakboard.oracle.readings import flow_readings, other_readings
+from leakboard.oracle.told import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
