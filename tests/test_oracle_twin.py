@@ -14,10 +14,13 @@ from leakboard_plugins.victims.pixel.model import PixelModel
 
 
 class Both(PixelModel):
-    """Answers questions about noise and about velocities, as no single real victim does."""
+    """Answers questions about noise and about velocities, as no single real victim does, and has a base like itself."""
 
     def predict_velocity(self, state, time, prompts):
         return self._denoise(state, time * 1000)
+
+    def base(self):
+        return self
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +32,15 @@ VARIANTS = ["access='black'", "access='black', requery='steps'", "intermediates=
 CAPTIONS = ("a boot of brown leather", "a shirt with long sleeves")
 OF_LATENTS = {"latent_mask", "dual_signal"}
 """They ask an autoencoder, which the real victim of this file has not."""
-OF_OTHERS = {"low_pass", "repeats"}
+OF_OTHERS = {"low_pass", "repeats", "base_difference"}
 OF_ONE_DATASET = {"loss_beside_shadows"}
 """It knows other images than the made-up ones; tests/test_shadow_table.py counts what it asks."""
 SPECS = [cls.name for cls in OBSERVERS if cls.name not in {*OF_OTHERS, *OF_LATENTS, *OF_ONE_DATASET}] + [
     "low_pass(of='secmi')",
     "repeats(of='pia', n=2)",
     "repeats(of='variations(draws=2)', n=3)",
+    "base_difference(of='pia')",
+    "base_difference(of='nearest_generation')",
 ]
 SPECS += [
     f"{name}({variant})"
@@ -75,7 +80,7 @@ def test_the_twin_predicts_exactly_what_one_observer_pays(spec, pixel_model):
     counted = paid(Memo(CountingTwin(), 1), placeholder_samples(), [spec])
     assert paid(Memo(pixel_model, 64), make_samples(2, CAPTIONS), [spec]) == counted
     # a pool is paid by all samples together, which is counted apart
-    assert (counted[1] == 0) == spec.startswith(("blind", "nearest_generation"))
+    assert (counted[1] == 0) == spec.startswith(("blind", "nearest_generation", "base_difference(of='nearest"))
 
 
 def test_the_twin_answers_every_question_in_shape_and_range():

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import torch
 
     from leakboard.api import Array, Step
-    from leakboard.noise import Seeds
     from leakboard.oracle.memo import Memo
 
 PREDICTION = Cost(1, 1)
@@ -211,7 +210,8 @@ class Door:
             raise ValueError(f"{len(prompts)} prompts for a pool of {count} images, expected one an image")
         # a victim that takes texts is given empty ones: those of the samples belong to them alone
         texts = tuple(prompts) if prompts is not None else None if self.default_prompts is None else ("",) * count
-        seeds = self._drawn(seeder(self.seed, [f"pool {place}" for place in range(count)]))
+        seeds = seeder(self.seed, [f"pool {place}" for place in range(count)])
+        seeds = aside(seeds) if self._whom else seeds
         model, fitting = self._model, self.memo.fitting
 
         def call(start: int, part: torch.Tensor) -> torch.Tensor:
@@ -264,8 +264,7 @@ class Door:
     def base(self) -> Door:
         """The same victim without its adapter, behind the same defenses; what is asked there is paid and noted here.
 
-        What the observer draws by `noise` is the same on both sides. The victim and the defenses draw under names that
-        no observer can ask for, or one answer would tell which noise to subtract from the other.
+        What the observer draws by `noise` is the same on both sides; victim and defenses draw theirs anew.
 
         Raises:
             Unsupported: it wears none.
@@ -278,10 +277,7 @@ class Door:
     @property
     def _whom(self) -> tuple[str, ...]:
         """What is added to a question to the victim without its adapter."""
-        return () if self._model is self.memo.model else (ASIDE,)
-
-    def _drawn(self, seeds: Seeds) -> Seeds:
-        return aside(seeds) if self._whom else seeds
+        return () if self._books is self else (ASIDE,)
 
     def _gradients(
         self,
