@@ -81,10 +81,10 @@ def broken(
     read = [(cell, found) for cell in tried if (found := scores(cell))]
     level = 1 - ERROR / max(1, len(read))
     held = [
-        Broken(cell, promise, found)
+        Broken(cell, promise, over)
         for cell, mine in read
         for promise in [promised[cell.victim]]
-        if (found := above(mine.score, mine.member, promise.epsilon, promise.delta, level))
+        if (over := above(mine.score, mine.member, promise.epsilon, promise.delta, level))
     ]
     return sorted(held, key=lambda each: each.found.allowed - each.found.tpr_low)
 
@@ -102,8 +102,9 @@ def _promise(info: Any) -> Promise | None:
     """Manifests of others may have any shape."""
     manifest = info.get("manifest") if isinstance(info, dict) else None
     stated = manifest.get("privacy") if isinstance(manifest, dict) else None
-    values = [stated.get(name) for name in ("epsilon", "delta")] if isinstance(stated, dict) else []
-    if len(values) != 2 or not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+    epsilon, delta = (stated.get("epsilon"), stated.get("delta")) if isinstance(stated, dict) else (None, None)
+    if not (isinstance(epsilon, int | float) and isinstance(delta, int | float)):
         return None
-    epsilon, delta = map(float, values)
-    return Promise(epsilon, delta) if epsilon >= 0 and 0 <= delta < 1 else None
+    if not math.isfinite(epsilon):
+        return None
+    return Promise(float(epsilon), float(delta)) if epsilon >= 0 and 0 <= delta < 1 else None

@@ -48,7 +48,8 @@ def ceiling(fpr: npt.ArrayLike, epsilon: float, delta: float) -> Array:
     with np.errstate(over="ignore"):
         told = np.exp(min(epsilon, 700.0)) * rate + delta
     silent = 1 - np.exp(-epsilon) * (1 - rate - delta)
-    return np.minimum(1.0, np.minimum(told, silent))
+    highest: Array = np.minimum(1.0, np.minimum(told, silent))
+    return highest
 
 
 def above(
