@@ -176,10 +176,10 @@ def test_curves_of_a_victim_are_of_one_knowledge():
 
     scores = Scores(tuple("abcd"), np.array([0.1, 0.2, 0.3, 0.4]), np.array([False, True, False, True]))
     cells = [made(0.6), made(0.9, attacker=SHADOW), made(0.5, access="none", role="null")]
-    (plot,) = charts.plots(cells, lambda _: scores)
+    (plot,) = charts.plots(cells, lambda _: scores, {})
     assert [curve.cell.attacker for curve in plot.curves] == ["adaptive", "adaptive"]
     assert plot.told == ""
-    (plot,) = charts.plots(cells[1:], lambda _: scores)
+    (plot,) = charts.plots(cells[1:], lambda _: scores, {})
     assert plot.told == f"{SHADOW} attacker"
 
 

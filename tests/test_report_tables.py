@@ -215,7 +215,7 @@ def test_the_best_of_many_at_chance_is_no_leak():
 
 
 def test_roc_plots_take_the_best_of_each_access_level_and_the_blind_check(store, cells):
-    (plot,) = charts.plots(cells, ScoreReader(store))
+    (plot,) = charts.plots(cells, ScoreReader(store), {})
     assert [curve.access for curve in plot.curves] == ["black box", "gray box", "blind"]
     for curve in plot.curves:
         assert curve.tpr(0.01) == pytest.approx(curve.cell.measures["tpr_at_1pct_fpr"].value, abs=1e-6)
@@ -262,7 +262,7 @@ def contact_sheets_of(store, artifacts):
 
 def test_the_chart_in_words_tells_the_stored_rates(store, cells):
     """The points of a curve are few, and the lowest of them may lie above the rate."""
-    (plot,) = charts.plots(cells, ScoreReader(store))
+    (plot,) = charts.plots(cells, ScoreReader(store), {})
     curve = plot.curves[0]
     rate = dataclasses.replace(curve.cell.measures["tpr_at_1pct_fpr"], value=0.4321, flag="uncalibrated")
 

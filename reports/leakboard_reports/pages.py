@@ -19,6 +19,7 @@ from leakboard_reports import (
     overview,
     pictures,
     prices,
+    privacy,
     quality,
     subjects,
     summary,
@@ -78,10 +79,13 @@ def _index(
 ) -> str:
     """The first page; what it needs beside itself is written on the way."""
     results, tried, components = store.results(), store.cells(), store.components()
+    promised, scores = privacy.promises(components), ScoreReader(store)
     cells = read_cells(results, tried)
+    broken = privacy.broken(cells, promised, scores)
+    cells = privacy.marked(cells, broken)
     measured = measures.columns(cells, known)
     rows = tables.leaderboard(cells, [each.name for each in measured])
-    plots = charts.plots(cells, scores := ScoreReader(store))
+    plots = charts.plots(cells, scores, promised)
     contact_sheets = read_contact_sheets(store, components)
     datasets = {cell.dataset for cell in cells}
     private = [name for name in store.private_datasets() if name in datasets]
@@ -129,7 +133,7 @@ def _index(
             marks=bypasses.legend(cells),
             noted=any(cell.note for cell in cells),
             chosen=all(cell.calibration_auc is not None for cell in attacks_of(cells)),
-            doubts=summary.doubts(cells, checks, store.failures(), done),
+            doubts=summary.doubts(cells, checks, store.failures(), done, broken),
             findings=summary.findings(cells, lists),
             columns=columns,
             choices=offered,

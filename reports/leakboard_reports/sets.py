@@ -12,12 +12,14 @@ from leakboard.statistics.epsilon import Guesses, guesses_of, highest_epsilon, l
 from leakboard.statistics.mixture import share_used
 from leakboard.statistics.sets import LEVEL, POWER, resampled, set_p_value, set_size
 from leakboard_reports.panels import comparable, panels
+from leakboard_reports.privacy import promises
 from leakboard_reports.templating import environment
 
 if TYPE_CHECKING:
     from leakboard.api import Array, Estimate
     from leakboard.store import Store
     from leakboard_reports.panels import Panel
+    from leakboard_reports.privacy import Promise
 
 SIZES = (10, 30, 100, 300)
 """Of sets that are drawn from the scores."""
@@ -39,6 +41,8 @@ class Verdict:
         shares: the share estimated of a set with each of `SHARES`; None where none can be told.
         guesses: how many were right of how many.
         epsilon: the bound on a pure one, then at `DELTA`, then the most that so many samples give.
+        promise: what the victim states, if it does.
+        at_promise: the bound at the delta that it states.
     """
 
     panel: Panel
@@ -49,9 +53,11 @@ class Verdict:
     shares: tuple[Estimate | None, ...]
     guesses: Guesses
     epsilon: tuple[float, float, float]
+    promise: Promise | None = None
+    at_promise: float = 0.0
 
 
-def verdict(panel: Panel) -> Verdict:
+def verdict(panel: Panel, promise: Promise | None = None) -> Verdict:
     """Of the attack of a panel that calibration samples chose."""
     scores, member = panel.scores[0], panel.member
     whole, guesses = set_p_value(scores, member), guesses_of(scores, member)
@@ -65,6 +71,8 @@ def verdict(panel: Panel) -> Verdict:
         shares,
         guesses,
         (lower_bound(guesses), lower_bound(guesses, delta=DELTA), highest_epsilon(guesses.samples)),
+        promise,
+        lower_bound(guesses, delta=promise.delta) if promise else 0.0,
     )
 
 
@@ -87,7 +95,8 @@ def mixed(members: Array, others: Array) -> tuple[int, tuple[Estimate | None, ..
 
 def body(store: Store) -> str:
     """The page as HTML."""
-    verdicts = [verdict(panel) for panel in panels(*comparable(store))]
+    promised = promises(store.components())
+    verdicts = [verdict(panel, promised.get(panel.victim)) for panel in panels(*comparable(store))]
     template = environment().get_template("sets.html.j2")
     return template.render(verdicts=verdicts, sizes=SIZES, shares=SHARES, level=LEVEL, power=POWER, delta=DELTA)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from leakboard_reports.nulls import Nulls
     from leakboard_reports.prices import Change, Price, PriceList
+    from leakboard_reports.privacy import Broken
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Doubts:
-    """What the banner warns of; ``unmeasured`` cells are done and have no AUC."""
+    """What the banner warns of; ``unmeasured`` cells are done and have no AUC.
+
+    ``broken`` are attacks that show more than the stated epsilon of their victim allows.
+    """
 
     nulls: Nulls
     failed: int
@@ -72,11 +76,12 @@ class Doubts:
     hidden: int
     cells: int
     unmeasured: int = 0
+    broken: Sequence[Broken] = ()
 
     @property
     def alarming(self) -> bool:
-        """Whether a null check says that no verdict can be trusted: a reader has to know before reading any."""
-        return bool(self.nulls.alarms or self.nulls.shared)
+        """Whether a null check or a broken promise says what no verdict can stand beside: to be known before any."""
+        return bool(self.nulls.alarms or self.nulls.shared or self.broken)
 
     @property
     def lacking(self) -> bool:
@@ -133,7 +138,13 @@ def adaptive_change(price: Price) -> Change | None:
     return price.best.get("adaptive")
 
 
-def doubts(cells: Sequence[Cell], nulls: Nulls, failures: pd.DataFrame, done: int | None = None) -> Doubts:
+def doubts(
+    cells: Sequence[Cell],
+    nulls: Nulls,
+    failures: pd.DataFrame,
+    done: int | None = None,
+    broken: Sequence[Broken] = (),
+) -> Doubts:
     """Counts for the banner; of ``done`` cells those that are shown have an AUC."""
     counts = failures.groupby("status")["count"].sum().to_dict() if len(failures) else {}
     flags = [measure.flag for cell in cells if (measure := cell.measures.get("tpr_at_1pct_fpr"))]
@@ -145,6 +156,7 @@ def doubts(cells: Sequence[Cell], nulls: Nulls, failures: pd.DataFrame, done: in
         flags.count("hidden"),
         len(cells),
         0 if done is None else done - len(cells),
+        broken,
     )
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+import numpy as np
+
 from leakboard.api import LeakboardError
 from leakboard.errors import nearest
 
@@ -129,7 +131,8 @@ def _accounting() -> Iterator[None]:
         LeakboardError: it is not installed.
     """
     try:
-        with warnings.catch_warnings():
+        # at a sampling rate of 1 the logarithm of a chance of 0 is taken, rightly
+        with warnings.catch_warnings(), np.errstate(divide="ignore"):
             warnings.filterwarnings("ignore", "Optimal order is the ", UserWarning)
             yield
     except ModuleNotFoundError as error:
