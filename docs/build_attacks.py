@@ -95,13 +95,20 @@ def checks(store: Store) -> Iterator[str]:
     yield ""
 
 
+LACKS = re.compile(r"(?P<observer>.+) needs (?P<need>.+), which (?P<victim>.+?)(\(.*)? does not give")
+"""The reason of `leakboard plan` for an observer that a victim does not answer."""
+
+
 def skipped(store: Store) -> Iterator[str]:
-    """What could not be asked of which victim, and why."""
+    """What could not be asked of which victim, and why: what it does not give, or else the reason as it was told."""
     frame = store.cells()
     frame = frame[(frame["status"] == "skipped") & (frame["labels"] == "true")]
-    for reason, rows in frame.groupby("error", sort=True):
-        names = ", ".join(f"`{name}`" for name in sorted(set(rows["attack"])))
-        yield f"- {names}: {reason}"
+    found: dict[str, set[str]] = {}
+    for name, reason in zip(frame["attack"], frame["error"], strict=True):
+        lacks = LACKS.fullmatch(reason)
+        told = f"{lacks['victim']} does not give {lacks['need']}" if lacks else reason
+        found.setdefault(told, set()).add(f"`{name}`")
+    yield from (f"- {told}: {', '.join(sorted(names))}" for told, names in sorted(found.items()))
     yield ""
 
 

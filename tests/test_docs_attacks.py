@@ -73,7 +73,13 @@ def test_what_was_skipped_stands_with_its_reason(blocks, store):
     cells = Store(store, read_only=True).cells()
     reasons = set(cells[cells["status"] == "skipped"]["error"])
     assert reasons
-    assert all(f": {reason}\n" in blocks["skipped_small"] for reason in reasons)
+    assert all(f"\n- {reason}: `" in blocks["skipped_small"] for reason in reasons)
+
+
+@pytest.mark.parametrize("victim", ["fashion_flow", "fashion_flow(level='untrained')"])
+def test_what_a_victim_does_not_give_is_told_once_for_all_levels_and_observers(builder, victim):
+    told = builder.LACKS.fullmatch(f"loss(t=(50, 100)) needs the velocity, of a flow, which {victim} does not give")
+    assert (told["victim"], told["need"]) == ("fashion_flow", "the velocity, of a flow")
 
 
 def test_a_block_without_its_store_stays_as_it_is(blocks):
