@@ -32,6 +32,7 @@ MAY_IMPORT = {
         "leakboard.store.tables",
         "leakboard.store.artifacts",
         "leakboard.statistics.epsilon",
+        "leakboard.statistics.ceiling",
         "leakboard.statistics.correlation",
         "leakboard.statistics.exposure",
         "leakboard.statistics.mean_ranks",
