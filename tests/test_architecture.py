@@ -33,6 +33,7 @@ MAY_IMPORT = {
         "leakboard.store.artifacts",
         "leakboard.store.answers",
         "leakboard.statistics.epsilon",
+        "leakboard.statistics.ceiling",
         "leakboard.statistics.correlation",
         "leakboard.statistics.exposure",
         "leakboard.statistics.mean_ranks",
