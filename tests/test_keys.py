@@ -26,8 +26,8 @@ KEPT = {"observer blind"}
 """What these reasons do not concern."""
 NEW = {"dataset fashion_mnist_wide", "dataset openclipart", "victim openclipart_sd"}
 """What no shipped grid had then, with whatever parameters."""
-NEW_GRIDS = {"attacks", "shadows"}
-"""They are about every attack there is, and all of these are new."""
+NEW_GRIDS = {"attacks", "shadows", "query_defenses", "budget"}
+"""They are about every attack or defense there is, and many of these are new."""
 OF_LATENTS = {"observer pia(t=500, normalize='no')", "observer pia(t=500, normalize='code')"}
 """What attacks are made of where the victim works in latents, as their papers have it."""
 
@@ -42,8 +42,10 @@ def now():
 
 
 def _as_then(name):
-    """Pixel victims have got a parameter, whose default is how they were."""
-    return name.replace(", dtype='float32')", ")") if name.startswith("victim fashion_ddpm") else name
+    """Victims have got parameters, whose defaults are how they were."""
+    if name.startswith("victim fashion_ddpm"):
+        return name.replace(", dtype='float32')", ")")
+    return name.replace(", adapter=None, adapter_weight=1.0", "")
 
 
 def test_what_shipped_grids_are_made_of_keeps_its_identity_unless_there_is_a_reason(now):

@@ -16,7 +16,7 @@ from leakboard_plugins.observers import OBSERVERS
 
 HARDER = {
     "conditional_loss", "prompt_norm", "anisotropy", "generations", "nearest_generation", "gradient_norms", "loss_trace",
-    "low_pass", "repeats", "latent_mask", "dual_signal", "loss_beside_shadows",
+    "low_pass", "repeats", "base_difference", "latent_mask", "dual_signal", "loss_beside_shadows",
 }  # fmt: skip
 """They ask for texts, generations, gradients, an autoencoder, another observer or images of one dataset: other tests."""
 PLAIN = [cls for cls in OBSERVERS if cls.name not in HARDER]

@@ -86,7 +86,7 @@ def test_a_default_that_is_written_out_changes_nothing():
         ("toy(root=1)", "a valid boolean"),
         ("toy(mode='Flat')", "'flat' or 'round'"),
         ("toy(width='wide')", "'auto'"),
-        ("toy(sizes=[1])", "tuple"),
+        ("toy(sizes={'a': 1})", "tuple"),
         ("toy(copy=b'x')", "string"),
     ],
 )

@@ -50,6 +50,7 @@ def test_a_victim_behind_an_api_need_answer_no_more(clothes):
         "predicted noise, independent of the batch",
         "predicted velocity, independent of the batch",
         "gradients",
+        "the base under an adapter",
     }
     assert rows["noise schedule"].detail == "it answers black access, and this question needs gray"
     assert {name for name, row in rows.items() if row.outcome == "failed"} == HERE

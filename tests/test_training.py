@@ -298,4 +298,5 @@ def test_the_embedded_victims_are_listed_with_what_their_recipes_make():
 
 
 def test_recipes_start_from_an_untrained_checkpoint():
-    assert all(0 in recipe.checkpoints.values() for recipe in RECIPES)
+    students = {"fashion_distilled"}  # they start from their teacher
+    assert {recipe.name for recipe in RECIPES if 0 not in recipe.checkpoints.values()} == students
