@@ -313,7 +313,12 @@ CHAIN = " + ".join(
 
 def test_all_of_them_chain_and_each_acts_once_in_its_place(clothes):
     chain = shared(()).one("defense", CHAIN).chain
-    assert {link.name for link in chain} == {cls.name for cls in DEFENSES} - {"none", "horizontal_flip", "rand_augment", "cutout"}
+    assert {link.name for link in chain} == {cls.name for cls in DEFENSES} - {
+        "none",
+        "horizontal_flip",
+        "rand_augment",
+        "cutout",
+    }
     query, output = at(chain, "query"), at(chain, "output")
     samples = clothes.take(range(3))
     door = make_door(Handmade(), "black", samples, query=query, output=output)

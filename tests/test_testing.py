@@ -90,6 +90,7 @@ DECLINED = {
     "calibrated_loss": [FLIPPED, BATCH, SHADOWS_FLIPPED],
     "value": ["closer measures closer"],
     **{key: [VELOCITY, ADAPTED] for key in ON_A_SCHEDULE},
+    **{SPECS[name]: [VELOCITY, ADAPTED] for name in ("compiled", "merged", "pruned", "quantized")},
     "dropout(of='fashion_small')": [VELOCITY, "gradients", ADAPTED],
 }
 

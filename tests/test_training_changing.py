@@ -78,6 +78,8 @@ def test_what_does_not_fit_is_refused_in_words(text, told):
 
 
 def test_the_command_takes_it(tmp_path):
-    result = call("train", "fashion_small(defense=\"budget(queries=1, at='query')\")", "--out", tmp_path / "out", code=2)
+    result = call(
+        "train", "fashion_small(defense=\"budget(queries=1, at='query')\")", "--out", tmp_path / "out", code=2
+    )
     assert "acts on what a trained victim is asked" in result.output
     assert not (tmp_path / "out").exists()
