@@ -82,18 +82,24 @@ class ApiModel(Model):
         answers = self._answers()
         answers.introduce(self._api.told())
         ledger, over = answers.ledger(self._line.bill.account), threading.Event()
+        failed: list[Exception] = []
 
         def ask(question: Question) -> bytes:
             call = Call(self._line, ledger, over)
-            return answers.get(question.key(self._api), lambda: self._asked(call, question))
+            try:
+                return answers.get(question.key(self._api), lambda: self._asked(call, question))
+            except Exception as error:
+                # at once, before this thread takes the next question; what others meet after it only follows from it
+                failed.append(error)
+                over.set()
+                raise
 
         threads = ThreadPoolExecutor(min(self._concurrency, len(questions)), thread_name_prefix="leakboard-api")
         try:
             running = [threads.submit(ask, question) for question in questions]
             wait(running, return_when=FIRST_EXCEPTION)
-            for each in running:
-                if each.done() and (error := each.exception()):
-                    raise error
+            if failed:
+                raise failed[0]
             received = [each.result() for each in running]
         finally:
             over.set()
