@@ -3,6 +3,7 @@
 import shutil
 import socket
 import sqlite3
+import tarfile
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +15,9 @@ from leakboard.cli import main
 from leakboard.errors import LeakboardError
 from leakboard.store import Store
 from leakboard.store.packing import pack
+
+FILTER = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+"""Python 3.11.0 to 3.11.3 have no such parameter, and need none."""
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def store(tmp_path, monkeypatch):
 
 
 def unpacked(archive, folder):
-    shutil.unpack_archive(archive, folder, **({} if archive.suffix == ".zip" else {"filter": "data"}))
+    shutil.unpack_archive(archive, folder, **({} if archive.suffix == ".zip" else FILTER))
     return Store(folder / "s" / "s.db", read_only=True)
 
 
