@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from leakboard.api import Access, Fit, LeakboardError, Mask, Model, Need, Samples, Victim, WorksIn
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from leakboard.api import Access, LeakboardError, Model, Need, Victim
+from leakboard_plugins.victims.around import Around
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dropout(Victim):
+class Dropout(Around):
     """Another victim whose denoiser drops a share of its activations while it answers (Gal, Ghahramani 1506.02142).
 
     Its own dropout layers do, which are off after training. What is dropped belongs to the question and the sample, so
@@ -32,55 +30,19 @@ class Dropout(Victim):
     p: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
     @property
+    def inside(self) -> Victim:
+        """The victim that drops; it is judged without dropout."""
+        return self.of
+
+    @property
     def access(self) -> Access:
         """That of the victim, but gray at most."""
         return "black" if self.of.access == "black" else "gray"
 
     @property
-    def works_in(self) -> WorksIn:
-        """As the victim."""
-        return self.of.works_in
-
-    @property
     def offers(self) -> frozenset[Need] | None:
         """What the victim offers, without gradients."""
         return None if self.of.offers is None else self.of.offers - {"gradients"}
-
-    @property
-    def evaluations_per_step(self) -> int:
-        """As the victim."""
-        return self.of.evaluations_per_step
-
-    @property
-    def fit(self) -> Fit:
-        """As the victim."""
-        return self.of.fit
-
-    @property
-    def gated(self) -> bool:
-        """As the victim, which is judged without dropout."""
-        return self.of.gated
-
-    @property
-    def null(self) -> bool:
-        """As the victim."""
-        return self.of.null
-
-    def facts(self) -> dict[str, Any]:
-        """Those of the victim."""
-        return self.of.facts()
-
-    def members(self, ids: Sequence[str]) -> Mask | None:
-        """Those of the victim."""
-        return self.of.members(ids)
-
-    def trained_on(self) -> str | None:
-        """As the victim."""
-        return self.of.trained_on()
-
-    def prompts_for(self, samples: Samples) -> tuple[str, ...] | None:
-        """As the victim."""
-        return self.of.prompts_for(samples)
 
     def open(self, device: str) -> Model:
         """The victim's model on ``device``, with its dropout layers on.

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from leakboard.api import Access, Fit, LeakboardError, Model, Need, Victim, WorksIn
+from leakboard.api import LeakboardError, Model, Victim
+from leakboard_plugins.victims.around import Around
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import torch
 
-    from leakboard.api import Mask, Samples
+    from leakboard.api import Mask
 
 Weight = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Merged(Victim):
+class Merged(Around):
     """The mean of the weights of victims that share an architecture, of all networks of their pipelines.
 
     A model soup (Wortsman et al. 2203.05482). Its members are those of all victims together. All that is no weight
@@ -41,33 +42,9 @@ class Merged(Victim):
             raise ValueError(f"{len(self.weights)} weights for {len(self.models)} models")
 
     @property
-    def _first(self) -> Victim:
+    def inside(self) -> Victim:
+        """The first victim, whose network gets the mean of all weights."""
         return self.models[0]
-
-    @property
-    def access(self) -> Access:
-        """That of the first victim."""
-        return self._first.access
-
-    @property
-    def works_in(self) -> WorksIn:
-        """As the first victim."""
-        return self._first.works_in
-
-    @property
-    def offers(self) -> frozenset[Need] | None:
-        """As the first victim."""
-        return self._first.offers
-
-    @property
-    def evaluations_per_step(self) -> int:
-        """As the first victim."""
-        return self._first.evaluations_per_step
-
-    @property
-    def fit(self) -> Fit:
-        """As the first victim."""
-        return self._first.fit
 
     @property
     def gated(self) -> bool:
@@ -94,11 +71,11 @@ class Merged(Victim):
         import torch
 
         shares = self.weights or (1.0,) * len(self.models)
-        model = self._first.open(device)
+        model = self.inside.open(device)
         sums = {place: shares[0] * tensor.float() for place, tensor in _weights(model).items()}
         for victim, share in zip(self.models[1:], shares[1:], strict=True):
             other = _weights(victim.open(device))
-            _check_alike(self._first, sums, victim, other)
+            _check_alike(self.inside, sums, victim, other)
             for place, tensor in other.items():
                 sums[place] += share * tensor.float()
         with torch.no_grad():
@@ -131,10 +108,6 @@ class Merged(Victim):
         """That of the victims, where it is the same for all; else `members` tells."""
         digests = {victim.trained_on() for victim in self.models if not victim.null}
         return digests.pop() if len(digests) == 1 else None
-
-    def prompts_for(self, samples: Samples) -> tuple[str, ...] | None:
-        """As the first victim."""
-        return self._first.prompts_for(samples)
 
     def facts(self) -> dict[str, Any]:
         """What the manifest of each victim says, which was true before they were merged."""
