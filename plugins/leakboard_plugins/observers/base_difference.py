@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from leakboard.api import Access, Need, Observer, Oracle, Space, Unsupported
+from leakboard.api import Need, Oracle, Unsupported
+from leakboard_plugins.observers.around import Around
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BaseDifference(Observer):
+class BaseDifference(Around):
     """What another observer measures of a victim that wears an adapter, minus the same with the adapter switched off.
 
     The base is the reference model of an attack by difficulty calibration (Watson et al. 2111.08440) that nobody has to
@@ -27,22 +28,11 @@ class BaseDifference(Observer):
     """
 
     name: ClassVar[str] = "base_difference"
-    of: Observer
-
-    @property
-    def access(self) -> Access:
-        """That of the observer."""
-        return self.of.access
-
-    @property
-    def space(self) -> Space:
-        """That of the observer."""
-        return self.of.space
 
     @property
     def needs(self) -> frozenset[Need]:
         """Those of the observer, and a victim whose adapter can be switched off."""
-        return self.of.needs | {"base"}
+        return super().needs | {"base"}
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
         """As many pairs as the observer yields, each less that of the base.

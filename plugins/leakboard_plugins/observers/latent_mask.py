@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from leakboard.api import Access, Need, Observer, Oracle, Space, Unsupported
+from leakboard.api import Access, Need, Oracle, Unsupported
+from leakboard_plugins.observers.around import Around
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentMask(Observer):
+class LatentMask(Around):
     """Pairs of another observer where the decoder hears them (Rao et al., CVPR 2026, arXiv 2511.20592).
 
     Of every image's latent numbers those are set to zero on both sides that change the decoded image least: by the
@@ -29,20 +30,18 @@ class LatentMask(Observer):
     """
 
     name: ClassVar[str] = "latent_mask"
-    access: ClassVar[Access] = "white"
-    of: Observer
     drop: Annotated[float, Field(gt=0, lt=1)] = 0.4
     probes: Annotated[int, Field(ge=1)] = 16
 
     @property
-    def space(self) -> Space:
-        """That of the observer."""
-        return self.of.space
+    def access(self) -> Access:
+        """White: it asks for gradients of the decoder."""
+        return "white"
 
     @property
     def needs(self) -> frozenset[Need]:
         """Those of the observer, and gradients of the decoder."""
-        return self.of.needs | {"gradients"}
+        return super().needs | {"gradients"}
 
     def observe(self, oracle: Oracle) -> Iterator[Pair]:
         """As many pairs as the observer yields.

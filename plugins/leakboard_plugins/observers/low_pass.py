@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from leakboard.api import Access, Need, Observer, Oracle, Space, Unsupported
+from leakboard.api import Oracle, Unsupported
+from leakboard_plugins.observers.around import Around
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LowPass(Observer):
+class LowPass(Around):
     """FreMIA: low frequencies of both sides of another observer's pairs (ICML 2026, arXiv 2505.20955).
 
     With ``sigma`` both sides pass the Gaussian blur of a provider who blurs, in place of the box: what such a defense
@@ -32,25 +33,9 @@ class LowPass(Observer):
     """
 
     name: ClassVar[str] = "low_pass"
-    of: Observer
     keep: Annotated[int, Field(ge=1)] = 5
     rest: Annotated[float, Field(ge=0, le=1)] = 0.2
     sigma: Annotated[float, Field(gt=0, le=64)] | None = None
-
-    @property
-    def access(self) -> Access:
-        """That of the observer."""
-        return self.of.access
-
-    @property
-    def space(self) -> Space:
-        """That of the observer."""
-        return self.of.space
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Those of the observer."""
-        return self.of.needs
 
     @property
     def null(self) -> bool:

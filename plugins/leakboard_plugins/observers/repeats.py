@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from pydantic import Field
 
-from leakboard.api import Access, Need, Observer, Oracle, Pair, Reconstruction, Refused, Space
+from leakboard.api import Oracle, Pair, Reconstruction, Refused
+from leakboard_plugins.observers.around import Around
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ STRIDE = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repeats(Observer):
+class Repeats(Around):
     """Another observer asked ``n`` times, both sides of its pairs averaged before the distance.
 
     Each time with other noise of the observer, of the query and of the defense, as from another request: what a random
@@ -32,23 +33,7 @@ class Repeats(Observer):
     """
 
     name: ClassVar[str] = "repeats"
-    of: Observer
     n: Annotated[int, Field(ge=2, le=1000)] = 8
-
-    @property
-    def access(self) -> Access:
-        """That of the observer."""
-        return self.of.access
-
-    @property
-    def space(self) -> Space:
-        """That of the observer."""
-        return self.of.space
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Those of the observer."""
-        return self.of.needs
 
     @property
     def null(self) -> bool:
