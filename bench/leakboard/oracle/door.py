@@ -71,7 +71,7 @@ class Door:
         self._encoded: set[str] = set()
         self._model = self.memo.model
         self._books = self
-        self._predictions = 0
+        self.predictions = 0
         self.seeds = seeder(self.seed, self.samples.ids)
         self.samples = blinded(self.samples)
 
@@ -321,8 +321,8 @@ class Door:
         """
         if type(self._model).seeded is Model.seeded:
             return ()
-        self._books._predictions += 1  # noqa: SLF001 - the door's own copy
-        return self.seeds(f"victim@{question}", self._books._predictions)  # noqa: SLF001 - as above
+        self._books.predictions += 1
+        return self.seeds(f"victim@{question}", self._books.predictions)
 
     def _enter(self, needed: Access, query: str, cost: Cost) -> None:
         """Whether a question may be asked at all, by the access levels and by defenses that count."""
